@@ -1,0 +1,64 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Imports go one way only:
+//   system libraries, CKernels -> Core -> Settings, Tasks, Wire -> Coordinator | RolloutWorker | Learner -> fovea
+// No role imports another role; FoveaTesting is imported by tests only.
+
+let swift: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+let c: [CSetting] = [.treatAllWarnings(as: .error)]
+
+func module(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swift)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+
+let package = Package(
+  name: "fovea",
+  products: [.executable(name: "fovea", targets: ["fovea"])],
+  targets: [
+    // C libraries of the distribution. CZeroMQ names no pkgConfig: libzmq.pc carries a flag that SwiftPM refuses.
+    .systemLibrary(name: "CZeroMQ"),
+    .systemLibrary(name: "CProtobufC"),
+    .systemLibrary(name: "CYAML"),
+    .systemLibrary(name: "CPCRE2"),
+    .systemLibrary(name: "CZstd"),
+    .systemLibrary(name: "CXXHash"),
+
+    .target(name: "CKernels", cSettings: c),
+    .target(name: "CWire", dependencies: ["CProtobufC"], cSettings: c),
+
+    module("Core", ["CKernels", "CPCRE2"]),
+    module("Settings", ["Core", "CYAML"]),
+    module("Tasks", ["Core"]),
+    module("Wire", ["Core", "CWire", "CZeroMQ", "CZstd", "CXXHash"], exclude: ["farm.proto"]),
+
+    module("Coordinator", ["Core", "Settings", "Tasks", "Wire"]),
+    module("RolloutWorker", ["Core", "Tasks", "Wire"]),
+    module("Learner", ["Core", "Settings", "Wire", "CXXHash"]),
+
+    .executableTarget(
+      name: "fovea",
+      dependencies: ["Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner"],
+      swiftSettings: swift),
+
+    module("FoveaTesting", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner"]),
+    tests("CoreTests", ["Core", "CKernels", "FoveaTesting"]),
+    tests("SettingsTests", ["Settings", "FoveaTesting"]),
+    tests("TasksTests", ["Tasks", "FoveaTesting"]),
+    tests("WireTests", ["Wire", "FoveaTesting"]),
+    tests("CoordinatorTests", ["Coordinator", "FoveaTesting"]),
+    tests("RolloutWorkerTests", ["RolloutWorker", "FoveaTesting"]),
+    tests("LearnerTests", ["Learner", "FoveaTesting"]),
+    tests("EndToEndTests", ["Settings", "Wire", "FoveaTesting"]),
+    tests("TidyTests", []),
+  ],
+  cLanguageStandard: .c17
+)

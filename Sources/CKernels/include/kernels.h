@@ -1,0 +1,3 @@
+#pragma once
+// C kernels of the product; see each header for one concern.
+int fovea_kernels_abi(void);

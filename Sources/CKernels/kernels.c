@@ -1,0 +1,2 @@
+#include "kernels.h"
+int fovea_kernels_abi(void) { return 1; }

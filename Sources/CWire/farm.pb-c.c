@@ -1,0 +1,1 @@
+#include "farm.pb-c.h"

@@ -1,0 +1,91 @@
+/// What is asked of the generation engine, and what comes back.
+
+/// How tokens are drawn. Temperature 0 is greedy.
+public struct SamplingSettings: Equatable, Hashable, Sendable {
+  /// Divides the logits; 0 takes the most probable token.
+  public var temperature: Float
+  /// Keeps the k most probable tokens; 0 keeps all.
+  public var topK: Int
+  /// Keeps the smallest set of most probable tokens whose mass reaches p; 1 keeps all.
+  public var topP: Float
+  /// Keeps tokens with at least this share of the most probable one's probability; 0 keeps all.
+  public var minP: Float
+  /// The most tokens that one sample may have.
+  public var maxNewTokens: Int
+
+  public init(temperature: Float = 1, topK: Int = 0, topP: Float = 1, minP: Float = 0, maxNewTokens: Int = 64) {
+    self.temperature = temperature
+    self.topK = topK
+    self.topP = topP
+    self.minP = minP
+    self.maxNewTokens = maxNewTokens
+  }
+}
+
+/// A prompt and the group of samples wanted for it. The prompt is prefilled once for all of them.
+public struct GenerationRequest: Sendable {
+  /// Chosen by the caller; comes back with every completion.
+  public var id: UInt64
+  public var promptTokens: [Int32]
+  /// The random key of sample 0; sample i uses `sample: i`.
+  public var key: SampleKey
+  /// G
+  public var sampleCount: Int
+  public var sampling: SamplingSettings
+  /// Tokens that end a sample. The stop token is part of the sample (it is trained).
+  public var stopTokens: Set<Int32>
+  /// Strings that end a sample as soon as its text contains one.
+  public var stopStrings: [String]
+
+  public init(
+    id: UInt64, promptTokens: [Int32], key: SampleKey, sampleCount: Int, sampling: SamplingSettings,
+    stopTokens: Set<Int32>, stopStrings: [String] = []
+  ) {
+    self.id = id
+    self.promptTokens = promptTokens
+    self.key = key
+    self.sampleCount = sampleCount
+    self.sampling = sampling
+    self.stopTokens = stopTokens
+    self.stopStrings = stopStrings
+  }
+}
+
+/// Why a sample ended.
+public enum FinishReason: UInt32, Equatable, Sendable {
+  /// A stop token or stop string.
+  case stop = 1
+  /// `maxNewTokens`, or the model's last position.
+  case length = 2
+}
+
+/// One sample of a group.
+public struct Completion: Equatable, Sendable {
+  /// The request's id.
+  public var request: UInt64
+  /// 0 ..< G
+  public var sample: Int
+  /// The drawn tokens, the stop token included.
+  public var tokens: [Int32]
+  /// log pi_b of each token under the full softmax at the sampling temperature, in nats. `[T]`
+  public var logProbabilities: [Float]
+  /// log of the mass that top-k, top-p and min-p kept (0 when they are off), so that the truncated distribution's
+  /// log-probability is `logProbabilities - logKeptMasses`. `[T]`
+  public var logKeptMasses: [Float]
+  /// Entropy of the full softmax at the sampling temperature, in nats. `[T]`
+  public var entropies: [Float]
+  public var finish: FinishReason
+
+  public init(
+    request: UInt64, sample: Int, tokens: [Int32], logProbabilities: [Float], logKeptMasses: [Float],
+    entropies: [Float], finish: FinishReason
+  ) {
+    self.request = request
+    self.sample = sample
+    self.tokens = tokens
+    self.logProbabilities = logProbabilities
+    self.logKeptMasses = logKeptMasses
+    self.entropies = entropies
+    self.finish = finish
+  }
+}

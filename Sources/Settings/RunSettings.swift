@@ -1,0 +1,132 @@
+import Core
+
+/// Everything that a run can be told, with its defaults. `SettingsFile` reads it from YAML and from dotted overrides.
+///
+/// Keys on the outside are the same words in snake_case: `rollout.prompts_per_step`.
+public struct RunSettings: Equatable, Sendable {
+  public var run = Run()
+  public var model = Model()
+  public var task = TaskSettings()
+  public var rollout = RolloutSettings()
+  public var algorithm = Algorithm()
+  public var optimizer = OptimizerSettings()
+  public var farm = Farm()
+  public var checkpoint = Checkpoint()
+  public var evaluation = Evaluation()
+
+  public init() {}
+
+  public struct Run: Equatable, Sendable {
+    public var name = "fovea"
+    public var seed: UInt64 = 1
+    /// Parent of run directories.
+    public var directory = "runs"
+    public var steps = 100
+    public init() {}
+  }
+
+  public struct Model: Equatable, Sendable {
+    /// A Hugging Face folder or a GGUF file.
+    public var path = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
+    public var precision = Precision.bfloat16
+    public init() {}
+  }
+
+  public struct TaskSettings: Equatable, Sendable {
+    /// arithmetic | gsm8k | multiple_choice | open_ended
+    public var name = "arithmetic"
+    /// JSONL files; unused by arithmetic. Without a held-out file, a share of the training file is held out by hash.
+    public var trainFile = ""
+    public var heldOutFile = ""
+    public var heldOutShare = 0.1
+    /// nil takes the task's own.
+    public var systemPrompt: String?
+    /// Worked examples put in front of each question, as earlier turns of the chat.
+    public var examples = 2
+    public var accuracyWeight: Float = 1
+    public var formatWeight: Float = 0.1
+    /// multiple_choice: share of right letters counts. open_ended: token F1 counts.
+    public var partialCredit = false
+    public var fuzzy = false
+    /// arithmetic: terms, the largest operand, and the operations drawn from.
+    public var terms = 2
+    public var largestOperand = 20
+    public var operations = "+-"
+    public init() {}
+  }
+
+  public struct RolloutSettings: Equatable, Sendable {
+    public var promptsPerStep = 8
+    public var groupSize = 8
+    public var sampling = SamplingSettings(maxNewTokens: 48)
+    public var stopStrings = ["</answer>"]
+    /// 0 is synchronous.
+    public var maxStaleness = 0
+    /// Samples that a worker decodes at once.
+    public var slots = 32
+    public init() {}
+  }
+
+  public struct Algorithm: Equatable, Sendable {
+    /// grpo | dr_grpo | dapo | gspo | rloo: where the other fields of this section start from.
+    public var preset = "grpo"
+    public var advantage = AdvantageSettings()
+    public var shaping = ShapingSettings()
+    public var loss = LossSettings()
+    /// DAPO: replaces groups whose rewards are all equal by fresh prompts.
+    public var dynamicSampling = false
+    /// Optimizer updates per step; the batch is split into as many parts by prompt.
+    public var updatesPerStep = 1
+    public init() {}
+  }
+
+  public struct OptimizerSettings: Equatable, Sendable {
+    public var learningRate = 1e-5
+    public var warmupSteps = 5
+    /// constant | linear | cosine, over run.steps, down to learningRateFloor * learningRate.
+    public var decay = "constant"
+    public var learningRateFloor = 0.1
+    public var beta1 = 0.9
+    public var beta2 = 0.99
+    public var epsilon = 1e-8
+    public var weightDecay = 0.0
+    /// Global norm; 0 turns clipping off.
+    public var gradientClip = 1.0
+    /// Tokens (prompt and completion) of one forward and backward pass of the learner.
+    public var microBatchTokens = 4096
+    public init() {}
+  }
+
+  public struct Farm: Equatable, Sendable {
+    /// Workers that `fovea train` starts on this machine.
+    public var workers = 2
+    /// Where the coordinator listens.
+    public var listen = "tcp://127.0.0.1:*"
+    /// Where the learner serves weights.
+    public var weightsListen = "tcp://127.0.0.1:*"
+    /// Kernel threads of each process; 0 shares the machine's cores evenly among the workers, and gives the learner all.
+    public var workerThreads = 0
+    public var learnerThreads = 0
+    public var heartbeatMilliseconds = 500
+    /// A worker silent for so many heartbeats is lost.
+    public var heartbeatsMissedMax = 3
+    public var leaseTimeoutSeconds = 300.0
+    public var attemptsMax = 3
+    public init() {}
+  }
+
+  public struct Checkpoint: Equatable, Sendable {
+    /// Steps between checkpoints; the last step always makes one. 0 makes only that one.
+    public var every = 20
+    /// The newest ones kept, beside the best.
+    public var keep = 2
+    public init() {}
+  }
+
+  public struct Evaluation: Equatable, Sendable {
+    /// Steps between evaluations; the start and the end always have one. 0 makes only those.
+    public var every = 20
+    public var prompts = 128
+    public init() {}
+  }
+}
