@@ -173,39 +173,6 @@ public enum LeasePurpose: UInt32, Sendable {
   case evaluate = 2
 }
 
-/// A chat turn.
-public struct ChatMessage: Equatable, Hashable, Sendable {
-  /// "system", "user" or "assistant".
-  public var role: String
-  public var content: String
-  public init(role: String, content: String) {
-    self.role = role
-    self.content = content
-  }
-}
-
-/// How a completion is scored; `Tasks` owns the meaning.
-public struct RewardSpecification: Equatable, Sendable {
-  /// A question type: "number", "true_false", "single_choice", "multiple_choice", "open_ended".
-  public var kind: String
-  /// The reference answer.
-  public var reference: String
-  public var accuracyWeight: Float
-  public var formatWeight: Float
-  /// Settings of the kind, for example "partial_credit" or "fuzzy", and their values.
-  public var options: [String: String]
-
-  public init(
-    kind: String, reference: String, accuracyWeight: Float = 1, formatWeight: Float = 0, options: [String: String] = [:]
-  ) {
-    self.kind = kind
-    self.reference = reference
-    self.accuracyWeight = accuracyWeight
-    self.formatWeight = formatWeight
-    self.options = options
-  }
-}
-
 public struct Lease: Equatable, Sendable {
   public var id: LeaseID
   /// 1, 2, ...: how often this work has been given out.
