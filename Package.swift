@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Imports go one way only:
-//   system libraries, CKernels -> Core -> Settings, Tasks, Wire -> Coordinator | RolloutWorker | Learner -> fovea
+//   system libraries, CKernels -> Core -> Settings, Tasks, Wire -> Coordinator | RolloutWorker | Learner | Console -> fovea
 // No role imports another role; FoveaTesting is imported by tests only.
 
 let swift: [SwiftSetting] = [
@@ -32,6 +32,9 @@ let package = Package(
     .systemLibrary(name: "CZstd"),
     .systemLibrary(name: "CXXHash"),
 
+    // The kernel's calls that Swift cannot make itself.
+    .systemLibrary(name: "CLinux"),
+
     .target(name: "CKernels", cSettings: c),
     .target(name: "CWire", dependencies: ["CProtobufC"], cSettings: c),
 
@@ -44,9 +47,12 @@ let package = Package(
     module("RolloutWorker", ["Core", "Tasks", "Wire"]),
     module("Learner", ["Core", "Settings", "Wire", "CXXHash"]),
 
+    // What a person at a terminal touches: arguments, live view, run directory, child processes. Knows no role.
+    module("Console", ["Core", "Settings", "Wire", "CLinux"]),
+
     .executableTarget(
       name: "fovea",
-      dependencies: ["Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner"],
+      dependencies: ["Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner", "Console"],
       swiftSettings: swift),
 
     module("FoveaTesting", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner"]),
@@ -57,7 +63,8 @@ let package = Package(
     tests("CoordinatorTests", ["Coordinator", "FoveaTesting"]),
     tests("RolloutWorkerTests", ["RolloutWorker", "FoveaTesting"]),
     tests("LearnerTests", ["Learner", "FoveaTesting"]),
-    tests("EndToEndTests", ["Settings", "Wire", "FoveaTesting"]),
+    tests("ConsoleTests", ["Core", "Settings", "Wire", "Console", "FoveaTesting"]),
+    tests("EndToEndTests", ["Core", "Settings", "Wire", "Console", "FoveaTesting"]),
     tests("TidyTests", []),
   ],
   cLanguageStandard: .c17
