@@ -1,0 +1,141 @@
+import Foundation
+import Testing
+
+/// The rules that a reader relies on, read from the tree itself. A failure names the file and the line.
+@Suite("Tidy")
+struct TidyTests {
+  @Test("No source file is longer than 500 lines")
+  func lengths() {
+    #expect(SourceTree.sourceFiles.count > 20, "the tree was not found")
+    // protoc-c writes Sources/CWire; nobody reads it.
+    for file in SourceTree.sourceFiles where !file.path.hasPrefix("Sources/CWire/") {
+      #expect(file.lines.count <= 501, "\(file) has \(file.lines.count - 1) lines")
+    }
+  }
+
+  @Test("Every Swift file opens with a comment, or documents its first declaration")
+  func openings() {
+    // A file of one or two lines says itself what it is.
+    for file in SourceTree.swiftFiles where file.path != "Package.swift" && file.lines.count > 3 {
+      let first = file.lines.map { $0.drop { $0 == " " } }.first { line in
+        !line.isEmpty && !line.hasPrefix("#") && !(line.contains("import ") && line.contains(importPattern))
+      }
+      #expect(first?.hasPrefix("//") == true, "\(file) starts without saying what it is")
+    }
+  }
+
+  @Test("Tests see what the modules declare public or package, and no unsafe flag is set")
+  func attributes() {
+    let banned = ["@" + "testable", "unsafe" + "Flags"]
+    for file in SourceTree.swiftFiles {
+      for word in banned { #expect(!file.text.contains(word), "\(file) contains \(word)") }
+    }
+  }
+
+  @Test("Imports go in the one allowed direction")
+  func imports() {
+    for file in SourceTree.swiftFiles where file.path.hasPrefix("Sources/") {
+      guard let allowed = allowedImports[file.module] else {
+        Issue.record("\(file): module \(file.module) is not in the table of imports")
+        continue
+      }
+      for module in importedModules(file) {
+        #expect(allowed.contains(module) || systemModules.contains(module), "\(file) imports \(module)")
+      }
+    }
+    for file in SourceTree.swiftFiles where file.path.hasPrefix("Sources/") {
+      #expect(!importedModules(file).contains("Testing"), "\(file) imports Testing")
+    }
+  }
+
+  @Test("What the compiler is told not to check carries its argument in the comment above")
+  func uncheckedClaims() {
+    let claims = ["@unchecked " + "Sendable", "nonisolated(" + "unsafe)"]
+    for file in SourceTree.swiftFiles {
+      let lines = file.lines.map { $0.trimmingCharacters(in: .whitespaces) }
+      for (index, line) in lines.enumerated() where !line.hasPrefix("//") {
+        for claim in claims where line.contains(claim) {
+          var above = index - 1
+          // Attributes, and declarations in the same run of claims, stand between the comment and the line.
+          while above >= 0, lines[above].hasPrefix("@") || lines[above].contains(claim), !lines[above].hasPrefix("//") {
+            above -= 1
+          }
+          #expect(
+            above >= 0 && lines[above].hasPrefix("//"), "\(file):\(index + 1) claims \(claim) without an argument")
+        }
+      }
+    }
+  }
+
+  @Test("No file names the place where it was made, or a registry's host")
+  func words() {
+    for file in SourceTree.texts {
+      for word in forbiddenWords where !(word == beside && file.path == ".ci/run") {
+        for (index, line) in file.lines.enumerated() where line.contains(word) {
+          Issue.record("\(file):\(index + 1) contains \(word)")
+        }
+      }
+    }
+  }
+
+  @Test("No fixture is larger than a megabyte")
+  func fixtures() {
+    for (path, byteCount) in SourceTree.paths where path.hasPrefix("Tests/") {
+      #expect(byteCount <= 1 << 20, "\(path) has \(byteCount) bytes")
+    }
+  }
+
+  @Test("Every command of the README exists in the Makefile")
+  func commands() {
+    let targets = Set(SourceTree.text("Makefile").matches(of: #/(?m)^([a-z-]+):/#).map { String($0.1) })
+    let commands = SourceTree.text("README.md").matches(of: #/\bmake ([a-z][a-z-]*)\b/#).map { String($0.1) }
+    #expect(commands.contains("train") && commands.contains("test"))
+    for command in commands { #expect(targets.contains(command), "README says make \(command)") }
+  }
+
+  @Test("Every file that the README points at exists")
+  func links() {
+    let known = Set(SourceTree.paths.map(\.path))
+    for link in SourceTree.text("README.md").matches(of: #/\]\(([^)#:]+)\)/#).map({ String($0.1) }) {
+      let isFolder = link.hasSuffix("/") && known.contains { $0.hasPrefix(link) }
+      #expect(known.contains(link) || isFolder, "README points at \(link)")
+    }
+  }
+}
+
+/// What each module may import beside the system's modules. Package.swift says the same to the build.
+private let allowedImports: [String: Set<String>] = {
+  let common: Set<String> = ["Core", "Settings", "Tasks", "Wire"]
+  let roles: Set<String> = ["Coordinator", "RolloutWorker", "Learner"]
+  return [
+    "Core": ["CKernels", "CPCRE2"],
+    "Settings": ["Core", "CYAML"],
+    "Tasks": ["Core"],
+    "Wire": ["Core", "CWire", "CProtobufC", "CZeroMQ", "CZstd", "CXXHash"],
+    "Coordinator": common,
+    "RolloutWorker": common.subtracting(["Settings"]),
+    "Learner": common.subtracting(["Tasks"]).union(["CXXHash"]),
+    "fovea": common.union(roles),
+    "FoveaTesting": common.union(roles),
+  ]
+}()
+
+private let systemModules: Set<String> = ["Foundation", "Glibc", "Synchronization", "Dispatch"]
+
+private var importPattern: Regex<(Substring, Substring)> {
+  #/^\s*(?:@[A-Za-z_()]+\s+)*(?:(?:public|package|internal|private|fileprivate)\s+)?import\s+(?:(?:struct|class|enum|protocol|func|var|let|typealias)\s+)?([A-Za-z_][A-Za-z_0-9]*)/#
+}
+
+private func importedModules(_ file: SourceTree.File) -> [String] {
+  file.lines.filter { $0.contains("import ") }
+    .compactMap { line in line.firstMatch(of: importPattern).map { String($0.1) } }
+}
+
+/// The folder beside a clone where measuring data may lie; .ci/run alone knows of it.
+private let beside = "../" + "shared"
+
+/// Joined here, so that this file does not contain them.
+private let forbiddenWords: [String] = [
+  ["/wo", "rk/"], ["../", "shared"], ["py", "pi.org"], ["files.python", "hosted"], ["hugging", "face.co"],
+  ["deb.", "debian.org"], ["download.", "pytorch.org"], [".", "library/"], ["crates", ".io"], ["npm", "js."],
+].map { $0.joined() }
