@@ -286,6 +286,8 @@ public struct LeaseReturned: Equatable, Sendable {
     case draining = 1
     /// This work cannot be done anywhere (for example a prompt longer than the model's positions): it counts as an attempt.
     case impossible = 2
+    /// The worker does not hold the lease's policy version; the work itself is fine, and so is the worker.
+    case versionNotHeld = 3
   }
   public var lease: LeaseID
   public var attempt: UInt32
