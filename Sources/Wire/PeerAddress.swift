@@ -1,0 +1,11 @@
+/// Where a message came from and where its answer goes: the routing identity that a ROUTER socket gives to a peer.
+///
+/// It names a connection, not a process: a peer that connects again has another one.
+public struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConvertible {
+  public var bytes: [UInt8]
+  public init(bytes: [UInt8]) { self.bytes = bytes }
+  public static func < (a: Self, b: Self) -> Bool { a.bytes.lexicographicallyPrecedes(b.bytes) }
+  public var description: String {
+    bytes.map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()
+  }
+}
