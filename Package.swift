@@ -48,7 +48,7 @@ let package = Package(
     module("Learner", ["Core", "Settings", "Wire", "CXXHash"]),
 
     // What a person at a terminal touches: arguments, live view, run directory, child processes. Knows no role.
-    module("Console", ["Core", "Settings", "Wire", "CLinux"]),
+    module("Console", ["Core", "Wire", "CLinux"]),
 
     .executableTarget(
       name: "fovea",
@@ -63,7 +63,7 @@ let package = Package(
     tests("CoordinatorTests", ["Coordinator", "FoveaTesting"]),
     tests("RolloutWorkerTests", ["RolloutWorker", "FoveaTesting"]),
     tests("LearnerTests", ["Learner", "FoveaTesting"]),
-    tests("ConsoleTests", ["Core", "Settings", "Wire", "Console", "FoveaTesting"]),
+    tests("ConsoleTests", ["Core", "Wire", "Console", "FoveaTesting"]),
     tests("EndToEndTests", ["Core", "Settings", "Wire", "Console", "FoveaTesting"]),
     tests("TidyTests", []),
   ],

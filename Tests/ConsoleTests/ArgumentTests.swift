@@ -1,6 +1,8 @@
 import Console
 import Testing
 
+// A command line and what a person is told when it is wrong.
+
 private let command = CommandSpecification(
   "train", "Trains.",
   options: [

@@ -115,7 +115,7 @@ private let allowedImports: [String: Set<String>] = {
     "Coordinator": common,
     "RolloutWorker": common.subtracting(["Settings"]),
     "Learner": common.subtracting(["Tasks"]).union(["CXXHash"]),
-    "Console": common.subtracting(["Tasks"]).union(["CLinux"]),
+    "Console": common.subtracting(["Tasks", "Settings"]).union(["CLinux"]),
     "fovea": common.union(roles).union(["Console"]),
     "FoveaTesting": common.union(roles),
   ]

@@ -1,0 +1,60 @@
+/// What becomes of a farm when one of its processes ends: a pure value, so that every case is a test without a process.
+///
+/// Workers and the learner are replaced when they die, a bounded number of times each; a process that ends with
+/// `ExitCode.input` or `ExitCode.usage` found something wrong that a restart does not mend.
+public struct Supervision: Equatable, Sendable {
+  public enum Kind: Sendable {
+    case learner
+    case worker
+  }
+
+  public enum Decision: Equatable, Sendable {
+    /// Start it again; so many restarts are left after this one.
+    case replace(left: Int)
+    /// It left on purpose.
+    case accept
+    /// It stays away, the farm goes on without it.
+    case lose
+    /// Nothing can go on.
+    case giveUp(reason: String)
+  }
+
+  private struct Child: Equatable {
+    var kind: Kind
+    var restartsLeft: Int
+    var isRunning: Bool
+  }
+
+  public static let restartsMax = 5
+  private var children: [String: Child] = [:]
+  /// Once true, every end is expected.
+  public private(set) var isDraining = false
+
+  public init() {}
+
+  /// Takes note that a process runs, the first time or again.
+  public mutating func onStart(_ name: String, _ kind: Kind) {
+    children[name, default: Child(kind: kind, restartsLeft: Self.restartsMax, isRunning: true)].isRunning = true
+  }
+
+  /// From now on processes may end.
+  public mutating func onDrain() { isDraining = true }
+
+  /// Decides what follows from the end of a process.
+  public mutating func onEnd(_ name: String, _ end: ProcessEnd) -> Decision {
+    guard var child = children[name] else { preconditionFailure("no process \(name)") }
+    child.isRunning = false
+    defer { children[name] = child }
+    if isDraining { return .accept }
+    let isFinal = [ExitCode.input, .usage].contains { end == .exited(code: $0.rawValue) }
+    if child.kind == .worker, end == .exited(code: ExitCode.success.rawValue) { return .accept }
+    if !isFinal, child.restartsLeft > 0 {
+      child.restartsLeft -= 1
+      return .replace(left: child.restartsLeft)
+    }
+    let why = isFinal ? "\(name) \(end)" : "\(name) \(end), after \(Self.restartsMax) restarts"
+    if child.kind == .learner { return .giveUp(reason: why) }
+    let others = children.contains { $0.key != name && $0.value.kind == .worker && $0.value.isRunning }
+    return others ? .lose : .giveUp(reason: "the last worker is gone: \(why)")
+  }
+}

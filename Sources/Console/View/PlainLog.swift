@@ -1,0 +1,38 @@
+import Foundation
+import Wire
+
+/// What is printed where there is no terminal: one line a step, one an evaluation.
+public struct PlainLog: Sendable {
+  public var stepCount: UInt32
+  private var history = MetricsHistory()
+
+  public init(stepCount: UInt32) { self.stepCount = stepCount }
+
+  /// The line of a row; the log remembers rows for the time left and for the accuracy at the start.
+  public mutating func line(_ row: MetricsRow) -> String {
+    history.append(row)
+    let total = "\(stepCount)"
+    let step = String(repeating: " ", count: max(0, total.count - "\(row.step)".count)) + "\(row.step)"
+    var parts = ["step \(step)/\(total)"]
+    switch row.kind {
+    case .step:
+      for name in ["reward", "accuracy", "entropy", "tau", "loss"] {
+        if let value = row.values[name] { parts.append("\(name) \(Formatting.metric(value))") }
+      }
+      if let rate = row.values["tokens_per_second"] { parts.append("\(Formatting.count(rate)) tokens/s") }
+      if let seconds = row.values["step_seconds"] { parts.append(String(format: "%.1f s", seconds)) }
+      if let seconds = history.secondsPerStep(), row.step < stepCount {
+        parts.append("\(Formatting.duration(seconds * Double(stepCount - row.step))) left")
+      }
+    case .evaluation:
+      let now = row.values["heldout_accuracy"] ?? .nan
+      var text = "held-out accuracy \(Formatting.metric(now))"
+      if let start = history.firstEvaluation, start.step < row.step, let before = start.values["heldout_accuracy"] {
+        text += " (\(Formatting.difference(now - before)) since step \(start.step))"
+      }
+      if let prompts = row.values["heldout_prompts"] { text += " on \(Formatting.count(prompts)) prompts" }
+      parts.append(text)
+    }
+    return parts.joined(separator: "  ")
+  }
+}

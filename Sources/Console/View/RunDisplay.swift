@@ -1,0 +1,89 @@
+import Synchronization
+import Wire
+
+/// What a person sees of a run: live frames on a terminal, else one line a step.
+///
+/// Any thread may call it. It draws at most four frames a second; between them it keeps the newest status. Notes are
+/// printed once and stay above the frames.
+public final class RunDisplay: Sendable {
+  private struct State {
+    var status: FarmStatus?
+    var history = MetricsHistory()
+    var plain: PlainLog
+    var frames: FrameWriter
+    var notes: [StyledLine] = []
+    var isDirty = false
+    var lastFrame: UInt64 = 0
+  }
+
+  private static let millisecondsPerFrame: UInt64 = 250
+  private let output: TerminalOutput
+  private let state: Mutex<State>
+
+  public init(output: TerminalOutput, stepCount: UInt32) {
+    self.output = output
+    state = Mutex(State(plain: PlainLog(stepCount: stepCount), frames: FrameWriter(colour: output.colour)))
+  }
+
+  /// Takes the newest status.
+  public func show(_ status: FarmStatus) {
+    state.withLock {
+      $0.status = status
+      $0.isDirty = true
+    }
+  }
+
+  /// Takes a row of metrics; without a terminal it is printed.
+  public func add(_ row: MetricsRow) {
+    state.withLock {
+      $0.history.append(row)
+      $0.isDirty = true
+      let line = $0.plain.line(row)
+      if !output.isTerminal { output.write(line + "\n") }
+    }
+  }
+
+  /// Takes the rows of a resumed run, without printing them.
+  public func recall(_ rows: [MetricsRow]) {
+    state.withLock {
+      for row in rows {
+        $0.history.append(row)
+        _ = $0.plain.line(row)
+      }
+    }
+  }
+
+  /// Prints a line once.
+  public func note(_ text: String, _ style: StyledLine.Style = .plain) {
+    state.withLock {
+      let line = StyledLine(text, style)
+      if output.isTerminal {
+        $0.notes.append(line)
+        $0.isDirty = true
+      } else {
+        output.write(line.text + "\n")
+      }
+    }
+  }
+
+  /// Draws what is new, unless the last frame is younger than a quarter of a second. Call it about as often.
+  public func draw(now milliseconds: UInt64, force: Bool = false) {
+    guard output.isTerminal else { return }
+    state.withLock { state in
+      let isDue = milliseconds >= state.lastFrame + Self.millisecondsPerFrame
+      guard force || (state.isDirty && isDue) else { return }
+      state.isDirty = false
+      state.lastFrame = milliseconds
+      let size = output.size
+      let lines = state.status.map { FarmView(width: size.columns - 1).lines($0, state.history) } ?? []
+      let notes = state.notes
+      state.notes = []
+      output.write(state.frames.text(notes: notes, frame: lines, width: size.columns, height: size.rows))
+    }
+  }
+
+  /// The curves so far.
+  public var history: MetricsHistory { state.withLock { $0.history } }
+  /// The newest status.
+  public var status: FarmStatus? { state.withLock { $0.status } }
+}

@@ -1,0 +1,72 @@
+import Console
+import Testing
+
+// What follows from the end of a process, case by case, without a process.
+
+@Suite struct SupervisionTests {
+  private static let killed = ProcessEnd.killed(signal: 9)
+
+  private func farm(workers: Int) -> Supervision {
+    var supervision = Supervision()
+    supervision.onStart("learner", .learner)
+    for index in 0..<workers { supervision.onStart("worker-\(index)", .worker) }
+    return supervision
+  }
+
+  @Test(arguments: ["learner", "worker-0"])
+  func aProcessThatDiesIsReplacedABoundedNumberOfTimes(name: String) {
+    var supervision = farm(workers: 1)
+    for left in (0..<Supervision.restartsMax).reversed() {
+      #expect(supervision.onEnd(name, Self.killed) == .replace(left: left))
+      supervision.onStart(name, name == "learner" ? .learner : .worker)
+    }
+    guard case .giveUp(let reason) = supervision.onEnd(name, Self.killed) else {
+      Issue.record("the farm should give up")
+      return
+    }
+    #expect(reason.contains("\(name) was killed (signal 9), after 5 restarts"))
+  }
+
+  @Test(arguments: [ExitCode.input, .usage])
+  func whatARestartDoesNotMendIsNotRestarted(code: ExitCode) {
+    var supervision = farm(workers: 2)
+    #expect(supervision.onEnd("worker-0", .exited(code: code.rawValue)) == .lose)
+    #expect(
+      supervision.onEnd("learner", .exited(code: code.rawValue))
+        == .giveUp(reason: "learner ended with exit code \(code.rawValue)"))
+  }
+
+  @Test func theFarmGivesUpWithItsLastWorker() {
+    var supervision = farm(workers: 2)
+    #expect(supervision.onEnd("worker-1", .exited(code: 1)) == .lose)
+    #expect(
+      supervision.onEnd("worker-0", .exited(code: 1))
+        == .giveUp(reason: "the last worker is gone: worker-0 ended with exit code 1"))
+  }
+
+  @Test func aWorkerMayLeaveOnPurpose() {
+    var supervision = farm(workers: 1)
+    #expect(supervision.onEnd("worker-0", .exited(code: 0)) == .accept)
+  }
+
+  @Test func aLearnerThatLeavesTooEarlyIsReplaced() {
+    var supervision = farm(workers: 1)
+    #expect(supervision.onEnd("learner", .exited(code: 0)) == .replace(left: 4))
+  }
+
+  @Test func onceDrainingEveryEndIsExpected() {
+    var supervision = farm(workers: 1)
+    supervision.onDrain()
+    #expect(supervision.onEnd("worker-0", Self.killed) == .accept)
+    #expect(supervision.onEnd("learner", .exited(code: 1)) == .accept)
+  }
+
+  @Test(arguments: [
+    (ProcessEnd.exited(code: 3), "ended with exit code 3"), (.killed(signal: 9), "was killed (signal 9)"),
+    (.killed(signal: 11), "crashed (signal 11, segmentation fault)"),
+    (.killed(signal: 15), "was ended by signal 15, terminated"),
+  ])
+  func anEndIsSaidInWords(end: ProcessEnd, words: String) {
+    #expect(end.description == words)
+  }
+}
