@@ -32,28 +32,7 @@ public struct RunSettings: Equatable, Sendable {
     public init() {}
   }
 
-  public struct TaskSettings: Equatable, Sendable {
-    /// arithmetic | gsm8k | multiple_choice | open_ended
-    public var name = "arithmetic"
-    /// JSONL files; unused by arithmetic. Without a held-out file, a share of the training file is held out by hash.
-    public var trainFile = ""
-    public var heldOutFile = ""
-    public var heldOutShare = 0.1
-    /// nil takes the task's own.
-    public var systemPrompt: String?
-    /// Worked examples put in front of each question, as earlier turns of the chat.
-    public var examples = 2
-    public var accuracyWeight: Float = 1
-    public var formatWeight: Float = 0.1
-    /// multiple_choice: share of right letters counts. open_ended: token F1 counts.
-    public var partialCredit = false
-    public var fuzzy = false
-    /// arithmetic: terms, the largest operand, and the operations drawn from.
-    public var terms = 2
-    public var largestOperand = 20
-    public var operations = "+-"
-    public init() {}
-  }
+  public typealias TaskSettings = Core.TaskSettings
 
   public struct RolloutSettings: Equatable, Sendable {
     public var promptsPerStep = 8

@@ -1,0 +1,247 @@
+import Core
+
+extension SettingKey {
+  /// Every key, in the order of the documentation. The keys of a section stand together.
+  public static let all: [SettingKey] =
+    run + model + task + rollout + algorithm + optimizer + farm + checkpoint + evaluation
+
+  private static let run: [SettingKey] = [
+    .text(
+      "run.name", \.run.name, "text for a folder's name: 1 to 100 characters, no slash, no leading dot",
+      "Names the run directory, together with the time of its start.",
+      isValid: { (1...100).contains($0.count) && !$0.hasPrefix(".") && !$0.contains("/") && !$0.utf8.contains(0) }),
+    .seed(
+      "run.seed", \.run.seed,
+      "Every random number of the run follows from it: the same settings and seed give the same weights."),
+    .text("run.directory", \.run.directory, "a path", "The folder that holds run directories.", isValid: isPath),
+    .integer(
+      "run.steps", \.run.steps, 1...10_000_000,
+      "Training steps. 100 is enough to see the default task being learned within minutes."),
+  ]
+
+  private static let model: [SettingKey] = [
+    .text(
+      "model.path", \.model.path, "a path",
+      "A Hugging Face folder or a GGUF file. The default is the smallest instruction-tuned model that the set-up fetches.",
+      isValid: isPath),
+    .choice(
+      "model.precision", \.model.precision,
+      "Arithmetic of the products. bfloat16 is exact in the same sense on every machine, and fast; float32 is for "
+        + "comparisons with other implementations."),
+  ]
+
+  private static let task: [SettingKey] = [
+    .choice(
+      "task.name", \.task.name, among: ["arithmetic", "gsm8k", "multiple_choice", "open_ended"],
+      "What is asked. arithmetic needs no files and is verifiable."),
+    .text("task.train_file", \.task.trainFile, "a path or nothing", "JSONL to train on; arithmetic needs none."),
+    .text(
+      "task.held_out_file", \.task.heldOutFile, "a path or nothing",
+      "JSONL to evaluate on. Without it a share of the training file is held out."),
+    .number(
+      "task.held_out_share", \.task.heldOutShare, .between(0, 1),
+      "Share of the problems that is held out by hash of the question, so that no run ever trains on them. 0.1 leaves "
+        + "enough to measure and most to learn from."),
+    .optionalText(
+      "task.system_prompt", \.task.systemPrompt, "text",
+      "The system message; null takes the task's own, which is short because every prompt token costs time."),
+    .optionalText(
+      "task.question_template", \.task.questionTemplate, "text with {question} in it",
+      "The user's turn; null takes the task's own.", isValid: { $0.contains("{question}") }),
+    .integer(
+      "task.examples", \.task.examples, 0...16,
+      "Worked examples as earlier turns of the chat. They carry the answer's format to a small model; 2 are enough."),
+    .number(
+      "task.accuracy_weight", \.task.accuracyWeight, .closed(0, 1000), "Weight of a right answer in the reward."),
+    .number(
+      "task.format_weight", \.task.formatWeight, .closed(0, 1000),
+      "Weight of the answer's format. 0.1 teaches the format without making it worth more than the answer."),
+    .flag(
+      "task.partial_credit", \.task.partialCredit,
+      "Multiple choice: the share of right letters counts. Off, as in the paper's evaluation."),
+    .flag(
+      "task.fuzzy", \.task.fuzzy, "Open-ended: token F1 counts instead of equality. Off, because it can be gamed."),
+    .integer("task.terms", \.task.terms, 2...8, "arithmetic: operands of a problem. 2 is the easiest."),
+    .integer(
+      "task.largest_operand", \.task.largestOperand, 2...1_000_000,
+      "arithmetic: operands are 1 ... this. 20 is hard enough that a small model starts well below 1."),
+    .text(
+      "task.operations", \.task.operations, "distinct characters of + - *",
+      "arithmetic: the operations drawn from; * binds tighter. Products are far harder for a small model.",
+      isValid: { !$0.isEmpty && Set($0).count == $0.count && $0.allSatisfy { "+-*".contains($0) } }),
+  ]
+
+  private static let rollout: [SettingKey] = [
+    .integer(
+      "rollout.prompts_per_step", \.rollout.promptsPerStep, 1...65_536,
+      "Groups of a step. 8 groups of 8 samples keep a step at seconds on two cores."),
+    .integer(
+      "rollout.group_size", \.rollout.groupSize, 2...1024,
+      "Samples of a prompt, whose mean is the baseline; a group of one has none. 8 is the usual compromise between noise "
+        + "and cost."),
+    .number(
+      "rollout.sampling.temperature", \.rollout.sampling.temperature, .above(0, upTo: 100),
+      "Divides the logits, in sampling and in training. 1 samples the policy that is trained."),
+    .integer(
+      "rollout.sampling.top_k", \.rollout.sampling.topK, 0...10_000_000,
+      "Keeps the k most probable tokens; 0 keeps all, so that what is sampled is what is trained."),
+    .number(
+      "rollout.sampling.top_p", \.rollout.sampling.topP, .above(0, upTo: 1),
+      "Keeps the most probable tokens up to this mass; 1 keeps all, for the same reason."),
+    .number(
+      "rollout.sampling.min_p", \.rollout.sampling.minP, .halfOpen(0, 1),
+      "Keeps tokens with at least this share of the most probable one's probability; 0 keeps all, for the same reason."),
+    .integer(
+      "rollout.sampling.max_new_tokens", \.rollout.sampling.maxNewTokens, 1...1_000_000,
+      "The most tokens of a sample. 48 is twice what the default task's answer needs."),
+    .texts(
+      "rollout.stop_strings", \.rollout.stopStrings, countMax: 16,
+      "Strings that end a sample. After </answer> nothing can score."),
+    .integer(
+      "rollout.max_staleness", \.rollout.maxStaleness, 0...1000,
+      "Policy versions that a sample may be behind. 0 is synchronous: on-policy, and repeatable bit for bit."),
+    .integer(
+      "rollout.slots", \.rollout.slots, 1...65_536,
+      "Samples that a worker decodes at once. 32 fills the kernels; more costs memory and gains little."),
+  ]
+
+  private static let algorithm: [SettingKey] = [
+    .choice(
+      "algorithm.preset", \.algorithm.preset, among: Preset.all.map(\.name),
+      "Where `advantage`, `loss` and `dynamic_sampling` start from; explicit keys win, wherever they stand. "
+        + Preset.all.map { "\($0.name): \($0.summary)" }.joined(separator: ". ") + "."),
+    .choice(
+      "algorithm.advantage.baseline", \.algorithm.advantage.baseline,
+      "What a reward is compared with: the group's mean, or the mean of the other samples."),
+    .choice(
+      "algorithm.advantage.normalize", \.algorithm.advantage.normalize,
+      "Divide by the group's standard deviation (GRPO), or not (Dr. GRPO, RLOO)."),
+    .choice(
+      "algorithm.shaping.kind", \.algorithm.shaping.kind,
+      "How uncertainty shapes an advantage. UADT is what Fovea is for; none is the preset as it is."),
+    .choice(
+      "algorithm.shaping.level", \.algorithm.shaping.level,
+      "UADT: the entropy of the sample itself, or of its whole group. The paper's figure has the sequence's."),
+    .number(
+      "algorithm.shaping.lambda", \.algorithm.shaping.lambda, .closed(0, 1),
+      "UADT: strength. 0 is the preset bit for bit; above 1 the sign could flip. The paper names it without a value; 0.5 "
+        + "is our choice."),
+    .number(
+      "algorithm.shaping.gamma", \.algorithm.shaping.gamma, .halfOpen(0, 1),
+      "UADT: memory of the threshold. The paper names it without a value; 0.9 remembers about ten steps."),
+    .number(
+      "algorithm.shaping.sensitivity", \.algorithm.shaping.sensitivity, .above(0, upTo: 1000),
+      "UADT: slope of the factor in the relative distance from the threshold. 1 is the formula without it."),
+    .number(
+      "algorithm.shaping.alpha", \.algorithm.shaping.alpha, .closed(0, 1000),
+      "entropy_bonus: weight of the entropy; the paper's value."),
+    .number(
+      "algorithm.shaping.kappa", \.algorithm.shaping.kappa, .above(1, upTo: 1000),
+      "entropy_bonus: the bonus is at most |A| / kappa, so that above 1 no sign flips; the paper's value."),
+    .choice(
+      "algorithm.loss.aggregation", \.algorithm.loss.aggregation,
+      "Mean in each sequence, then over sequences (GRPO); over all tokens (DAPO); by a constant length (Dr. GRPO)."),
+    .choice(
+      "algorithm.loss.ratio", \.algorithm.loss.ratio,
+      "The probability ratio of each token, or of the sequence, normalised by its length (GSPO)."),
+    .number(
+      "algorithm.loss.clip_low", \.algorithm.loss.clipLow, .closed(0, 1), "The ratio's clip below 1; PPO's value."),
+    .number(
+      "algorithm.loss.clip_high", \.algorithm.loss.clipHigh, .closed(0, 1000), "The ratio's clip above 1; PPO's value."),
+    .number(
+      "algorithm.loss.kl_coefficient", \.algorithm.loss.klCoefficient, .closed(0, 1000),
+      "Weight of the KL to the frozen reference. 0 keeps no reference, which saves its memory and forward pass."),
+    .number(
+      "algorithm.loss.constant_length", \.algorithm.loss.constantLength, .above(0, upTo: 1e9),
+      "Tokens that `aggregation: constant` divides by; only scales the learning rate."),
+    .optionalNumber(
+      "algorithm.loss.importance_cap", \.algorithm.loss.importanceCap, .above(0, upTo: 1e6),
+      "The most that a token counts when pi_old and the sampling policy differ: stale or truncated samples, inexact "
+        + "workers. null turns the correction off; synchronous exact sampling needs none."),
+    .flag(
+      "algorithm.dynamic_sampling", \.algorithm.dynamicSampling,
+      "Replaces groups whose rewards are all equal by fresh prompts. Off, because it costs rollouts."),
+    .integer(
+      "algorithm.updates_per_step", \.algorithm.updatesPerStep, 1...1024,
+      "Optimizer updates of a step; must divide rollout.prompts_per_step. With 1 every update is on-policy."),
+  ]
+
+  private static let optimizer: [SettingKey] = [
+    .number(
+      "optimizer.learning_rate", \.optimizer.learningRate, .closed(0, 1),
+      "AdamW's rate after the warm-up. 1e-5 is bold for a large model and right for a small one."),
+    .integer(
+      "optimizer.warmup_steps", \.optimizer.warmupSteps, 0...10_000_000,
+      "Steps of linear rise: AdamW's first second moments are noise."),
+    .choice(
+      "optimizer.decay", \.optimizer.decay, among: Schedule.Decay.allCases.map(\.rawValue),
+      "The schedule after the warm-up. constant lets a run be prolonged."),
+    .number(
+      "optimizer.learning_rate_floor", \.optimizer.learningRateFloor, .closed(0, 1),
+      "Share of the rate that linear and cosine decay end at."),
+    .number("optimizer.beta1", \.optimizer.beta1, .halfOpen(0, 1), "AdamW's memory of the gradient; the usual value."),
+    .number(
+      "optimizer.beta2", \.optimizer.beta2, .halfOpen(0, 1),
+      "AdamW's memory of its square. 0.99 and not 0.999, because runs are short."),
+    .number(
+      "optimizer.epsilon", \.optimizer.epsilon, .above(0, upTo: 1), "Keeps AdamW's division finite; the usual value."),
+    .number(
+      "optimizer.weight_decay", \.optimizer.weightDecay, .closed(0, 1),
+      "Decoupled decay. 0: nothing is to be forgotten."),
+    .number(
+      "optimizer.gradient_clip", \.optimizer.gradientClip, .closed(0, 1e6), "Global norm of the gradient; 0 is off."),
+    .integer(
+      "optimizer.micro_batch_tokens", \.optimizer.microBatchTokens, 1...16_777_216,
+      "Tokens of one forward and backward pass of the learner: bounds its memory."),
+  ]
+
+  private static let farm: [SettingKey] = [
+    .integer(
+      "farm.workers", \.farm.workers, 1...1024, "Workers that `fovea train` starts on this machine."),
+    .text(
+      "farm.listen", \.farm.listen, "an endpoint, tcp://... or ipc://...",
+      "Where the coordinator listens. Loopback and a free port: nothing is open to the network unless asked for.",
+      isValid: isEndpoint),
+    .text(
+      "farm.weights_listen", \.farm.weightsListen, "an endpoint, tcp://... or ipc://...",
+      "Where the learner serves weights.", isValid: isEndpoint),
+    .integer(
+      "farm.worker_threads", \.farm.workerThreads, 0...1024,
+      "Kernel threads of a worker; 0 shares the cores evenly among this machine's workers."),
+    .integer(
+      "farm.learner_threads", \.farm.learnerThreads, 0...1024,
+      "Kernel threads of the learner; 0 takes all cores, for workers wait while it trains."),
+    .integer(
+      "farm.heartbeat_milliseconds", \.farm.heartbeatMilliseconds, 10...60_000, "How often a peer says that it lives."),
+    .integer(
+      "farm.heartbeats_missed_max", \.farm.heartbeatsMissedMax, 1...1000,
+      "A peer silent for so many heartbeats is lost and its leases are given to others."),
+    .number(
+      "farm.lease_timeout_seconds", \.farm.leaseTimeoutSeconds, .above(0, upTo: 1_000_000),
+      "A lease without a result for so long is given to another worker."),
+    .integer(
+      "farm.attempts_max", \.farm.attemptsMax, 1...1000, "Attempts at a lease before its prompt is quarantined."),
+  ]
+
+  private static let checkpoint: [SettingKey] = [
+    .integer(
+      "checkpoint.every", \.checkpoint.every, 0...10_000_000,
+      "Steps between checkpoints; the last step always makes one. 0 makes only that one."),
+    .integer("checkpoint.keep", \.checkpoint.keep, 1...1000, "The newest checkpoints kept, beside the best."),
+  ]
+
+  private static let evaluation: [SettingKey] = [
+    .integer(
+      "evaluation.every", \.evaluation.every, 0...10_000_000,
+      "Steps between evaluations; the start and the end always have one. 0 makes only those."),
+    .integer(
+      "evaluation.prompts", \.evaluation.prompts, 1...1_000_000,
+      "Held-out prompts of an evaluation, answered greedily; at most as many as there are."),
+  ]
+
+  @Sendable private static func isPath(_ text: String) -> Bool { !text.isEmpty && !text.utf8.contains(0) }
+
+  @Sendable private static func isEndpoint(_ text: String) -> Bool {
+    ["tcp://", "ipc://"].contains { text.hasPrefix($0) && text.count > $0.count } && !text.utf8.contains(0)
+  }
+}
