@@ -1,0 +1,85 @@
+import CWire
+import Core
+
+extension Rollout {
+  func encoded(in arena: EncodingArena) -> UnsafeMutablePointer<Fovea__Rollout> {
+    var m = Fovea__Rollout()
+    fovea__rollout__init(&m)
+    m.n_tokens = tokens.count
+    m.tokens = arena.array(tokens)
+    m.n_behaviour_log_probabilities = behaviourLogProbabilities.count
+    m.behaviour_log_probabilities = arena.array(behaviourLogProbabilities)
+    m.n_log_kept_masses = logKeptMasses.count
+    m.log_kept_masses = arena.array(logKeptMasses)
+    m.n_entropies = entropies.count
+    m.entropies = arena.array(entropies)
+    m.finish = Fovea__FinishReason(rawValue: finish.rawValue)
+    m.reward = reward
+    m.accuracy = accuracy
+    m.format = format
+    m.text = arena.text(text)
+    return arena.place(m)
+  }
+
+  init(_ m: Fovea__Rollout) throws {
+    let tokens = try Field.tokens(m.n_tokens, m.tokens, "rollout.tokens")
+    self.init(
+      tokens: tokens,
+      behaviourLogProbabilities: try Field.finite(
+        m.n_behaviour_log_probabilities, m.behaviour_log_probabilities, "rollout.behaviour_log_probabilities",
+        count: tokens.count),
+      logKeptMasses: try Field.finite(
+        m.n_log_kept_masses, m.log_kept_masses, "rollout.log_kept_masses", count: tokens.count),
+      entropies: try Field.finite(m.n_entropies, m.entropies, "rollout.entropies", count: tokens.count),
+      finish: try Field.known(m.finish.rawValue, "rollout.finish"),
+      reward: try Field.finite(m.reward, "rollout.reward"),
+      accuracy: try Field.within(m.accuracy, 0...1, "rollout.accuracy"),
+      format: try Field.within(m.format, 0...1, "rollout.format"),
+      text: try Field.text(m.text, "rollout.text", max: WireLimits.textByteCountMax))
+  }
+}
+
+extension RolloutGroup {
+  func encoded(in arena: EncodingArena) -> UnsafeMutablePointer<Fovea__RolloutGroup> {
+    var m = Fovea__RolloutGroup()
+    fovea__rollout_group__init(&m)
+    m.step = step
+    m.prompt = prompt
+    m.policy_version = policyVersion.value
+    m.n_prompt_tokens = promptTokens.count
+    m.prompt_tokens = arena.array(promptTokens)
+    m.n_rollouts = rollouts.count
+    m.rollouts = arena.pointers(rollouts.map { $0.encoded(in: arena) })
+    return arena.place(m)
+  }
+
+  init(_ m: Fovea__RolloutGroup) throws {
+    self.init(
+      step: try Field.count(m.step, "group.step"),
+      prompt: m.prompt,
+      policyVersion: try Field.version(m.policy_version, "group.policy_version"),
+      promptTokens: try Field.tokens(m.n_prompt_tokens, m.prompt_tokens, "group.prompt_tokens"),
+      rollouts: try Field.list(
+        m.n_rollouts, m.rollouts, "group.rollouts", 1...WireLimits.rolloutsPerGroupMax, Rollout.init))
+  }
+}
+
+extension GroupResult {
+  func encoded(in arena: EncodingArena) -> UnsafeMutablePointer<Fovea__GroupResult> {
+    var m = Fovea__GroupResult()
+    fovea__group_result__init(&m)
+    m.lease = lease.value
+    m.attempt = attempt
+    m.group = group.encoded(in: arena)
+    m.milliseconds = milliseconds
+    return arena.place(m)
+  }
+
+  init(_ m: Fovea__GroupResult) throws {
+    self.init(
+      lease: LeaseID(m.lease),
+      attempt: try Field.count(m.attempt, "group_result.attempt"),
+      group: try RolloutGroup(Field.required(m.group, "group_result.group")),
+      milliseconds: m.milliseconds)
+  }
+}

@@ -1,0 +1,104 @@
+import CWire
+
+extension WeightsManifest.Tensor {
+  func encoded(in arena: EncodingArena) -> UnsafeMutablePointer<Fovea__WeightsManifest__Tensor> {
+    var m = Fovea__WeightsManifest__Tensor()
+    fovea__weights_manifest__tensor__init(&m)
+    m.name = arena.text(name)
+    m.n_shape = shape.count
+    m.shape = arena.array(shape)
+    m.encoding = Fovea__WeightsManifest__Encoding(rawValue: encoding.rawValue)
+    return arena.place(m)
+  }
+
+  init(_ m: Fovea__WeightsManifest__Tensor) throws {
+    self.init(
+      name: try Field.name(m.name, "manifest.tensors.name"),
+      shape: try Field.numbers(m.n_shape, m.shape, "manifest.tensors.shape", 0...WireLimits.dimensionsMax),
+      encoding: try Field.known(m.encoding.rawValue, "manifest.tensors.encoding"))
+  }
+}
+
+extension WeightsManifest {
+  func encoded(in arena: EncodingArena) -> UnsafeMutablePointer<Fovea__WeightsManifest> {
+    var m = Fovea__WeightsManifest()
+    fovea__weights_manifest__init(&m)
+    m.version = version.value
+    m.n_files = files.count
+    m.files = arena.named(files)
+    m.n_tensors = tensors.count
+    m.tensors = arena.pointers(tensors.map { $0.encoded(in: arena) })
+    m.payload_byte_count = payloadByteCount
+    m.chunk_byte_count = chunkByteCount
+    m.payload_hash = payloadHash
+    return arena.place(m)
+  }
+
+  /// The tensors' bytes add up to the payload, so that whoever holds the payload may slice it without further checks.
+  init(_ m: Fovea__WeightsManifest) throws {
+    self.init(
+      version: try Field.version(m.version, "manifest.version"),
+      files: try Field.named(
+        m.n_files, m.files, "manifest.files", entriesMax: WireLimits.filesMax, max: WireLimits.fileByteCountMax),
+      tensors: try Field.list(
+        m.n_tensors, m.tensors, "manifest.tensors", 0...WireLimits.tensorsMax, WeightsManifest.Tensor.init),
+      payloadByteCount: try Field.within(
+        m.payload_byte_count, 0...WireLimits.payloadByteCountMax, "manifest.payload_byte_count"),
+      chunkByteCount: try Field.within(
+        m.chunk_byte_count, WireLimits.chunkByteCountMin...WireLimits.chunkByteCountMax, "manifest.chunk_byte_count"),
+      payloadHash: m.payload_hash)
+    var total: UInt64 = 0
+    for tensor in tensors {
+      guard let byteCount = tensor.byteCount, byteCount <= payloadByteCount - total else {
+        throw Field.failure(
+          "manifest.tensors", expected: "\(payloadByteCount) bytes in all", found: "more, at \(tensor.name)")
+      }
+      total += byteCount
+    }
+    guard total == payloadByteCount else {
+      throw Field.failure("manifest.tensors", expected: "\(payloadByteCount) bytes in all", found: "\(total)")
+    }
+  }
+}
+
+extension ChunkRequest {
+  func encoded(in arena: EncodingArena) -> UnsafeMutablePointer<Fovea__ChunkRequest> {
+    var m = Fovea__ChunkRequest()
+    fovea__chunk_request__init(&m)
+    m.version = version.value
+    m.first = first
+    m.count = count
+    m.base_version = arena.version(base)
+    return arena.place(m)
+  }
+
+  init(_ m: Fovea__ChunkRequest) throws {
+    self.init(
+      version: try Field.version(m.version, "chunk_request.version"),
+      first: try Field.count(m.first, "chunk_request.first"),
+      count: try Field.within(m.count, 1...WireLimits.chunksPerRequestMax, "chunk_request.count"),
+      base: try Field.version(m.base_version, "chunk_request.base_version"))
+  }
+}
+
+extension WeightsChunk {
+  /// Everything but the bytes, which the codec packs from where they lie.
+  func encoded(in arena: EncodingArena) -> UnsafeMutablePointer<Fovea__WeightsChunk> {
+    var m = Fovea__WeightsChunk()
+    fovea__weights_chunk__init(&m)
+    m.version = version.value
+    m.index = index
+    m.encoding = Fovea__WeightsChunk__Encoding(rawValue: encoding.rawValue)
+    m.base_version = arena.version(base)
+    return arena.place(m)
+  }
+
+  init(_ m: Fovea__WeightsChunk) throws {
+    self.init(
+      version: try Field.version(m.version, "chunk.version"),
+      index: try Field.count(m.index, "chunk.index"),
+      encoding: try Field.known(m.encoding.rawValue, "chunk.encoding"),
+      base: try Field.version(m.base_version, "chunk.base_version"),
+      bytes: try Field.bytes(m.bytes, "chunk.bytes", max: Int(WireLimits.chunkByteCountMax)))
+  }
+}
