@@ -59,7 +59,7 @@ let package = Package(
     tests("CoreTests", ["Core", "CKernels", "FoveaTesting"]),
     tests("SettingsTests", ["Settings", "FoveaTesting"]),
     tests("TasksTests", ["Tasks", "FoveaTesting"]),
-    tests("WireTests", ["Wire", "FoveaTesting"]),
+    tests("WireTests", ["Core", "Wire", "FoveaTesting"]),
     tests("CoordinatorTests", ["Coordinator", "FoveaTesting"]),
     tests("RolloutWorkerTests", ["RolloutWorker", "FoveaTesting"]),
     tests("LearnerTests", ["Learner", "FoveaTesting"]),

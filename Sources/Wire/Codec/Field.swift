@@ -16,9 +16,13 @@ enum Field {
     return value
   }
 
-  static func count(_ value: UInt32, _ name: String) throws -> UInt32 { try within(value, 0...WireLimits.countMax, name) }
+  static func count(_ value: UInt32, _ name: String) throws -> UInt32 {
+    try within(value, 0...WireLimits.countMax, name)
+  }
 
-  static func total(_ value: UInt64, _ name: String) throws -> UInt64 { try within(value, 0...WireLimits.totalMax, name) }
+  static func total(_ value: UInt64, _ name: String) throws -> UInt64 {
+    try within(value, 0...WireLimits.totalMax, name)
+  }
 
   static func version(_ value: UInt64, _ name: String) throws -> PolicyVersion { PolicyVersion(try total(value, name)) }
 
@@ -107,7 +111,8 @@ enum Field {
     _ count: Int, _ pointer: UnsafeMutablePointer<UnsafeMutablePointer<Fovea__NamedNumber>?>?, _ name: String
   ) throws -> [String: Double] {
     try unique(
-      list(count, pointer, name, 0...WireLimits.metricsMax) { (try Field.name($0.name, name + ".name"), $0.value) }, name)
+      list(count, pointer, name, 0...WireLimits.metricsMax) { (try Field.name($0.name, name + ".name"), $0.value) },
+      name)
   }
 
   /// Named bytes, unique by name.

@@ -10,38 +10,35 @@ import Glibc
 public enum MessageCodec {
   /// The frame of a message. Equal messages give equal bytes.
   public static func encode(_ message: Message) -> [UInt8] {
-    if case .chunk(let chunk) = message { return encode(chunk) }
+    withEnvelope(message) { envelope in
+      [UInt8](unsafeUninitializedCapacity: fovea__envelope__get_packed_size(&envelope)) { buffer, count in
+        count = fovea__envelope__pack(&envelope, buffer.baseAddress)
+      }
+    }
+  }
+
+  /// The frame of a message, ready for a socket.
+  static func encodeFrame(_ message: Message) -> ZeroMQFrame {
+    withEnvelope(message) { envelope in
+      let frame = ZeroMQFrame(byteCount: fovea__envelope__get_packed_size(&envelope))
+      _ = fovea__envelope__pack(&envelope, frame.bytes.baseAddress?.assumingMemoryBound(to: UInt8.self))
+      return frame
+    }
+  }
+
+  /// The C structs of a message for the time of `body`. The bytes of a weights chunk are packed from where they lie.
+  private static func withEnvelope<R>(_ message: Message, _ body: (inout Fovea__Envelope) -> R) -> R {
     let arena = EncodingArena()
     return withExtendedLifetime(arena) {
       var envelope = Fovea__Envelope()
       fovea__envelope__init(&envelope)
       fill(&envelope, with: message, in: arena)
-      return pack(&envelope)
-    }
-  }
-
-  /// The weights' bytes are packed from where they lie.
-  private static func encode(_ chunk: WeightsChunk) -> [UInt8] {
-    chunk.bytes.withUnsafeBufferPointer { bytes in
-      let arena = EncodingArena()
-      return withExtendedLifetime(arena) {
-        var envelope = Fovea__Envelope()
-        fovea__envelope__init(&envelope)
-        envelope.body_case = FOVEA__ENVELOPE__BODY_CHUNK
-        let body = chunk.encoded(in: arena)
-        body.pointee.bytes = ProtobufCBinaryData(
-          len: bytes.count, data: bytes.isEmpty ? nil : UnsafeMutablePointer(mutating: bytes.baseAddress))
-        envelope.chunk = body
-        return pack(&envelope)
+      guard case .chunk(let chunk) = message else { return body(&envelope) }
+      return chunk.bytes.withUnsafeBufferPointer { bytes in
+        envelope.chunk.pointee.bytes.len = bytes.count
+        envelope.chunk.pointee.bytes.data = UnsafeMutablePointer(mutating: bytes.baseAddress)
+        return body(&envelope)
       }
-    }
-  }
-
-  private static func pack(_ envelope: inout Fovea__Envelope) -> [UInt8] {
-    let byteCount = fovea__envelope__get_packed_size(&envelope)
-    return [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
-      // An empty array has no memory; the shortest envelope has two bytes.
-      count = fovea__envelope__pack(&envelope, buffer.baseAddress)
     }
   }
 

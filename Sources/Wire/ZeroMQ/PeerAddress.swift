@@ -4,8 +4,12 @@
 public struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConvertible {
   public var bytes: [UInt8]
   public init(bytes: [UInt8]) { self.bytes = bytes }
+
+  /// The one peer of a DEALER.
+  public static let server = PeerAddress(bytes: [])
+
   public static func < (a: Self, b: Self) -> Bool { a.bytes.lexicographicallyPrecedes(b.bytes) }
   public var description: String {
-    bytes.map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()
+    bytes.isEmpty ? "server" : bytes.map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()
   }
 }

@@ -1,0 +1,107 @@
+import Core
+import Glibc
+import Synchronization
+
+/// What went through a reactor since it began.
+public struct TransportCounters: Equatable, Sendable {
+  public var received: UInt64 = 0
+  public var sent: UInt64 = 0
+  /// Dropped because a queue was full or the process had no connection for too long.
+  public var dropped: UInt64 = 0
+  /// Dropped because the peer is gone.
+  public var unroutable: UInt64 = 0
+  /// Frames that were no message.
+  public var malformed: UInt64 = 0
+  /// Frames of peers that sent too many of those.
+  public var ignored: UInt64 = 0
+}
+
+/// The counters that the reactor's thread publishes after every turn.
+final class SharedCounters: Sendable {
+  private let state = Mutex(TransportCounters())
+  var value: TransportCounters { state.withLock { $0 } }
+  func publish(_ counters: TransportCounters) { state.withLock { $0 = counters } }
+}
+
+/// One thread owns every ZeroMQ socket of the process; the rest of the process sends messages and reads events.
+///
+/// Sending never waits. What is sent may be lost, with a counter, when a peer is gone or its queue is full; every message
+/// of the farm is repeated until answered. What is received is never lost here: when the reader is behind, the sockets
+/// are not read, and ZeroMQ holds back the senders.
+public final class Reactor: Sendable {
+  /// Events that wait for the reader before the sockets are left unread, and the bytes of their frames.
+  public static let eventsMax = 4096
+  static let eventByteCountMax = 256 << 20
+
+  private let outbox: Outbox
+  private let queue: EventQueue
+  private let counters: SharedCounters
+  private let endpoints: [SocketName: String]
+  private let thread: Mutex<pthread_t?>
+
+  /// Opens the sockets and starts the thread.
+  ///
+  /// - Parameters:
+  ///   - sockets: at most one of each name.
+  ///   - tickMilliseconds: the interval of `TransportEvent.tick`.
+  /// - Throws: `InputError` when an endpoint is malformed or taken.
+  public init(
+    sockets: [SocketSpecification], tickMilliseconds: Milliseconds = 50, eventsMax: Int = Reactor.eventsMax
+  ) throws {
+    precondition(Set(sockets.map(\.name)).count == sockets.count, "two sockets of one name")
+    precondition(tickMilliseconds > 0, "tick interval \(tickMilliseconds)")
+    let outbox = Outbox()
+    let queue = EventQueue(countMax: eventsMax, byteCountMax: Self.eventByteCountMax) { outbox.wake() }
+    let loop = try ReactorLoop(sockets: sockets, tickMilliseconds: tickMilliseconds, outbox: outbox, events: queue)
+    self.outbox = outbox
+    self.queue = queue
+    counters = loop.counters
+    endpoints = loop.boundEndpoints
+    thread = Mutex(loop.start())
+  }
+
+  deinit { close() }
+
+  /// What happened, in order. One task reads it at a time; it ends after `close` or when that task is cancelled.
+  public var events: AsyncStream<TransportEvent> {
+    let queue = queue
+    return AsyncStream { await queue.next() }
+  }
+
+  /// Sends a message: on a ROUTER to a peer, on a DEALER to its server.
+  ///
+  /// - Returns: false when the message was dropped at once because too much waits.
+  @discardableResult
+  public func send(_ message: Message, on socket: SocketName, to peer: PeerAddress? = nil) -> Bool {
+    outbox.post(.send(MessageCodec.encodeFrame(message), socket, peer ?? .server))
+  }
+
+  /// Connects a DEALER; a malformed endpoint comes back as `connectFailed`.
+  public func connect(_ socket: SocketName, to endpoint: String) { _ = outbox.post(.connect(socket, endpoint)) }
+
+  /// Forgets an endpoint of a DEALER, and what waits for it.
+  public func disconnect(_ socket: SocketName, from endpoint: String) { _ = outbox.post(.disconnect(socket, endpoint)) }
+
+  /// Where a ROUTER listens, with its real port.
+  public func boundEndpoint(of socket: SocketName) -> String {
+    guard let endpoint = endpoints[socket] else { preconditionFailure("\(socket) is no ROUTER of this process") }
+    return endpoint
+  }
+
+  public var statistics: TransportCounters {
+    var counters = counters.value
+    counters.dropped += outbox.dropped
+    return counters
+  }
+
+  /// Sends what was asked before, waits at most the linger time (1 s) for it to leave, and ends the thread and the events.
+  public func close() {
+    let running = thread.withLock { thread in
+      defer { thread = nil }
+      return thread
+    }
+    guard let running else { return }
+    outbox.beginClosing()
+    pthread_join(running, nil)
+  }
+}
