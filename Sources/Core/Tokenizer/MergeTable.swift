@@ -66,7 +66,7 @@ package struct MergeTable: Sendable {
   @inline(__always)
   private static func slot(of key: UInt64, _ entries: [(key: UInt64, value: Value)], _ shift: UInt64) -> Int {
     // The high half of a product with an odd constant depends on every bit of the key (Fibonacci hashing).
-    var slot = Int((key ^ key >> 29) &* 0x9E37_79B9_7F4A_7C15 >> shift)
+    var slot = Int(((key ^ key >> 29) &* 0x9E37_79B9_7F4A_7C15) >> shift)
     while entries[slot].key != key, entries[slot].key != free { slot = (slot + 1) & (entries.count - 1) }
     return slot
   }

@@ -16,7 +16,7 @@ package struct WordCache {
 
     var slot: Int {
       let mixed = (low ^ high &* 0xD6E8_FEB8_6659_FD93) &* 0x9E37_79B9_7F4A_7C15
-      return Int((mixed ^ mixed >> 32) &* 0x9E37_79B9_7F4A_7C15 >> (64 - WordCache.slotBits))
+      return Int(((mixed ^ mixed >> 32) &* 0x9E37_79B9_7F4A_7C15) >> (64 - WordCache.slotBits))
     }
   }
 
