@@ -1,0 +1,55 @@
+import Glibc
+
+/// A whole file, mapped read-only: model files are larger than what a copy would be worth.
+///
+/// Invariant: `bytes` is the file as it was when it was opened. A file that another process shortens meanwhile is out of
+/// scope: model files are replaced by renaming, never rewritten in place.
+///
+/// `@unchecked Sendable`: the mapping is private, read-only, and unmapped only when the last reference goes.
+package final class MappedFile: @unchecked Sendable {
+  package let path: String
+  package let bytes: UnsafeRawBufferPointer
+
+  /// Maps a regular file.
+  ///
+  /// - Throws: `InputError` when it cannot be opened or is not a regular file.
+  package init(path: String) throws {
+    func failure(_ expected: String, _ found: String) -> InputError {
+      InputError("open file", at: path, expected: expected, found: found)
+    }
+    func systemFailure() -> InputError { failure("a readable file", String(cString: strerror(errno))) }
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)  // does not wait for the writer of a pipe
+    guard descriptor >= 0 else { throw systemFailure() }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw systemFailure() }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw failure("a regular file", "a folder, pipe or device") }
+    guard let size = Int(exactly: status.st_size), size >= 0 else { throw failure("a file size", "\(status.st_size)") }
+    if size == 0 {
+      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+    } else {
+      guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
+        throw systemFailure()
+      }
+      bytes = UnsafeRawBufferPointer(start: address, count: size)
+    }
+    self.path = path
+  }
+
+  deinit {
+    if let address = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: address), bytes.count) }
+  }
+
+  /// The bytes of a small file.
+  ///
+  /// - Parameter byteCountMax: the most that is read.
+  /// - Throws: `InputError` when the file cannot be read or is larger.
+  package static func contents(of path: String, byteCountMax: Int) throws -> [UInt8] {
+    let file = try MappedFile(path: path)
+    guard file.bytes.count <= byteCountMax else {
+      throw InputError(
+        "read file", at: path, expected: "at most \(byteCountMax) bytes", found: "\(file.bytes.count) bytes")
+    }
+    return [UInt8](file.bytes)
+  }
+}

@@ -1,0 +1,60 @@
+import Glibc
+
+/// Loads a model from where it lies: a Hugging Face folder or a GGUF file.
+///
+/// Everything that the files say is checked against their sizes before weights are decoded, so that no file makes the process
+/// trap, or take more than a small multiple of the file in memory.
+public enum ModelLoader {
+  /// The largest of the small files that is read; tokenizer.json of the largest vocabularies takes 20 MB.
+  private static let smallFileByteCountMax = 64 << 20
+
+  /// The model and its weights.
+  ///
+  /// - Parameter path: a folder with config.json, tokenizer.json and safetensors, or a GGUF file.
+  /// - Throws: `InputError` that names the file and the key or tensor, what was expected and what was found.
+  public static func load(path: String) throws -> LoadedModel {
+    if try isFolder(path) {
+      let description = try describe(folder: path)
+      let tensors = try SafetensorsFile.tensors(folder: path)
+      let parameters = try ParameterSet(
+        config: description.config, tensors: tensors,
+        ignoring: { ConfigFile.isNoParameter($0, of: description.config) }, place: path)
+      return LoadedModel(description: description, parameters: parameters)
+    }
+    let model = try GGUFModel(path: path)
+    let description = try describe(model, path: path)
+    let parameters = try ParameterSet(
+      config: model.config, tensors: model.tensors, ignoring: GGUFModel.isDerived, place: path)
+    return LoadedModel(description: description, parameters: parameters)
+  }
+
+  /// The model without its weights.
+  ///
+  /// - Throws: `InputError` as `load` does; the safetensors of a folder are not looked at.
+  public static func describe(path: String) throws -> ModelDescription {
+    try isFolder(path) ? describe(folder: path) : describe(GGUFModel(path: path), path: path)
+  }
+
+  private static func describe(_ model: GGUFModel, path: String) throws -> ModelDescription {
+    try ModelDescription(
+      config: model.config, tokenizer: Tokenizer(definition: model.tokenizer), tokens: model.tokens, place: path)
+  }
+
+  private static func describe(folder: String) throws -> ModelDescription {
+    var files: [String: [UInt8]] = [:]
+    for name in ModelDescription.FileName.all where access("\(folder)/\(name)", F_OK) == 0 {
+      files[name] = try MappedFile.contents(of: "\(folder)/\(name)", byteCountMax: smallFileByteCountMax)
+    }
+    return try ModelDescription(files: files, place: folder)
+  }
+
+  private static func isFolder(_ path: String) throws -> Bool {
+    var status = stat()
+    guard stat(path, &status) == 0 else {
+      throw InputError(
+        "load model", at: path, expected: "a Hugging Face folder or a GGUF file",
+        found: String(cString: strerror(errno)))
+    }
+    return status.st_mode & S_IFMT == S_IFDIR
+  }
+}

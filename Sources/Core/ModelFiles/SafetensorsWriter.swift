@@ -1,0 +1,51 @@
+/// Writes parameters as one safetensors file that other tools open.
+///
+/// Scalars go through one small buffer, so that saving takes no memory to speak of. Tensors lie in canonical order.
+extension SafetensorsFile {
+  /// Writes all parameters; a file that was there is replaced.
+  ///
+  /// - Throws: `InputError` when the disk refuses.
+  package static func write(_ parameters: ParameterSet, to path: String, encoding: ModelSaver.Encoding) throws {
+    let writer = try FileWriter(path: path)
+    let header = header(for: parameters.parameters, encoding: encoding)
+    try header.withUnsafeBytes { try writer.write($0) }
+    var buffer: [UInt16] = []
+    let scalarsPerWrite = 1 << 18
+    for index in parameters.parameters.indices {
+      let scalars = parameters.scalars(index)
+      switch encoding {
+      case .float32: try writer.write(UnsafeRawBufferPointer(scalars))
+      case .bfloat16:
+        for start in stride(from: 0, to: scalars.count, by: scalarsPerWrite) {
+          buffer.removeAll(keepingCapacity: true)
+          buffer += scalars[start..<min(start + scalarsPerWrite, scalars.count)].lazy.map(\.bfloat16Bits)
+          try buffer.withUnsafeBytes { try writer.write($0) }
+        }
+      }
+    }
+    try writer.finish()
+  }
+
+  private static func header(for parameters: [ParameterShape], encoding: ModelSaver.Encoding) -> [UInt8] {
+    var members: [String: JSON] = ["__metadata__": .object(["format": .string("pt")])]
+    var offset = 0
+    for parameter in parameters {
+      let end = offset + parameter.count * encoding.scalarByteCount
+      members[parameter.name] = .object([
+        "dtype": .string(encoding.name),
+        "shape": .array(parameter.shape.map { .integer(Int64($0)) }),
+        "data_offsets": .array([.integer(Int64(offset)), .integer(Int64(end))]),
+      ])
+      offset = end
+    }
+    var text = JSON.object(members).serialized()
+    text += repeatElement(UInt8(ascii: " "), count: -text.count & 7)  // data begin at a multiple of 8 bytes
+    return withUnsafeBytes(of: UInt64(text.count).littleEndian, Array.init) + text
+  }
+}
+
+extension ModelSaver.Encoding {
+  /// The name in a safetensors header.
+  fileprivate var name: String { self == .bfloat16 ? "BF16" : "F32" }
+  fileprivate var scalarByteCount: Int { self == .bfloat16 ? 2 : 4 }
+}

@@ -1,0 +1,97 @@
+import Core
+import Testing
+
+/// Whole models: GGUF against Hugging Face folder, saving against loading, the default model against the reference.
+@Suite struct ModelLoadingTests {
+  @Test(arguments: ["llama_bias_untied", "llama3_scaling", "qwen2", "qwen3"])
+  func aGGUFFileIsTheModelOfItsHuggingFaceFolder(name: String) throws {
+    let folder = try ModelFiles.folder(ofTiny: name)
+    let original = try ModelLoader.load(path: folder.path)
+    let converted = try ModelLoader.load(path: "\(ModelFiles.fixtures)/\(name).gguf")
+    #expect(ModelFiles.checksums(converted.parameters) == ModelFiles.checksums(original.parameters))
+    var expected = original.description.config
+    if name == "llama3_scaling" {
+      expected.ropeScaling = .init(factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalMaxPositions: 8192)
+    }
+    #expect(converted.description.config == expected)
+    #expect(original.description.stopTokens == [2])
+    #expect(converted.description.stopTokens == [0, 2])
+    let text = "<|im_start|>abcd 12ab<|im_end|>"
+    #expect(converted.description.tokenizer.encode(text) == original.description.tokenizer.encode(text))
+    #expect(converted.description.tokenizer.definition.chatTemplate?.contains("im_start") == true)
+  }
+
+  @Test(arguments: ["llama_gqa", "llama_bias_untied", "llama3_scaling", "qwen2", "qwen3"])
+  func theFilesOfADescriptionMakeItAgain(name: String) throws {
+    let folder = try ModelFiles.folder(ofTiny: name)
+    let fromFolder = try ModelLoader.describe(path: folder.path)
+    let sources = name == "llama_gqa" ? [] : [try ModelLoader.describe(path: "\(ModelFiles.fixtures)/\(name).gguf")]
+    for description in [fromFolder] + sources {
+      let again = try ModelDescription(files: description.files, place: "again")
+      #expect(again.config == description.config)
+      #expect(again.stopTokens == description.stopTokens)
+      #expect(again.files == description.files)
+      #expect(again.tokenizer.encode("abcd ab") == description.tokenizer.encode("abcd ab"))
+      #expect(Set(ModelDescription.FileName.all.dropLast()).isSubset(of: again.files.keys))
+    }
+  }
+
+  @Test(arguments: ["llama_bias_untied", "qwen2", "qwen3"])
+  func savingAndLoadingInFloat32GivesTheSameModel(name: String) throws {
+    let loaded = try ModelLoader.load(path: "\(ModelFiles.fixtures)/\(name).gguf")
+    let folder = try TemporaryFolder()
+    try ModelSaver.save(
+      loaded.description, parameters: loaded.parameters, to: "\(folder.path)/new/model", encoding: .float32)
+    let again = try ModelLoader.load(path: "\(folder.path)/new/model")
+    #expect(ModelFiles.checksums(again.parameters) == ModelFiles.checksums(loaded.parameters))
+    #expect(again.description.config == loaded.description.config)
+    #expect(again.description.stopTokens == loaded.description.stopTokens)
+  }
+
+  @Test func savingInBfloat16RoundsEveryScalarAndSaysSo() throws {
+    let source = try ModelFiles.folder(ofTiny: "qwen3")
+    let loaded = try ModelLoader.load(path: source.path)
+    let folder = try TemporaryFolder()
+    try ModelSaver.save(loaded.description, parameters: loaded.parameters, to: folder.path, encoding: .bfloat16)
+    let again = try ModelLoader.load(path: folder.path)
+    for index in loaded.parameters.parameters.indices {
+      let rounded = loaded.parameters.scalars(index).map { Float(bitPattern: UInt32($0.bfloat16Bits) << 16) }
+      #expect(ModelFiles.bits(again.parameters.scalars(index)) == ModelFiles.bits(rounded))
+    }
+    let config = try JSON.parse(
+      try MappedFile.contents(of: "\(folder.path)/config.json", byteCountMax: 1 << 16), place: "config.json")
+    #expect(config["torch_dtype"] == .string("bfloat16"))
+    #expect(config["dtype"] == nil)
+    #expect(config["transformers_version"] == .string("5.23.0"), "the model's own keys are kept")
+  }
+
+  @Test func savedTensorsStartAtAMultipleOfEightBytesAndNameTheirFramework() throws {
+    let loaded = try ModelLoader.load(path: "\(ModelFiles.fixtures)/qwen2.gguf")
+    let folder = try TemporaryFolder()
+    try ModelSaver.save(loaded.description, parameters: loaded.parameters, to: folder.path, encoding: .float32)
+    let bytes = try MappedFile.contents(of: "\(folder.path)/model.safetensors", byteCountMax: 1 << 20)
+    let length = bytes[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
+    #expect(length % 8 == 0)
+    let header = try JSON.parse(Array(bytes[8..<8 + length]), place: "header")
+    #expect(header["__metadata__"] == .object(["format": .string("pt")]))
+    #expect(bytes.count == 8 + length + 4 * loaded.parameters.parameters.map(\.count).reduce(0, +))
+  }
+
+  @Test(.enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
+  func theDefaultModelLoadsToTheBitsOfTheReference() throws {
+    let path = try #require(ModelOracle.defaultModelPath)
+    let clock = ContinuousClock()
+    let start = clock.now
+    let loaded = try ModelLoader.load(path: path)
+    print("the default model loads in \(clock.now - start)")
+    #expect(try ModelFiles.checksums(loaded.parameters) == ModelFiles.checksums("default_model.json"))
+    let config = loaded.description.config
+    #expect(
+      config
+        == ModelConfig(
+          vocabularySize: 49_152, hiddenSize: 576, feedForwardSize: 1536, layerCount: 30, headCount: 9,
+          keyValueHeadCount: 3, maxPositions: 8192, normEpsilon: 1e-5, ropeTheta: 100_000))
+    #expect(loaded.description.stopTokens == [2])
+    #expect(loaded.description.tokenizer.decode(loaded.description.tokenizer.encode("Hello 123")) == "Hello 123")
+  }
+}
