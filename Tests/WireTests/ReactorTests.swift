@@ -119,7 +119,9 @@ import Wire
     #expect(client.statistics.dropped == 44)
   }
 
-  @Test("a dealer connects and disconnects at run time") func runTimeConnection() async throws {
+  @Test("a dealer changes its server at run time, and what follows goes to the new one") func runTimeConnection()
+    async throws
+  {
     let a = try server()
     let b = try server()
     let client = try Reactor(sockets: [.dealer(.control)])
@@ -129,11 +131,17 @@ import Wire
       Issue.record("nothing arrived at the first server")
       return
     }
-    client.disconnect(.control, from: a.boundEndpoint(of: .control))
     client.connect(.control, to: b.boundEndpoint(of: .control))
     client.send(.manifestRequest, on: .control)
     guard case .received(.manifestRequest, _, _) = await next(b) else {
       Issue.record("nothing arrived at the second server")
+      return
+    }
+    client.disconnect(.control, from: b.boundEndpoint(of: .control))
+    client.connect(.control, to: a.boundEndpoint(of: .control))
+    client.send(.statusRequest, on: .control)
+    guard case .received(.statusRequest, _, _) = await next(a) else {
+      Issue.record("nothing arrived at the first server again")
       return
     }
   }

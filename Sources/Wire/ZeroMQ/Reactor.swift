@@ -76,10 +76,11 @@ public final class Reactor: Sendable {
     outbox.post(.send(MessageCodec.encodeFrame(message), socket, peer ?? .server))
   }
 
-  /// Connects a DEALER; a malformed endpoint comes back as `connectFailed`.
+  /// Gives a DEALER its server, in place of the one that it had; the same again changes nothing. What waits to be sent goes
+  /// to the new one. A malformed endpoint comes back as `connectFailed`.
   public func connect(_ socket: SocketName, to endpoint: String) { _ = outbox.post(.connect(socket, endpoint)) }
 
-  /// Forgets an endpoint of a DEALER, and what waits for it.
+  /// Forgets a DEALER's server, and what waits for it. Nothing happens when the DEALER has another one.
   public func disconnect(_ socket: SocketName, from endpoint: String) { _ = outbox.post(.disconnect(socket, endpoint)) }
 
   /// Where a ROUTER listens, with its real port.

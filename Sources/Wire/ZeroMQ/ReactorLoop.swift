@@ -5,8 +5,9 @@ import Glibc
 /// The body of the reactor's thread. Once it runs, everything here is touched by that thread alone.
 final class ReactorLoop {
   private final class Endpoint {
-    let specification: SocketSpecification
-    let socket: ZeroMQSocket
+    private let context: ZeroMQContext
+    private(set) var specification: SocketSpecification
+    private(set) var socket: ZeroMQSocket
     /// A DEALER's messages that wait for a connection.
     var waiting = WaitingFrames()
     /// Malformed frames of each peer that sent any.
@@ -17,8 +18,19 @@ final class ReactorLoop {
     }
 
     init(_ specification: SocketSpecification, in context: ZeroMQContext) throws {
+      self.context = context
       self.specification = specification
       socket = try specification.open(in: context)
+    }
+
+    /// Gives a DEALER another server, or none, by a fresh socket: on the old one a message could still go to the old
+    /// server, even after zmq_disconnect.
+    func change(server endpoint: String?) throws {
+      guard case .dealer(let before) = specification.kind, endpoint != before else { return }
+      var changed = specification
+      changed.kind = .dealer(connect: endpoint)
+      socket = try changed.open(in: context)
+      specification = changed
     }
   }
 
@@ -122,13 +134,14 @@ final class ReactorLoop {
       }
     case .connect(let name, let text):
       do {
-        try endpoint(name).socket.connect(text)
+        try endpoint(name).change(server: text)
       } catch {
         events.push(.connectFailed(name, endpoint: text, reason: "\(error)"))
       }
     case .disconnect(let name, let text):
       let endpoint = endpoint(name)
-      endpoint.socket.disconnect(text)
+      guard endpoint.specification.kind == .dealer(connect: text) else { return }
+      try? endpoint.change(server: nil)
       counts.dropped += UInt64(endpoint.waiting.removeAll())
     }
   }

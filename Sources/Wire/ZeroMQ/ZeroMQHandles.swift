@@ -66,11 +66,6 @@ struct ZeroMQSocket: ~Copyable {
     }
   }
 
-  /// Forgets an endpoint; one that is not connected is no error.
-  func disconnect(_ endpoint: String) {
-    zmq_disconnect(handle, endpoint)
-  }
-
   /// Where the socket listens, with the port that the system chose for a wildcard.
   var lastEndpoint: String {
     var byteCount = 1024
