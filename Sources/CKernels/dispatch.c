@@ -1,0 +1,193 @@
+// Chooses the instruction set at run time and sends every call there.
+#include <stdatomic.h>
+
+#include "kernels_prelude.h"
+
+#define KERNELS(X) \
+  X(void, matmul_block, \
+    (fv_kind kind, const fv_matmul *product, int64_t row_begin, int64_t row_end, int64_t panel_begin, \
+     int64_t panel_end), \
+    (kind, product, row_begin, row_end, panel_begin, panel_end)) \
+  X(void, pack_columns_from_f32, \
+    (fv_kind kind, const float *w, int64_t depth, int64_t row_begin, int64_t row_end, int64_t column_begin, \
+     int64_t units, uint32_t *panels), \
+    (kind, w, depth, row_begin, row_end, column_begin, units, panels)) \
+  X(void, pack_columns_from_bf16, \
+    (fv_kind kind, const uint16_t *w, int64_t depth, int64_t row_begin, int64_t row_end, int64_t column_begin, \
+     int64_t units, uint32_t *panels), \
+    (kind, w, depth, row_begin, row_end, column_begin, units, panels)) \
+  X(void, pack_depth_rows_from_f32, \
+    (fv_kind kind, const float *x, int64_t x_row, int64_t depth, int64_t columns, int64_t unit_begin, int64_t units, \
+     int64_t panel_begin, int64_t panel_end, uint32_t *panels), \
+    (kind, x, x_row, depth, columns, unit_begin, units, panel_begin, panel_end, panels)) \
+  X(void, pack_depth_rows, \
+    (fv_kind kind, const void *x, int64_t x_row, int64_t depth, int64_t columns, int64_t unit_begin, int64_t units, \
+     int64_t panel_begin, int64_t panel_end, uint32_t *panels), \
+    (kind, x, x_row, depth, columns, unit_begin, units, panel_begin, panel_end, panels)) \
+  X(void, unpack_column, \
+    (fv_kind kind, const uint32_t *panels, int64_t units, int64_t column, int64_t depth, float *out), \
+    (kind, panels, units, column, depth, out)) \
+  X(float, rmsnorm, \
+    (fv_kind kind, float *x, const float *add, const float *weight, float epsilon, int64_t width, void *out), \
+    (kind, x, add, weight, epsilon, width, out)) \
+  X(void, rmsnorm_backward, \
+    (const float *dy, const float *x, float inverse, const float *weight, int64_t width, float *dx), \
+    (dy, x, inverse, weight, width, dx)) \
+  X(void, rmsnorm_weight_backward, \
+    (const float *dy, const float *x, const float *inverse, int64_t rows, int64_t width, int64_t begin, int64_t end, \
+     float *dweight), \
+    (dy, x, inverse, rows, width, begin, end, dweight)) \
+  X(void, rope, \
+    (float *x, int64_t heads, int64_t head_size, const float *cosine, const float *sine, float direction), \
+    (x, heads, head_size, cosine, sine, direction)) \
+  X(void, swiglu, (fv_kind kind, const float *gate_up, int64_t width, void *out), (kind, gate_up, width, out)) \
+  X(void, swiglu_backward, \
+    (fv_kind kind, const void *gate_up, int64_t width, const float *dy, void *out, float *dgate_up), \
+    (kind, gate_up, width, dy, out, dgate_up)) \
+  X(void, round, (fv_kind kind, const float *x, int64_t count, void *out), (kind, x, count, out)) \
+  X(void, widen, (fv_kind kind, const void *x, int64_t count, float *out), (kind, x, count, out)) \
+  X(void, add, (float *y, const float *x, int64_t count), (y, x, count)) \
+  X(void, attention, \
+    (fv_kind kind, const fv_cache_layer *layer, int64_t kv, const void *query, const int32_t *blocks, int64_t length, \
+     float *scratch, void *out, float *stats), \
+    (kind, layer, kv, query, blocks, length, scratch, out, stats)) \
+  X(void, attention_backward, \
+    (fv_kind kind, const fv_attention_sequence *sequence, int64_t kv, float *scratch), (kind, sequence, kv, scratch)) \
+  X(fv_softmax, softmax_statistics, (const float *logits, int64_t count, float inverse_temperature), \
+    (logits, count, inverse_temperature)) \
+  X(fv_softmax, exponentials, \
+    (const float *logits, int64_t count, float inverse_temperature, float *exponentials, double *block_sums), \
+    (logits, count, inverse_temperature, exponentials, block_sums)) \
+  X(void, softmax_backward, \
+    (fv_kind kind, const float *logits, int64_t count, float inverse_temperature, float log_normalizer, \
+     int64_t token, float coefficient, void *dlogits), \
+    (kind, logits, count, inverse_temperature, log_normalizer, token, coefficient, dlogits)) \
+  X(void, adamw_step, \
+    (const fv_adamw *settings, int64_t begin, int64_t end, float *parameters, const float *gradients, float *first, \
+     float *second), \
+    (settings, begin, end, parameters, gradients, first, second)) \
+  X(double, sum_of_squares, (const float *x, int64_t begin, int64_t end), (x, begin, end))
+
+typedef struct {
+#define POINTER(type, name, parameters, arguments) type(*name) parameters;
+  KERNELS(POINTER)
+} kernel_table;
+
+#define DECLARE(isa) KERNELS(DECLARE_##isa)
+#define DECLARE_portable(type, name, parameters, arguments) type fv_portable_##name parameters;
+#define DECLARE_avx2(type, name, parameters, arguments) type fv_avx2_##name parameters;
+#define DECLARE_avx512(type, name, parameters, arguments) type fv_avx512_##name parameters;
+#define DECLARE_avx512bf16(type, name, parameters, arguments) type fv_avx512bf16_##name parameters;
+#define ENTRY_portable(type, name, parameters, arguments) .name = fv_portable_##name,
+#define ENTRY_avx2(type, name, parameters, arguments) .name = fv_avx2_##name,
+#define ENTRY_avx512(type, name, parameters, arguments) .name = fv_avx512_##name,
+#define ENTRY_avx512bf16(type, name, parameters, arguments) .name = fv_avx512bf16_##name,
+
+KERNELS(DECLARE_portable)
+#if defined(__x86_64__)
+KERNELS(DECLARE_avx2)
+KERNELS(DECLARE_avx512)
+KERNELS(DECLARE_avx512bf16)
+#endif
+
+static const kernel_table tables[] = {
+  [fv_portable] = {KERNELS(ENTRY_portable)},
+#if defined(__x86_64__)
+  [fv_avx2] = {KERNELS(ENTRY_avx2)},
+  [fv_avx512] = {KERNELS(ENTRY_avx512)},
+  [fv_avx512bf16] = {KERNELS(ENTRY_avx512bf16)},
+#endif
+};
+
+int fv_isa_supported(fv_isa isa) {
+  switch (isa) {
+    case fv_portable: return 1;
+#if defined(__x86_64__)
+    case fv_avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case fv_avx512:
+      return fv_isa_supported(fv_avx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    case fv_avx512bf16: return fv_isa_supported(fv_avx512) && __builtin_cpu_supports("avx512bf16");
+#endif
+    default: return 0;
+  }
+}
+
+// -1 until the first question
+static _Atomic int active = -1;
+
+fv_isa fv_isa_active(void) {
+  int isa = atomic_load_explicit(&active, memory_order_relaxed);
+  if (isa < 0) {
+    isa = fv_avx512bf16;
+    while (!fv_isa_supported((fv_isa)isa)) isa--;
+    atomic_store_explicit(&active, isa, memory_order_relaxed);
+  }
+  return (fv_isa)isa;
+}
+
+int fv_isa_force(fv_isa isa) {
+  if (!fv_isa_supported(isa)) return 0;
+  atomic_store_explicit(&active, (int)isa, memory_order_relaxed);
+  return 1;
+}
+
+const char *fv_isa_name(fv_isa isa) {
+  static const char *const names[] = {"portable", "avx2", "avx512", "avx512bf16"};
+  return isa >= fv_portable && isa <= fv_avx512bf16 ? names[isa] : "unknown";
+}
+
+static const kernel_table *table(void) { return &tables[fv_isa_active()]; }
+
+fv_softmax fv_exponentials(
+  const float *logits, int64_t count, float inverse_temperature, float *exponentials, double *block_sums);
+
+#define CALL(type, name, parameters, arguments) \
+  type fv_##name parameters { return table()->name arguments; }
+KERNELS(CALL)
+
+int64_t fv_cache_key_units(fv_kind kind, int64_t head_size) {
+  return (kind == fv_bf16 ? head_size / 2 : head_size) * fv_block_positions;
+}
+
+int64_t fv_cache_value_units(fv_kind kind, int64_t head_size) {
+  return (kind == fv_bf16 ? fv_block_positions / 2 : fv_block_positions) * ((head_size + 15) / 16 * 16);
+}
+
+void fv_cache_store(
+  fv_kind kind, const fv_cache_layer *layer, const void *key, const void *value, int32_t block, int32_t slot) {
+  const int64_t size = layer->head_size, wide = (size + 15) / 16 * 16;
+  for (int64_t kv = 0; kv < layer->key_value_heads; kv++) {
+    const int64_t index = (int64_t)block * layer->key_value_heads + kv;
+    uint32_t *keys = layer->keys + index * fv_cache_key_units(kind, size);
+    uint32_t *values = layer->values + index * fv_cache_value_units(kind, size);
+    if (kind == fv_bf16) {
+      const uint16_t *k = (const uint16_t *)key + kv * size, *v = (const uint16_t *)value + kv * size;
+      uint16_t *key_out = (uint16_t *)keys, *value_out = (uint16_t *)values;
+      for (int64_t d = 0; d < size; d++) {
+        key_out[((d / 2) * fv_block_positions + slot) * 2 + d % 2] = k[d];
+        value_out[((slot / 2) * wide + d) * 2 + slot % 2] = v[d];
+      }
+    } else {
+      const uint32_t *k = (const uint32_t *)key + kv * size, *v = (const uint32_t *)value + kv * size;
+      for (int64_t d = 0; d < size; d++) {
+        keys[d * fv_block_positions + slot] = k[d];
+        values[slot * wide + d] = v[d];
+      }
+    }
+  }
+}
+
+int64_t fv_attention_scratch(int64_t heads_per_key_value, int64_t length) {
+  (void)heads_per_key_value;  // heads are walked four at a time
+  return 8 * ((length + 15) / 16 * 16);
+}
+
+int64_t fv_attention_backward_scratch(int64_t head_size, int64_t length) {
+  const int64_t wide = (head_size + 15) / 16 * 16, row = (length + 15) / 16 * 16;
+  return 2 * head_size * row + 3 * length * wide + 2 * row + 3 * wide;
+}
+
+float fv_log_probability(const float *logits, int64_t token, float inverse_temperature, fv_softmax softmax) {
+  return logits[token] * inverse_temperature - softmax.log_normalizer;
+}

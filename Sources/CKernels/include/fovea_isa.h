@@ -1,0 +1,17 @@
+// Instruction sets and their choice at run time.
+#pragma once
+#include <stdint.h>
+
+// The element type of packed weights, product inputs and the key-value cache.
+typedef enum { fv_bf16 = 0, fv_f32 = 1 } fv_kind;
+
+typedef enum { fv_portable = 0, fv_avx2 = 1, fv_avx512 = 2, fv_avx512bf16 = 3 } fv_isa;
+
+// The instruction set in use: the best that the processor has, or what fv_isa_force chose.
+fv_isa fv_isa_active(void);
+// Whether this processor can run it.
+int fv_isa_supported(fv_isa isa);
+// Uses this instruction set from now on. Returns 0 when the processor cannot run it (nothing changes).
+int fv_isa_force(fv_isa isa);
+// "portable", "avx2", "avx512", "avx512bf16".
+const char *fv_isa_name(fv_isa isa);

@@ -1,3 +1,0 @@
-#pragma once
-// C kernels of the product; see each header for one concern.
-int fovea_kernels_abi(void);

@@ -1,2 +1,0 @@
-#include "kernels.h"
-int fovea_kernels_abi(void) { return 1; }

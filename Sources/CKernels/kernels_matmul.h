@@ -1,0 +1,82 @@
+// The micro-kernel: `rows` rows times `vectors` * 16 columns, one chain over the units per element.
+INLINE void matmul_tile(
+  const fv_kind kind, const int rows, const int vectors, const fv_matmul *p, const uint32_t *a, const uint32_t *b,
+  int64_t units, float *y, int64_t valid, int from_y, const float *bias) {
+  vf c[FV_MATMUL_ROWS][FV_MATMUL_VECTORS];
+  const int64_t a_row = p->a_row, a_unit = p->a_unit;
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++)
+      c[i][v] = from_y ? vf_load_part(y + i * p->y_row + 16 * v, valid - 16 * v, 0) : vf_set1(0);
+  for (int64_t j = 0; j < units; j++) {
+    vu w[FV_MATMUL_VECTORS];
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) w[v] = vu_load(b + 64 * j + 16 * v);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+      const vu x = vu_set1(a[i * a_row + j * a_unit]);
+#pragma clang loop unroll(full)
+      for (int v = 0; v < vectors; v++) c[i][v] = vf_dot(kind, c[i][v], x, w[v]);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) {
+      if (16 * v >= valid) continue;
+      if (bias) c[i][v] = vf_add(c[i][v], vf_load_part(bias + 16 * v, valid - 16 * v, 0));
+      vf_store_part(y + i * p->y_row + 16 * v, valid - 16 * v, c[i][v]);
+    }
+}
+
+// Units of one pass over a panel: with 256 bytes a unit, a panel's part stays in the second-level cache.
+#define FV_MATMUL_PASS 768
+
+INLINE void matmul_block(
+  const fv_kind kind, const fv_matmul *p, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end) {
+  for (int64_t first = 0; first < p->units || first == 0; first += FV_MATMUL_PASS) {
+    const int64_t units = p->units - first < FV_MATMUL_PASS ? p->units - first : FV_MATMUL_PASS;
+    const int last = first + units >= p->units;
+    const int from_y = p->accumulate || first > 0;
+    for (int64_t panel = panel_begin; panel < panel_end; panel++) {
+      const uint32_t *b = p->panels + (panel * p->units + first) * 64;
+      const int64_t column = panel * 64;
+      for (int64_t block = row_begin; block < row_end; block += 64) {
+        const int64_t end = block + 64 < row_end ? block + 64 : row_end;
+        const int64_t parts = (end - block + FV_MATMUL_ROWS - 1) / FV_MATMUL_ROWS;
+        for (int64_t part = 0; part < parts; part++) {
+          const int64_t row = block + (end - block) * part / parts;
+          const int64_t rows = block + (end - block) * (part + 1) / parts - row;
+          const uint32_t *a = p->a + (row / 64) * p->a_panel + (row % 64) * p->a_row + first * p->a_unit;
+          for (int64_t v = 0; v < 4; v += FV_MATMUL_VECTORS) {
+            const int64_t valid = p->columns - column - 16 * v;
+            if (valid <= 0) break;
+            float *y = p->y + row * p->y_row + column + 16 * v;
+            const float *bias = last && p->bias ? p->bias + column + 16 * v : 0;
+#define TILE(n) case n: matmul_tile(kind, n, FV_MATMUL_VECTORS, p, a, b + 16 * v, units, y, valid, from_y, bias); break;
+            switch (rows) {
+              TILE(1)
+              TILE(2)
+#if FV_MATMUL_ROWS > 2
+              TILE(3)
+              TILE(4)
+#endif
+#if FV_MATMUL_ROWS > 4
+              TILE(5)
+              TILE(6)
+#endif
+            }
+#undef TILE
+          }
+        }
+      }
+    }
+  }
+}
+
+void KERNEL(matmul_block)(
+  fv_kind kind, const fv_matmul *p, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end) {
+  if (kind == fv_bf16) matmul_block(fv_bf16, p, row_begin, row_end, panel_begin, panel_end);
+  else matmul_block(fv_f32, p, row_begin, row_end, panel_begin, panel_end);
+}

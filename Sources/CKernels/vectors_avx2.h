@@ -1,0 +1,60 @@
+// 16 fp32 lanes in two AVX2 registers. Defined inside a file that sets the target; see isa_*.c.
+typedef struct { __m256 lo, hi; } vf;
+typedef struct { __m256i lo, hi; } vu;
+
+static inline vf vf_load(const float *p) { return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+static inline void vf_store(float *p, vf x) { _mm256_storeu_ps(p, x.lo); _mm256_storeu_ps(p + 8, x.hi); }
+static inline vf vf_set1(float x) { return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+static inline vf vf_add(vf a, vf b) { return (vf){_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
+static inline vf vf_sub(vf a, vf b) { return (vf){_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
+static inline vf vf_mul(vf a, vf b) { return (vf){_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
+static inline vf vf_div(vf a, vf b) { return (vf){_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
+// a > b ? a : b
+static inline vf vf_max(vf a, vf b) { return (vf){_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
+// a < b ? a : b
+static inline vf vf_min(vf a, vf b) { return (vf){_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
+// a * b + c, rounded once
+static inline vf vf_fma(vf a, vf b, vf c) {
+  return (vf){_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+static inline vu vu_load(const uint32_t *p) {
+  return (vu){_mm256_loadu_si256((const __m256i *)p), _mm256_loadu_si256((const __m256i *)(p + 8))};
+}
+static inline void vu_store(uint32_t *p, vu x) {
+  _mm256_storeu_si256((__m256i *)p, x.lo);
+  _mm256_storeu_si256((__m256i *)(p + 8), x.hi);
+}
+static inline vu vu_set1(uint32_t x) { return (vu){_mm256_set1_epi32((int)x), _mm256_set1_epi32((int)x)}; }
+static inline vf vf_bits(vu x) { return (vf){_mm256_castsi256_ps(x.lo), _mm256_castsi256_ps(x.hi)}; }
+static inline vu vu_bits(vf x) { return (vu){_mm256_castps_si256(x.lo), _mm256_castps_si256(x.hi)}; }
+static inline vu vu_add(vu a, vu b) { return (vu){_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }
+static inline vu vu_and(vu a, vu b) { return (vu){_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)}; }
+static inline vu vu_or(vu a, vu b) { return (vu){_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)}; }
+#define vu_shift_left(x, n) ((vu){_mm256_slli_epi32((x).lo, n), _mm256_slli_epi32((x).hi, n)})
+#define vu_shift_right(x, n) ((vu){_mm256_srli_epi32((x).lo, n), _mm256_srli_epi32((x).hi, n)})
+// x is an integer already
+static inline vu vu_from_integer(vf x) { return (vu){_mm256_cvtps_epi32(x.lo), _mm256_cvtps_epi32(x.hi)}; }
+// a < b ? 0 : x
+static inline vf vf_zero_where_less(vf a, vf b, vf x) {
+  return (vf){
+    _mm256_and_ps(_mm256_cmp_ps(a.lo, b.lo, _CMP_NLT_UQ), x.lo),
+    _mm256_and_ps(_mm256_cmp_ps(a.hi, b.hi, _CMP_NLT_UQ), x.hi)};
+}
+// a is NaN ? y : x
+static inline vu vu_select_nan(vf a, vu x, vu y) {
+  const __m256 lo = _mm256_cmp_ps(a.lo, a.lo, _CMP_UNORD_Q), hi = _mm256_cmp_ps(a.hi, a.hi, _CMP_UNORD_Q);
+  return (vu){
+    _mm256_blendv_epi8(x.lo, y.lo, _mm256_castps_si256(lo)), _mm256_blendv_epi8(x.hi, y.hi, _mm256_castps_si256(hi))};
+}
+// 16 bf16 as the low halves of 16 units
+static inline vu vu_load_halves(const uint16_t *p) {
+  return (vu){
+    _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)),
+    _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(p + 8)))};
+}
+static inline void vu_store_halves(uint16_t *p, vu x) {
+  const __m256i packed = _mm256_packus_epi32(x.lo, x.hi);
+  _mm256_storeu_si256((__m256i *)p, _mm256_permute4x64_epi64(packed, 0xD8));
+}
+#define FV_MATMUL_ROWS 4
+#define FV_MATMUL_VECTORS 1
