@@ -1,0 +1,251 @@
+import CKernels
+import Glibc
+
+/// The forward pass of a Llama-family decoder over packed rows. Worker and learner run this same code.
+///
+/// Batch-invariant: every row's result is the same bits alone or beside others, in decode or in prefill, for any number of
+/// threads and any instruction set (`CKernels.h` says how). Not thread-safe: one owner, one call at a time.
+///
+/// Shapes: M rows, R outputs, C model width, H query heads, K key-value heads, D head width, F feed-forward width, V
+/// vocabulary. The residual stream is fp32; inputs of products are of the precision; sums are fp32.
+public final class Decoder {
+  public let config: ModelConfig
+  public let precision: Precision
+  package let weights: DecoderWeights
+  package let pool: ThreadPool
+  package let rotary: RotaryTable
+
+  private var residual = ScratchBuffer<Float>()
+  private var update = ScratchBuffer<Float>()
+  private var wide = ScratchBuffer<Float>()
+  private var normal: ElementScratch
+  private var heads: ElementScratch
+  private var attended: ElementScratch
+  private var activated: ElementScratch
+  private var outputRows = ScratchBuffer<Float>()
+
+  /// A decoder with weights of zero; `load` fills them.
+  public convenience init(config: ModelConfig, precision: Precision, pool: ThreadPool) {
+    self.init(config: config, precision: precision, pool: pool, trainable: false)
+  }
+
+  package init(config: ModelConfig, precision: Precision, pool: ThreadPool, trainable: Bool) {
+    self.config = config
+    self.precision = precision
+    self.pool = pool
+    weights = DecoderWeights(config: config, precision: precision, trainable: trainable)
+    rotary = RotaryTable(config: config, positions: config.maxPositions)
+    normal = ElementScratch(precision)
+    heads = ElementScratch(precision)
+    attended = ElementScratch(precision)
+    activated = ElementScratch(precision)
+  }
+
+  /// Packs all parameters from fp32, rounding matrices to the precision.
+  public func load(_ parameters: ParameterSet) {
+    for index in parameters.parameters.indices {
+      load(parameter: index, float32: UnsafePointer(parameters.scalars(index).baseAddress!))
+    }
+  }
+
+  /// Packs one parameter of `config.parameters` from fp32 values, row-major.
+  public func load(parameter index: Int, float32 values: UnsafePointer<Float>) {
+    weights.load(parameter: index, float32: values, pool: pool)
+  }
+
+  /// Packs one parameter of `config.parameters` from bf16 values, row-major.
+  public func load(parameter index: Int, bfloat16 values: UnsafePointer<UInt16>) {
+    weights.load(parameter: index, bfloat16: values, pool: pool)
+  }
+
+  /// `(H + 2K) D`, the width of a row of queries, keys and values.
+  package var headsWidth: Int { (config.headCount + 2 * config.keyValueHeadCount) * config.headSize }
+  /// `H D`
+  package var queryWidth: Int { config.headCount * config.headSize }
+
+  /// Runs all layers and returns the normalised final states of `batch.outputs`, `[R, C]`, of the precision.
+  ///
+  /// Writes the rows' keys and values to `cache` and, for a backward pass, what it needs to `tape`.
+  package func forward(_ batch: RowBatch, cache: KeyValueCache, tape: Tape? = nil) -> ElementBuffer {
+    let m = batch.count
+    let c = config.hiddenSize
+    let x = residual.reserve(m * c)
+    let delta = update.reserve(m * c)
+    embed(batch.tokens, into: x)
+    for (index, layer) in weights.layers.enumerated() {
+      let saved = tape?.layers[index]
+      let normal = normal.reserve(m * c)
+      normalize(
+        x, adding: index == 0 ? nil : delta, weight: layer.inputNorm, rows: m, into: normal, saved: saved?.input,
+        inverse: saved?.inputInverse)
+
+      let qkv = wide.reserve(m * max(headsWidth, 2 * config.feedForwardSize))
+      layer.queryKeyValue.multiply(
+        normal.units(at: 0), count: m, into: qkv, bias: layer.queryKeyValueBias.map { UnsafePointer($0.pointer) },
+        pool: pool)
+      let heads = saved?.heads ?? heads.reserve(m * headsWidth)
+      rotate(qkv, layer: layer, batch: batch, into: heads, saved: saved)
+      store(heads, batch: batch, layer: cache.layer(index))
+
+      let attended = saved?.attended ?? attended.reserve(m * queryWidth)
+      attend(heads, batch: batch, layer: cache.layer(index), into: attended, statistics: saved?.statistics)
+      layer.attentionOutput.multiply(
+        attended.units(at: 0), count: m, into: delta, bias: layer.attentionOutputBias.map { UnsafePointer($0.pointer) },
+        pool: pool)
+
+      normalize(
+        x, adding: delta, weight: layer.postAttentionNorm, rows: m, into: normal, saved: saved?.middle,
+        inverse: saved?.middleInverse)
+      let gateUp = wide.reserve(m * max(headsWidth, 2 * config.feedForwardSize))
+      layer.gateUp.multiply(
+        normal.units(at: 0), count: m, into: gateUp, bias: layer.gateUpBias.map { UnsafePointer($0.pointer) },
+        pool: pool)
+      let activated = activated.reserve(m * config.feedForwardSize)
+      activate(gateUp, rows: m, into: activated, saved: saved?.gateUp)
+      layer.down.multiply(
+        activated.units(at: 0), count: m, into: delta, bias: layer.downBias.map { UnsafePointer($0.pointer) },
+        pool: pool)
+    }
+    return outputs(batch, x, delta, tape: tape)
+  }
+
+  /// Logits `[R, V]` of normalised final states, fp32.
+  package func logits(
+    _ states: UnsafePointer<UInt32>, count: Int, into logits: UnsafeMutablePointer<Float>
+  ) {
+    weights.head.multiply(states, count: count, into: logits, pool: pool)
+  }
+
+  private func embed(_ tokens: [Int32], into x: UnsafeMutablePointer<Float>) {
+    let c = config.hiddenSize
+    pool.run(tokens.count, chunk: 16) { rows in
+      for row in rows { weights.embedding.unpack(row: Int(tokens[row]), into: x + row * c) }
+    }
+  }
+
+  /// x += delta; out = RMSNorm(x).
+  private func normalize(
+    _ x: UnsafeMutablePointer<Float>, adding delta: UnsafeMutablePointer<Float>?, weight: AlignedBuffer<Float>,
+    rows m: Int, into out: ElementBuffer, saved: AlignedBuffer<Float>?, inverse: AlignedBuffer<Float>?
+  ) {
+    let c = config.hiddenSize
+    let kind = precision.kind
+    let epsilon = config.normEpsilon
+    pool.run(m, chunk: 16) { rows in
+      for row in rows {
+        let value = fv_rmsnorm(
+          kind, x + row * c, delta.map { UnsafePointer($0 + row * c) }, weight.pointer, epsilon, Int64(c),
+          out.at(row * c))
+        inverse?.pointer[row] = value
+        if let saved { memcpy(saved.pointer + row * c, x + row * c, c * 4) }
+      }
+    }
+  }
+
+  /// Per-head norms (Qwen3), rotary embedding, rounding: queries, keys and values as attention takes them.
+  private func rotate(
+    _ qkv: UnsafeMutablePointer<Float>, layer: DecoderWeights.Layer, batch: RowBatch, into out: ElementBuffer,
+    saved: Tape.Layer?
+  ) {
+    let width = headsWidth
+    let d = config.headSize
+    let rotated = config.headCount + config.keyValueHeadCount
+    let kind = precision.kind
+    let epsilon = config.normEpsilon
+    pool.run(batch.count, chunk: 16) { rows in
+      for row in rows {
+        let values = qkv + row * width
+        if let queryNorm = layer.queryNorm, let keyNorm = layer.keyNorm {
+          if let before = saved?.beforeHeadNorm { memcpy(before.pointer + row * rotated * d, values, rotated * d * 4) }
+          for head in 0..<rotated {
+            let weight = head < config.headCount ? queryNorm : keyNorm
+            let inverse = fv_rmsnorm(
+              fv_f32, values + head * d, nil, weight.pointer, epsilon, Int64(d), values + head * d)
+            saved?.headInverse?.pointer[row * rotated + head] = inverse
+          }
+        }
+        let position = Int(batch.positions[row])
+        fv_rope(values, Int64(rotated), Int64(d), rotary.cosine(position), rotary.sine(position), 1)
+        fv_round(kind, values, Int64(width), out.at(row * width))
+      }
+    }
+  }
+
+  private func store(_ heads: ElementBuffer, batch: RowBatch, layer: fv_cache_layer) {
+    let width = headsWidth
+    let key = queryWidth
+    let value = key + config.keyValueHeadCount * config.headSize
+    let kind = precision.kind
+    pool.run(batch.writes.count, chunk: 16) { writes in
+      for index in writes {
+        let write = batch.writes[index]
+        let row = Int(write.row) * width
+        withUnsafePointer(to: layer) {
+          fv_cache_store(kind, $0, heads.at(row + key), heads.at(row + value), write.block, write.slot)
+        }
+      }
+    }
+  }
+
+  private func attend(
+    _ heads: ElementBuffer, batch: RowBatch, layer: fv_cache_layer, into out: ElementBuffer,
+    statistics: AlignedBuffer<Float>?
+  ) {
+    let width = headsWidth
+    let kind = precision.kind
+    let h = config.headCount
+    batch.tables.withUnsafeBufferPointer { tables in
+      pool.run(batch.count, chunk: 4) { rows in
+        let longest = Int(rows.map { batch.positions[$0] }.max() ?? 0) + 1
+        let scratchCount = Int(fv_attention_scratch(layer.heads_per_key_value, Int64(longest)))
+        withUnsafeTemporaryAllocation(byteCount: scratchCount * 4, alignment: 64) { scratch in
+          let scratch = scratch.baseAddress!.assumingMemoryBound(to: Float.self)
+          for row in rows {
+            for kv in 0..<config.keyValueHeadCount {
+              withUnsafePointer(to: layer) {
+                fv_attention(
+                  kind, $0, Int64(kv), heads.at(row * width), tables.baseAddress! + Int(batch.tableStarts[row]),
+                  Int64(batch.positions[row]) + 1, scratch, out.at(row * queryWidth),
+                  statistics.map { $0.pointer + row * h * 2 })
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private func activate(
+    _ gateUp: UnsafeMutablePointer<Float>, rows m: Int, into out: ElementBuffer, saved: ElementBuffer?
+  ) {
+    let f = config.feedForwardSize
+    let kind = precision.kind
+    pool.run(m, chunk: 8) { rows in
+      for row in rows {
+        fv_swiglu(kind, gateUp + row * 2 * f, Int64(f), out.at(row * f))
+        if let saved { fv_round(kind, gateUp + row * 2 * f, Int64(2 * f), saved.at(row * 2 * f)) }
+      }
+    }
+  }
+
+  private func outputs(
+    _ batch: RowBatch, _ x: UnsafeMutablePointer<Float>, _ delta: UnsafeMutablePointer<Float>, tape: Tape?
+  ) -> ElementBuffer {
+    let c = config.hiddenSize
+    let r = batch.outputs.count
+    let gathered = tape.map { $0.final.pointer } ?? outputRows.reserve(r * c)
+    let out = tape.map { $0.states } ?? normal.reserve(max(r, batch.count) * c)
+    let kind = precision.kind
+    let epsilon = config.normEpsilon
+    pool.run(r, chunk: 16) { rows in
+      for index in rows {
+        let row = Int(batch.outputs[index]) * c
+        memcpy(gathered + index * c, x + row, c * 4)
+        let inverse = fv_rmsnorm(
+          kind, gathered + index * c, delta + row, weights.finalNorm.pointer, epsilon, Int64(c), out.at(index * c))
+        tape?.finalInverse.pointer[index] = inverse
+      }
+    }
+    return out
+  }
+}

@@ -1,0 +1,310 @@
+import CKernels
+import Glibc
+
+/// The backward pass of `Decoder`, layer by layer from a tape, adding to a gradient set.
+///
+/// Products run in the precision with fp32 sums: dx = dy W from the transposed packing, and dW += dy^T x as one chain over the
+/// rows of the batch per element. Everything else is fp32. The order of every sum is that of the rows, so gradients are the
+/// same bits for any number of threads. Not thread-safe: one owner, one call at a time.
+package final class DecoderBackward {
+  private let decoder: Decoder
+  private let gradients: ParameterSet
+  private var dx = ScratchBuffer<Float>()
+  private var dnormal = ScratchBuffer<Float>()
+  private var dwide = ScratchBuffer<Float>()
+  private var dinner = ScratchBuffer<Float>()
+  private var rounded: ElementScratch
+  private var normal: ElementScratch
+  private var activated: ElementScratch
+  private var left = ScratchBuffer<UInt32>()
+  private var right = ScratchBuffer<UInt32>()
+
+  package init(decoder: Decoder, gradients: ParameterSet) {
+    self.decoder = decoder
+    self.gradients = gradients
+    rounded = ElementScratch(decoder.precision)
+    normal = ElementScratch(decoder.precision)
+    activated = ElementScratch(decoder.precision)
+  }
+
+  private var config: ModelConfig { decoder.config }
+  private var pool: ThreadPool { decoder.pool }
+  private var kind: fv_kind { decoder.precision.kind }
+
+  /// From dLoss/dstates `[R, C]` to all parameters but the head's own.
+  package func run(_ packed: PackedGroups, tape: Tape, dstates: UnsafeMutablePointer<Float>) {
+    let m = packed.rows.count
+    let c = config.hiddenSize
+    let dx = dx.reserve(m * c)
+    memset(dx, 0, m * c * 4)
+    finalNorm(packed, tape: tape, dstates: dstates, dx: dx)
+    for index in decoder.weights.layers.indices.reversed() {
+      let prefix = "model.layers.\(index)."
+      feedForward(decoder.weights.layers[index], tape.layers[index], prefix: prefix, rows: m, dx: dx)
+      attention(decoder.weights.layers[index], tape.layers[index], prefix: prefix, packed: packed, dx: dx)
+    }
+    // Rows in order, one thread: a token may occur many times.
+    let embedding = gradients["model.embed_tokens.weight"].baseAddress!
+    pool.run(1) { _ in
+      for row in 0..<m {
+        fv_add(embedding + Int(packed.rows.tokens[row]) * c, dx + row * c, Int64(c))
+      }
+    }
+  }
+
+  private func finalNorm(
+    _ packed: PackedGroups, tape: Tape, dstates: UnsafeMutablePointer<Float>, dx: UnsafeMutablePointer<Float>
+  ) {
+    let c = config.hiddenSize
+    normWeight("model.norm.weight", dstates, x: tape.final, inverse: tape.finalInverse, rows: packed.targets.count)
+    // Outputs in order, one thread: the prompt's last row is an output of every completion.
+    pool.run(1) { _ in
+      for (index, row) in packed.rows.outputs.enumerated() {
+        fv_rmsnorm_backward(
+          dstates + index * c, tape.final.pointer + index * c, tape.finalInverse.pointer[index],
+          decoder.weights.finalNorm.pointer, Int64(c), dx + Int(row) * c)
+      }
+    }
+  }
+
+  // MARK: Feed-forward: x += down(silu(gate(h)) * up(h)), h = RMSNorm(x)
+
+  private func feedForward(
+    _ layer: DecoderWeights.Layer, _ saved: Tape.Layer, prefix: String, rows m: Int, dx: UnsafeMutablePointer<Float>
+  ) {
+    let c = config.hiddenSize
+    let f = config.feedForwardSize
+    let kind = kind
+    let activated = activated.reserve(m * f)
+    pool.run(m, chunk: 8) { rows in
+      for row in rows {
+        fv_swiglu_backward(kind, saved.gateUp.at(row * 2 * f), Int64(f), nil, activated.at(row * f), nil)
+      }
+    }
+    let dactivated = dinner.reserve(m * max(f, decoder.queryWidth))
+    linear(
+      layer.down, [Part(prefix + "mlp.down_proj", rows: c)], dy: dx, x: activated, rows: m, dx: dactivated)
+    let dgateUp = dwide.reserve(m * max(2 * f, decoder.headsWidth))
+    pool.run(m, chunk: 8) { rows in
+      for row in rows {
+        fv_swiglu_backward(
+          kind, saved.gateUp.at(row * 2 * f), Int64(f), dactivated + row * f, nil, dgateUp + row * 2 * f)
+      }
+    }
+    let normal = renormalized(saved.middle, saved.middleInverse, layer.postAttentionNorm, rows: m)
+    let dnormal = dnormal.reserve(m * c)
+    linear(
+      layer.gateUp, [Part(prefix + "mlp.gate_proj", rows: f), Part(prefix + "mlp.up_proj", rows: f)], dy: dgateUp,
+      x: normal, rows: m, dx: dnormal)
+    norm(
+      prefix + "post_attention_layernorm.weight", layer.postAttentionNorm, dnormal, x: saved.middle,
+      inverse: saved.middleInverse, rows: m, dx: dx)
+  }
+
+  // MARK: Attention: x += output(attention(rope(q(h)), rope(k(h)), v(h))), h = RMSNorm(x)
+
+  private func attention(
+    _ layer: DecoderWeights.Layer, _ saved: Tape.Layer, prefix: String, packed: PackedGroups,
+    dx: UnsafeMutablePointer<Float>
+  ) {
+    let m = packed.rows.count
+    let c = config.hiddenSize
+    let width = decoder.headsWidth
+    let q = decoder.queryWidth
+    let kv = config.keyValueHeadCount * config.headSize
+    let dattended = dinner.reserve(m * max(config.feedForwardSize, q))
+    linear(
+      layer.attentionOutput, [Part(prefix + "self_attn.o_proj", rows: c)], dy: dx, x: saved.attended, rows: m,
+      dx: dattended)
+    let dheads = dwide.reserve(m * max(2 * config.feedForwardSize, width))
+    memset(dheads, 0, m * width * 4)
+    attend(saved, packed: packed, dout: dattended, dheads: dheads)
+    rotateBack(layer, saved, prefix: prefix, packed: packed, dheads: dheads)
+    let normal = renormalized(saved.input, saved.inputInverse, layer.inputNorm, rows: m)
+    let dnormal = dnormal.reserve(m * c)
+    linear(
+      layer.queryKeyValue,
+      [
+        Part(prefix + "self_attn.q_proj", rows: q), Part(prefix + "self_attn.k_proj", rows: kv),
+        Part(prefix + "self_attn.v_proj", rows: kv),
+      ], dy: dheads, x: normal, rows: m, dx: dnormal)
+    norm(
+      prefix + "input_layernorm.weight", layer.inputNorm, dnormal, x: saved.input, inverse: saved.inputInverse, rows: m,
+      dx: dx)
+  }
+
+  /// One task a group and key-value head: completions add to their prompt's gradients in order.
+  private func attend(
+    _ saved: Tape.Layer, packed: PackedGroups, dout: UnsafeMutablePointer<Float>, dheads: UnsafeMutablePointer<Float>
+  ) {
+    let heads = config.headCount
+    let kvHeads = config.keyValueHeadCount
+    let d = config.headSize
+    let width = decoder.headsWidth
+    let kind = kind
+    let scale = Float(1 / Double(d).squareRoot())
+    pool.run(packed.groups.count * kvHeads) { task in
+      let group = packed.groups[task / kvHeads]
+      let longest = group.prompt.count + (group.completions.map(\.count).max() ?? 0)
+      let floats = Int(fv_attention_backward_scratch(Int64(d), Int64(longest)))
+      withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { scratch in
+        let scratch = scratch.baseAddress!.assumingMemoryBound(to: Float.self)
+        func backward(_ run: PackedGroups.Run, prefix: PackedGroups.Run?) {
+          guard run.count > 0 else { return }
+          var sequence = fv_attention_sequence(
+            head_size: Int64(d), heads: Int64(heads), key_value_heads: Int64(kvHeads), scale: scale, row: Int64(width),
+            prefix: saved.heads.at((prefix?.first ?? 0) * width), own: saved.heads.at(run.first * width),
+            prefix_count: Int64(prefix?.count ?? 0), count: Int64(run.count),
+            out: saved.attended.at(run.first * heads * d), dout: dout + run.first * heads * d,
+            stats: saved.statistics.pointer + run.first * heads * 2, dprefix: dheads + (prefix?.first ?? 0) * width,
+            down: dheads + run.first * width)
+          fv_attention_backward(kind, &sequence, Int64(task % kvHeads), scratch)
+        }
+        backward(group.prompt, prefix: nil)
+        for run in group.completions { backward(run, prefix: group.prompt) }
+      }
+    }
+  }
+
+  /// Rotary embedding and per-head norms, backwards, in place.
+  private func rotateBack(
+    _ layer: DecoderWeights.Layer, _ saved: Tape.Layer, prefix: String, packed: PackedGroups,
+    dheads: UnsafeMutablePointer<Float>
+  ) {
+    let m = packed.rows.count
+    let d = config.headSize
+    let width = decoder.headsWidth
+    let rotated = config.headCount + config.keyValueHeadCount
+    let rotary = decoder.rotary
+    pool.run(m, chunk: 16) { rows in
+      for row in rows {
+        let position = Int(packed.rows.positions[row])
+        fv_rope(
+          dheads + row * width, Int64(rotated), Int64(d), rotary.cosine(position), rotary.sine(position), -1)
+      }
+    }
+    guard let before = saved.beforeHeadNorm, let inverse = saved.headInverse, let queryNorm = layer.queryNorm,
+      let keyNorm = layer.keyNorm
+    else { return }
+    let dquery = gradients[prefix + "self_attn.q_norm.weight"].baseAddress!
+    let dkey = gradients[prefix + "self_attn.k_norm.weight"].baseAddress!
+    // Rows in order, one thread: all heads and rows share one weight.
+    pool.run(1) { _ in
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: d) { dhead in
+        let dhead = dhead.baseAddress!
+        for row in 0..<m {
+          for head in 0..<rotated {
+            let dy = dheads + row * width + head * d
+            let x = before.pointer + (row * rotated + head) * d
+            let isQuery = head < config.headCount
+            fv_rmsnorm_weight_backward(
+              dy, x, inverse.pointer + row * rotated + head, 1, Int64(d), 0, Int64(d), isQuery ? dquery : dkey)
+            memset(dhead, 0, d * 4)
+            fv_rmsnorm_backward(
+              dy, x, inverse.pointer[row * rotated + head], (isQuery ? queryNorm : keyNorm).pointer, Int64(d), dhead)
+            memcpy(dy, dhead, d * 4)
+          }
+        }
+      }
+    }
+  }
+
+  // MARK: Norms
+
+  private func norm(
+    _ name: String, _ weight: AlignedBuffer<Float>, _ dy: UnsafeMutablePointer<Float>, x: AlignedBuffer<Float>,
+    inverse: AlignedBuffer<Float>, rows m: Int, dx: UnsafeMutablePointer<Float>
+  ) {
+    let c = config.hiddenSize
+    normWeight(name, dy, x: x, inverse: inverse, rows: m)
+    pool.run(m, chunk: 16) { rows in
+      for row in rows {
+        fv_rmsnorm_backward(
+          dy + row * c, x.pointer + row * c, inverse.pointer[row], weight.pointer, Int64(c), dx + row * c)
+      }
+    }
+  }
+
+  private func normWeight(
+    _ name: String, _ dy: UnsafeMutablePointer<Float>, x: AlignedBuffer<Float>, inverse: AlignedBuffer<Float>,
+    rows m: Int
+  ) {
+    let c = config.hiddenSize
+    let dweight = gradients[name].baseAddress!
+    pool.run(c, chunk: 64) { columns in
+      fv_rmsnorm_weight_backward(
+        dy, x.pointer, inverse.pointer, Int64(m), Int64(c), Int64(columns.lowerBound), Int64(columns.upperBound),
+        dweight)
+    }
+  }
+
+  /// The norm's output again, as the forward pass rounded it.
+  private func renormalized(
+    _ x: AlignedBuffer<Float>, _ inverse: AlignedBuffer<Float>, _ weight: AlignedBuffer<Float>, rows m: Int
+  ) -> ElementBuffer {
+    let c = config.hiddenSize
+    let kind = kind
+    let out = normal.reserve(m * c)
+    let epsilon = config.normEpsilon
+    pool.run(m, chunk: 16) { rows in
+      for row in rows { fv_rmsnorm(kind, x.pointer + row * c, nil, weight.pointer, epsilon, Int64(c), out.at(row * c)) }
+    }
+    return out
+  }
+
+  // MARK: Products
+
+  /// A parameter of a stacked matrix: `NAME.weight` and perhaps `NAME.bias`.
+  private struct Part {
+    var name: String
+    var rows: Int
+    init(_ name: String, rows: Int) {
+      self.name = name
+      self.rows = rows
+    }
+  }
+
+  /// y = x W^T + b: dx = dy W, dW += dy^T x, db += sum of dy. `dy` `[M, N]`, `x` and `dx` `[M, K]`.
+  private func linear(
+    _ matrix: PackedMatrix, _ parts: [Part], dy: UnsafeMutablePointer<Float>, x: ElementBuffer, rows m: Int,
+    dx: UnsafeMutablePointer<Float>
+  ) {
+    let n = matrix.rows
+    let k = matrix.depth
+    let kind = kind
+    let precision = decoder.precision
+    let dyRounded = rounded.reserve(m * n)
+    pool.run(m, chunk: 16) { rows in
+      fv_round(kind, dy + rows.lowerBound * n, Int64(rows.count * n), dyRounded.at(rows.lowerBound * n))
+    }
+    let units = precision.units(m)
+    let right = right.reserve(PackedMatrix.panelCount(k) * units * 64)
+    pool.run(PackedMatrix.panelCount(k)) { panel in
+      fv_pack_depth_rows(
+        kind, x.at(0), Int64(k), Int64(m), Int64(k), 0, Int64(units), Int64(panel), Int64(panel + 1), right)
+    }
+    var first = 0
+    for part in parts {
+      let left = left.reserve(PackedMatrix.panelCount(part.rows) * units * 64)
+      pool.run(PackedMatrix.panelCount(part.rows)) { panel in
+        fv_pack_depth_rows(
+          kind, dyRounded.at(first), Int64(n), Int64(m), Int64(part.rows), 0, Int64(units), Int64(panel),
+          Int64(panel + 1), left)
+      }
+      Product(
+        precision: precision, rows: part.rows, columns: k, units: units, a: left, layout: .panels, panels: right,
+        y: gradients[part.name + ".weight"].baseAddress!, yRow: k, bias: nil, accumulates: true
+      ).run(pool)
+      if gradients.index(of: part.name + ".bias") != nil {
+        let dbias = gradients[part.name + ".bias"]
+        pool.run(part.rows, chunk: 64) { columns in
+          for row in 0..<m {
+            for column in columns { dbias[column] += dy[row * n + first + column] }
+          }
+        }
+      }
+      first += part.rows
+    }
+    matrix.multiplyTransposed(dyRounded.units(at: 0), count: m, into: dx, pool: pool)
+  }
+}

@@ -1,0 +1,139 @@
+import CKernels
+
+/// A weight matrix `[rows, depth]` packed for products, possibly several parameters stacked along the rows.
+///
+/// Forward, `y[M, rows] = x[M, depth] . w^T`; for training also the transposed packing, `dx[M, depth] = dy[M, rows] . w`.
+/// The arithmetic is `fovea_matmul.h`'s: every element of a result is one chain, so results do not depend on M, on the
+/// number of threads, or on the split into tasks.
+package final class PackedMatrix: Sendable {
+  package let precision: Precision
+  /// N, outputs.
+  package let rows: Int
+  /// K, inputs; even.
+  package let depth: Int
+  private let units: Int
+  private let panels: AlignedBuffer<UInt32>
+  private let transposedUnits: Int
+  private let transposed: AlignedBuffer<UInt32>?
+
+  package init(_ precision: Precision, rows: Int, depth: Int, transposed keepsTransposed: Bool) {
+    precondition(depth % 2 == 0, "a reduction over \(depth) elements must be even")
+    self.precision = precision
+    self.rows = rows
+    self.depth = depth
+    units = precision.units(depth)
+    panels = AlignedBuffer(count: Self.panelCount(rows) * units * 64)
+    transposedUnits = precision.units(rows)
+    transposed =
+      keepsTransposed ? AlignedBuffer(count: Self.panelCount(depth) * transposedUnits * 64) : nil
+  }
+
+  package static func panelCount(_ columns: Int) -> Int { (columns + 63) / 64 }
+
+  /// Packs fp32 rows `[count, depth]` as rows `begin ..< begin + count`.
+  package func load(rows begin: Int, count: Int, float32 w: UnsafePointer<Float>, pool: ThreadPool) {
+    precondition(begin + count <= rows)
+    let kind = precision.kind
+    pool.run(count, chunk: 256) { range in
+      fv_pack_columns_from_f32(
+        kind, w, Int64(depth), Int64(range.lowerBound), Int64(range.upperBound), Int64(begin + range.lowerBound),
+        Int64(units), panels.pointer)
+    }
+    guard let transposed else { return }
+    precondition(begin % precision.elementsPerUnit == 0, "a stacked parameter must begin at a whole unit")
+    pool.run(Self.panelCount(depth)) { panel in
+      fv_pack_depth_rows_from_f32(
+        kind, w, Int64(depth), Int64(count), Int64(depth), Int64(begin / precision.elementsPerUnit),
+        Int64(transposedUnits), Int64(panel), Int64(panel + 1), transposed.pointer)
+    }
+  }
+
+  /// Packs bf16 rows `[count, depth]` as rows `begin ..< begin + count`; for matrices without transposed packing.
+  package func load(rows begin: Int, count: Int, bfloat16 w: UnsafePointer<UInt16>, pool: ThreadPool) {
+    precondition(begin + count <= rows && transposed == nil)
+    let kind = precision.kind
+    pool.run(count, chunk: 256) { range in
+      fv_pack_columns_from_bf16(
+        kind, w, Int64(depth), Int64(range.lowerBound), Int64(range.upperBound), Int64(begin + range.lowerBound),
+        Int64(units), panels.pointer)
+    }
+  }
+
+  /// Row `row` as fp32 `[depth]`: the embedding of a token.
+  package func unpack(row: Int, into out: UnsafeMutablePointer<Float>) {
+    fv_unpack_column(precision.kind, panels.pointer, Int64(units), Int64(row), Int64(depth), out)
+  }
+
+  /// `y[M, rows] = x[M, depth] . w^T + bias`.
+  package func multiply(
+    _ x: UnsafePointer<UInt32>, count: Int, into y: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>? = nil,
+    pool: ThreadPool
+  ) {
+    Product(
+      precision: precision, rows: count, columns: rows, units: units, a: x, layout: .rowMajor, panels: panels.pointer,
+      y: y, yRow: rows, bias: bias, accumulates: false
+    ).run(pool)
+  }
+
+  /// `dx[M, depth] = dy[M, rows] . w`; `dy` holds elements of the precision, rows an even number.
+  package func multiplyTransposed(
+    _ dy: UnsafePointer<UInt32>, count: Int, into dx: UnsafeMutablePointer<Float>, pool: ThreadPool
+  ) {
+    guard let transposed else { preconditionFailure("the matrix keeps no transposed packing") }
+    Product(
+      precision: precision, rows: count, columns: depth, units: transposedUnits, a: dy, layout: .rowMajor,
+      panels: transposed.pointer, y: dx, yRow: depth, bias: nil, accumulates: false
+    ).run(pool)
+  }
+}
+
+/// One product, split into tasks for a pool.
+package struct Product {
+  /// How the left operand lies in memory.
+  package enum Layout {
+    /// `[rows, units]`
+    case rowMajor
+    /// Panels of 64 rows: `[ceil(rows/64)][units][64]`
+    case panels
+  }
+
+  package var precision: Precision
+  package var rows: Int
+  package var columns: Int
+  package var units: Int
+  package var a: UnsafePointer<UInt32>
+  package var layout: Layout
+  package var panels: UnsafePointer<UInt32>
+  package var y: UnsafeMutablePointer<Float>
+  package var yRow: Int
+  package var bias: UnsafePointer<Float>?
+  package var accumulates: Bool
+
+  /// Rows of one task: with 768 units a row they stay in the second-level cache beside the panel.
+  private static let rowsPerTask = 192
+
+  package func run(_ pool: ThreadPool) {
+    let aRow = layout == .rowMajor ? units : 1
+    let product = fv_matmul(
+      rows: Int64(rows), columns: Int64(columns), units: Int64(units), a: a,
+      a_panel: Int64(64 * units), a_row: Int64(aRow),
+      a_unit: Int64(layout == .rowMajor ? 1 : 64), panels: panels, y: y, y_row: Int64(yRow), bias: bias,
+      accumulate: accumulates ? 1 : 0)
+    let panelCount = PackedMatrix.panelCount(columns)
+    let rowTasks = (rows + Self.rowsPerTask - 1) / Self.rowsPerTask
+    let panelsPerTask =
+      pool.threadCount == 1
+      ? panelCount : max(1, min(panelCount, panelCount * rowTasks / (8 * pool.threadCount)))
+    let panelTasks = (panelCount + panelsPerTask - 1) / panelsPerTask
+    let kind = precision.kind
+    pool.run(rowTasks * panelTasks) { task in
+      let row = task / panelTasks * Self.rowsPerTask
+      let panel = task % panelTasks * panelsPerTask
+      withUnsafePointer(to: product) {
+        fv_matmul_block(
+          kind, $0, Int64(row), Int64(min(rows, row + Self.rowsPerTask)), Int64(panel),
+          Int64(min(panelCount, panel + panelsPerTask)))
+      }
+    }
+  }
+}

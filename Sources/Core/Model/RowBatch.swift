@@ -1,0 +1,49 @@
+/// The tokens of one forward pass, packed without padding: a row each, whatever sequence it belongs to.
+package struct RowBatch {
+  /// Row `row`'s key and value go to `slot` of `block`. A row may go to several places (a prompt's last rows, which its
+  /// samples continue).
+  package struct CacheWrite {
+    package var row: Int32
+    package var block: Int32
+    package var slot: Int32
+  }
+
+  /// `[M]`
+  package var tokens: [Int32] = []
+  /// `[M]`; a row attends to positions `0 ... position` of its sequence.
+  package var positions: [Int32] = []
+  /// `[M]`: where the row's block table begins in `tables`.
+  package var tableStarts: [Int32] = []
+  package var tables: [Int32] = []
+  package var writes: [CacheWrite] = []
+  /// Rows whose final hidden state is wanted, `[R]`; a row may be named more than once.
+  package var outputs: [Int32] = []
+
+  package init() {}
+
+  package var count: Int { tokens.count }
+
+  /// Adds a block table and returns where it begins.
+  package mutating func addTable(_ blocks: [Int32]) -> Int32 {
+    let start = Int32(tables.count)
+    tables.append(contentsOf: blocks)
+    return start
+  }
+
+  /// Adds a row whose key and value go to its place in its own table. Returns its index.
+  @discardableResult
+  package mutating func addRow(token: Int32, position: Int, table: Int32) -> Int32 {
+    let row = Int32(tokens.count)
+    tokens.append(token)
+    positions.append(Int32(position))
+    tableStarts.append(table)
+    let block = tables[Int(table) + position / KeyValueCache.blockPositions]
+    addWrite(row: row, block: block, position: position)
+    return row
+  }
+
+  /// Sends a row's key and value to one more block.
+  package mutating func addWrite(row: Int32, block: Int32, position: Int) {
+    writes.append(CacheWrite(row: row, block: block, slot: Int32(position % KeyValueCache.blockPositions)))
+  }
+}

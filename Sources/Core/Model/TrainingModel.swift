@@ -1,0 +1,111 @@
+import CKernels
+import Glibc
+
+/// One prompt and its completions, as the learner computes them: the prompt once, shared by all completions.
+public struct TrainingGroup: Equatable, Sendable {
+  public var promptTokens: [Int32]
+  /// Each at least one token.
+  public var completions: [[Int32]]
+
+  public init(promptTokens: [Int32], completions: [[Int32]]) {
+    self.promptTokens = promptTokens
+    self.completions = completions
+  }
+}
+
+/// What the policy says of one completion's tokens, under the full softmax at the asked temperature, in nats.
+public struct SequenceScores: Equatable, Sendable {
+  /// log pi of each token, `[T]`
+  public var logProbabilities: [Float]
+  /// Entropy of the distribution that each token was drawn from, `[T]`
+  public var entropies: [Float]
+
+  public init(logProbabilities: [Float], entropies: [Float]) {
+    self.logProbabilities = logProbabilities
+    self.entropies = entropies
+  }
+}
+
+/// The policy as the learner has it: fp32 master weights, a packed `Decoder` of them, and gradients.
+///
+/// Scores come from the same forward pass as the worker's. No logits are computed for prompt tokens, and logits exist only
+/// for `headChunk` positions at a time. Gradients do not depend on the number of threads. Not thread-safe: one owner.
+public final class TrainingModel {
+  public let config: ModelConfig
+  /// The fp32 master weights; call `weightsChanged` after writing them.
+  public let parameters: ParameterSet
+  /// Sums of `accumulateGradients`; the owner clears them.
+  public let gradients: ParameterSet
+  package let decoder: Decoder
+  private let pool: ThreadPool
+  private var cache: KeyValueCache?
+  private var tape: Tape?
+  private var head: VocabularyLoss
+  private var backward: DecoderBackward?
+
+  /// - Parameters:
+  ///   - parameters: fp32 master weights, shared with the optimizer.
+  ///   - trainable: false for a frozen reference, which keeps neither gradients nor transposed weights.
+  public init(
+    config: ModelConfig, parameters: ParameterSet, precision: Precision, pool: ThreadPool, trainable: Bool = true
+  ) {
+    self.config = config
+    self.parameters = parameters
+    self.pool = pool
+    gradients = ParameterSet(parameters: trainable ? parameters.parameters : [])
+    decoder = Decoder(config: config, precision: precision, pool: pool, trainable: trainable)
+    head = VocabularyLoss(decoder: decoder)
+    if trainable { backward = DecoderBackward(decoder: decoder, gradients: gradients) }
+    weightsChanged()
+  }
+
+  /// Packs the master weights again, after an update.
+  public func weightsChanged() { decoder.load(parameters) }
+
+  /// Forward only: scores of every completion, `[group][completion]`.
+  public func score(_ groups: [TrainingGroup], temperature: Float) -> [[SequenceScores]] {
+    let packed = pack(groups)
+    let states = decoder.forward(packed.rows, cache: cache(blocks: packed.blockCount))
+    return packed.unflatten(
+      head.score(states, targets: packed.targets, temperature: temperature))
+  }
+
+  /// Forward, then `coefficients` (dLoss/dlog pi of every token, `[group][completion][T]`, from the scores), then backward:
+  /// adds dLoss/dparameter to `gradients`. Returns the scores.
+  @discardableResult
+  public func accumulateGradients(
+    _ groups: [TrainingGroup], temperature: Float, coefficients: ([[SequenceScores]]) throws -> [[[Float]]]
+  ) rethrows -> [[SequenceScores]] {
+    guard let backward else { preconditionFailure("a frozen model has no gradients") }
+    let packed = pack(groups)
+    let tape = tape(rows: packed.rows.count, outputs: packed.targets.count)
+    let states = decoder.forward(packed.rows, cache: cache(blocks: packed.blockCount), tape: tape)
+    let flat = head.score(states, targets: packed.targets, temperature: temperature)
+    let scores = packed.unflatten(flat)
+    let weights = try coefficients(scores).flatMap { $0.flatMap { $0 } }
+    precondition(weights.count == packed.targets.count, "one coefficient per completion token is needed")
+    let dstates = head.backward(
+      states, targets: packed.targets, scores: flat, coefficients: weights, temperature: temperature,
+      headGradient: gradients[config.tiedHead ? "model.embed_tokens.weight" : "lm_head.weight"].baseAddress!)
+    backward.run(packed, tape: tape, dstates: dstates)
+    return scores
+  }
+
+  private func cache(blocks: Int) -> KeyValueCache {
+    if let cache, cache.blockCount >= blocks { return cache }
+    let made = KeyValueCache(config: config, precision: decoder.precision, layerCount: 1, blockCount: blocks)
+    cache = made
+    return made
+  }
+
+  private func tape(rows: Int, outputs: Int) -> Tape {
+    if let tape, tape.rowCapacity >= rows, tape.outputCapacity >= outputs { return tape }
+    tape = nil
+    let made = Tape(
+      config: config, precision: decoder.precision, rows: rows + rows / 8, outputs: outputs + outputs / 8)
+    tape = made
+    return made
+  }
+
+  private func pack(_ groups: [TrainingGroup]) -> PackedGroups { PackedGroups(groups) }
+}

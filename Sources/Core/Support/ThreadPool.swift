@@ -1,0 +1,67 @@
+import CKernels
+
+/// The kernels' threads of a process. Kernels never run on Swift's cooperative pool.
+///
+/// `@unchecked Sendable`: `run` may be called from one thread at a time, which the model and the optimizer, each owned by one
+/// thread, guarantee; the C pool synchronizes its threads itself.
+public final class ThreadPool: @unchecked Sendable {
+  private let pool: OpaquePointer
+  /// Threads that a loop runs on, the caller's among them.
+  public let threadCount: Int
+
+  /// Starts `threads - 1` threads; the caller of a loop is the last one.
+  public init(threads: Int) {
+    precondition(threads >= 1 && threads <= 1024, "threads must be 1...1024, not \(threads)")
+    guard let pool = fv_pool_create(Int32(threads)) else { fatalError("cannot start \(threads) threads") }
+    self.pool = pool
+    threadCount = threads
+  }
+
+  deinit { fv_pool_destroy(pool) }
+
+  /// Calls `body` once for every index in `0 ..< count`, on all threads, and returns when all are done. Denormals are
+  /// flushed to zero inside. Which thread takes which index is open, so no result may depend on it.
+  package func run(_ count: Int, _ body: (Int) -> Void) {
+    withoutActuallyEscaping(body) { body in
+      withUnsafePointer(to: body) { context in
+        fv_pool_run(
+          pool, Int64(count),
+          { context, index in
+            context!.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(index))
+          }, UnsafeMutableRawPointer(mutating: context))
+      }
+    }
+  }
+
+  /// Calls `body` with consecutive ranges of at most `chunk` indices that cover `0 ..< count`.
+  package func run(_ count: Int, chunk: Int, _ body: (Range<Int>) -> Void) {
+    run((count + chunk - 1) / chunk) { index in
+      body(index * chunk..<min(count, (index + 1) * chunk))
+    }
+  }
+}
+
+/// The instruction set of the kernels.
+public enum InstructionSet: String, Sendable, CaseIterable {
+  case portable, avx2, avx512, avx512bf16
+
+  private var c: fv_isa {
+    switch self {
+    case .portable: fv_portable
+    case .avx2: fv_avx2
+    case .avx512: fv_avx512
+    case .avx512bf16: fv_avx512bf16
+    }
+  }
+
+  /// The one in use.
+  public static var active: InstructionSet {
+    InstructionSet(rawValue: String(cString: fv_isa_name(fv_isa_active()))) ?? .portable
+  }
+
+  /// Whether this processor can run it.
+  public var isSupported: Bool { fv_isa_supported(c) != 0 }
+
+  /// Uses this instruction set from now on; false when the processor cannot run it.
+  @discardableResult public func force() -> Bool { fv_isa_force(c) != 0 }
+}
