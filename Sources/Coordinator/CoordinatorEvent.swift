@@ -1,0 +1,43 @@
+import Wire
+
+/// What happens to the coordinator.
+public enum CoordinatorEvent: Sendable {
+  /// A well-formed message of a peer.
+  case received(Message, from: PeerAddress)
+  /// A frame that could not be decoded.
+  case malformed(from: PeerAddress, reason: String)
+  /// Time passes. Expected several times a second: silence and deadlines are noticed here.
+  case tick
+  /// SIGTERM: begin nothing new, let the open step end, have the learner make a checkpoint, finish.
+  case drain
+}
+
+/// What the coordinator wants done. The shell performs effects in their order and answers none of them.
+public enum CoordinatorEffect: Equatable, Sendable {
+  case send(Message, to: PeerAddress)
+  case record(MetricsRow)
+  case log(String)
+  /// The last effect that there is.
+  case finish(CoordinatorOutcome)
+}
+
+/// How a run ends.
+public enum CoordinatorOutcome: Equatable, Sendable {
+  /// All steps are trained and the last version is evaluated.
+  case completed
+  /// Asked to stop; a checkpoint lets the run go on later.
+  case drained
+  /// It cannot go on; the reason names what to mend.
+  case failed(String)
+}
+
+/// What the farm is doing, for people.
+public enum FarmPhase: String, Sendable {
+  case waitingForLearner = "waiting for a learner"
+  case evaluating
+  case rollout
+  case training
+  /// Everything is done, or `drain` was asked: the learner makes its last checkpoint.
+  case closing
+  case finished
+}

@@ -1,0 +1,122 @@
+import Core
+import Settings
+import Wire
+
+/// Which work there is, and who gets it.
+extension CoordinatorState {
+  /// Opens the steps that may be sampled from a version that exists.
+  mutating func openStepsThatMay() {
+    while nextToOpen < stepCount, gate.oldestAllowed(for: nextToOpen) != nil {
+      let (drawn, next) = prompts.prompts(from: cursor, count: settings.rollout.promptsPerStep)
+      openSteps.append(
+        GroupAssembler(
+          step: nextToOpen, drawn: drawn, cursorAfter: next,
+          replacementsMax: settings.algorithm.dynamicSampling
+            ? limits.replacementsPerPrompt * settings.rollout.promptsPerStep : 0))
+      for one in drawn { leases.add(.train(step: nextToOpen, drawn: one, groupSize: settings.rollout.groupSize)) }
+      nextToOpen += 1
+      cursor = next
+    }
+  }
+
+  /// Draws one prompt more for an open step.
+  mutating func replace(inOpenStep index: Int) {
+    let step = openSteps[index].step
+    let drawn = prompts.replacement(
+      step: step, position: &openSteps[index].replacementPosition, taken: openSteps[index].taken)
+    openSteps[index].add(drawn)
+    leases.add(.train(step: step, drawn: drawn, groupSize: settings.rollout.groupSize))
+  }
+
+  func openStepIndex(_ step: UInt32) -> Int? { openSteps.firstIndex { $0.step == step } }
+
+  mutating func beginEvaluation() {
+    guard evaluation.open == nil, evaluation.isDue(after: completed), let version = gate.newest else { return }
+    for work in evaluation.begin(step: completed, version: version, now: clock) { leases.add(work) }
+  }
+
+  /// Grants queued leases, in order, each to the least loaded worker that holds a version it may use and has room.
+  mutating func grantLeases() {
+    guard leases.hasQueued else { return }
+    var candidates = registry.records.indices.filter {
+      registry[$0].lostAt == nil && registry[$0].credit > 0 && registry[$0].heldVersion != nil
+    }
+    for id in leases.queued {
+      if candidates.isEmpty { return }
+      guard let work = leases.work(id), let index = bestWorker(for: work, among: candidates) else { continue }
+      grant(work, to: index)
+      if registry[index].credit == 0 { candidates.removeAll { $0 == index } }
+    }
+  }
+
+  private func bestWorker(for work: LeaseWork, among candidates: [Int]) -> Int? {
+    var best: (index: Int, rank: (Int, Int))?
+    for index in candidates {
+      let worker = registry[index]
+      guard let version = worker.heldVersion, judge(version, for: work) == .usable else { continue }
+      let load = leases.load(of: worker.incarnation).samples
+      let hasRoom = load + work.groupSize <= worker.slots && work.groupSize <= worker.credit
+      guard hasRoom || load == 0 else { continue }
+      // Whoever let this lease expire gets it again only if there is nobody else.
+      let rank = (leases.attempt(work.id, by: worker.incarnation) == nil ? 0 : 1, load)
+      if best.map({ rank < $0.rank }) ?? true { best = (index, rank) }
+    }
+    return best?.index
+  }
+
+  private mutating func grant(_ work: LeaseWork, to index: Int) {
+    guard let version = registry[index].heldVersion else { preconditionFailure("a worker without weights") }
+    let attempt = leases.grant(work.id, to: registry[index].incarnation, version: version, now: clock)
+    registry[index].credit = max(0, registry[index].credit - work.groupSize)
+    registry[index].idleHeartbeats = 0
+    if work.purpose == .train, let open = openStepIndex(work.step), openSteps[open].startedAt == nil {
+      openSteps[open].startedAt = clock
+    }
+    send(.lease(lease(for: work, attempt: attempt, version: version)), to: registry[index].address)
+  }
+
+  /// Sends a worker's leases again: it seems not to have got them.
+  mutating func resendLeases(to index: Int) {
+    let worker = registry[index]
+    registry[index].idleHeartbeats = 0
+    for (work, holder) in leases.held(by: worker.incarnation)
+    where holder.deadline != nil && clock - holder.sentAt >= registry.silenceMax {
+      counters.resent += 1
+      leases.sentAgain(work.id, to: worker.incarnation, now: clock)
+      send(.lease(lease(for: work, attempt: holder.attempt, version: holder.version)), to: worker.address)
+    }
+  }
+
+  private func lease(for work: LeaseWork, attempt: UInt32, version: PolicyVersion) -> Lease {
+    let sampling = settings.rollout.sampling
+    return Lease(
+      id: work.id, attempt: attempt, purpose: work.purpose, step: work.step, prompt: work.drawn.prompt.id,
+      messages: work.drawn.prompt.messages, reward: work.drawn.prompt.reward, policyVersion: version,
+      groupSize: UInt32(work.groupSize),
+      sampling: work.purpose == .train
+        ? sampling : SamplingSettings(temperature: 0, maxNewTokens: sampling.maxNewTokens),
+      stopStrings: settings.rollout.stopStrings, seed: settings.run.seed,
+      deadlineMilliseconds: UInt32(clamping: leases.timeout))
+  }
+
+  /// Whether work may be, or may have been, done with a version.
+  enum VersionUse: Equatable {
+    case usable
+    case stale
+    case unknown
+  }
+
+  func judge(_ version: PolicyVersion, for work: LeaseWork) -> VersionUse {
+    switch work.purpose {
+    case .train:
+      switch gate.judge(version, for: work.step) {
+      case .admitted: return .usable
+      case .stale: return .stale
+      case .unknown: return .unknown
+      }
+    case .evaluate:
+      guard let wanted = evaluation.open?.version else { return .unknown }
+      return version == wanted ? .usable : version < wanted ? .stale : .unknown
+    }
+  }
+}

@@ -1,0 +1,223 @@
+import Core
+import Settings
+import Wire
+
+/// Who comes, stays and goes.
+extension CoordinatorState {
+  // MARK: Hello
+
+  mutating func onHello(_ hello: Hello, from peer: PeerAddress) {
+    if let reason = reasonToRefuse(hello) { return refuse(peer, hello, reason) }
+    switch hello.role {
+    case .worker: onWorkerHello(hello, from: peer)
+    case .learner: onLearnerHello(hello, from: peer)
+    case .observer: welcome(peer, name: printable(hello.name))
+    case .coordinator: break
+    }
+  }
+
+  private func reasonToRefuse(_ hello: Hello) -> String? {
+    if hello.protocolVersion != protocolVersion {
+      return "protocol version \(hello.protocolVersion) is not spoken here, \(protocolVersion) is"
+    }
+    if !hello.runID.isEmpty && hello.runID != runID {
+      return "this is run \(runID), not \(printable(hello.runID))"
+    }
+    if let reason = expelled[hello.incarnation] { return reason }
+    switch hello.role {
+    case .coordinator: return "a run has one coordinator"
+    case .worker:
+      if hello.slots == 0 { return "a worker needs at least one slot" }
+      if registry.index(of: hello.incarnation) == nil && registry.liveCount >= WorkerRegistry.liveCountMax {
+        return "the farm has \(WorkerRegistry.liveCountMax) workers, the most it takes"
+      }
+    case .learner, .observer: break
+    }
+    return nil
+  }
+
+  mutating func refuse(_ peer: PeerAddress, _ hello: Hello, _ reason: String) {
+    counters.refused += 1
+    send(.refused(Refused(reason: reason)), to: peer)
+    log("refused \(hello.role) \(printable(hello.name)) on \(printable(hello.host)): \(reason)")
+  }
+
+  private mutating func onWorkerHello(_ hello: Hello, from peer: PeerAddress) {
+    if let known = registry.index(of: hello.incarnation) {
+      counters.repeats += 1
+      return reacquaint(known, at: peer)
+    }
+    // Another process at this address: the one before it is gone.
+    if let before = registry.index(at: peer) {
+      displace(before)
+    }
+    let index = registry.join(hello, at: peer, now: clock)
+    let worker = registry[index]
+    log("worker \(worker.name) on \(worker.host) joined, \(worker.slots) slots")
+    welcome(peer, name: worker.name)
+    announcePolicy(to: index)
+  }
+
+  /// A known worker says hello: the welcome was lost, or it connected again.
+  private mutating func reacquaint(_ index: Int, at peer: PeerAddress) {
+    noteHeard(index, at: peer)
+    welcome(peer, name: registry[index].name)
+    announcePolicy(to: index)
+  }
+
+  func welcomeMessage(name: String) -> Message {
+    .welcome(
+      Welcome(
+        runID: runID, name: name, heartbeatMilliseconds: UInt32(clamping: settings.farm.heartbeatMilliseconds),
+        incarnation: incarnation))
+  }
+
+  mutating func welcome(_ peer: PeerAddress, name: String) { send(welcomeMessage(name: name), to: peer) }
+
+  // MARK: Heartbeat
+
+  mutating func onHeartbeat(_ heartbeat: Heartbeat, from peer: PeerAddress) {
+    if let index = registry.index(of: heartbeat.incarnation) {
+      noteHeard(index, at: peer)
+      return update(index, by: heartbeat)
+    }
+    if seat.occupant?.incarnation == heartbeat.incarnation {
+      noteLearnerHeard(at: peer)
+      seat.occupant?.activity = printable(heartbeat.activity)
+      seat.occupant?.heldVersion = heartbeat.policyVersion
+      return
+    }
+    counters.foreign += 1
+    if let reason = expelled[heartbeat.incarnation] { return send(.refused(Refused(reason: reason)), to: peer) }
+    // A peer of an earlier coordinator. It says hello to this one when it sees another incarnation.
+    welcome(peer, name: "")
+  }
+
+  private mutating func update(_ index: Int, by heartbeat: Heartbeat) {
+    var worker = registry[index]
+    worker.heldVersion = heartbeat.policyVersion
+    worker.activity = printable(heartbeat.activity)
+    worker.tokensPerSecond = heartbeat.tokensPerSecond.isFinite ? max(0, heartbeat.tokensPerSecond) : 0
+    worker.groupsDone = heartbeat.groupsDone
+    let groupSize = max(1, settings.rollout.groupSize)
+    worker.credit = min(Int(heartbeat.credit), worker.slots) * groupSize
+    let isIdle = heartbeat.activeSamples == 0 && leases.load(of: worker.incarnation).leases > 0
+    worker.idleHeartbeats = isIdle ? worker.idleHeartbeats + 1 : 0
+    registry[index] = worker
+    guard let newest = gate.newest else { return }
+    let held = worker.heldVersion
+    if held.map({ $0 < newest }) ?? true, clock - worker.announcedAt >= registry.silenceMax {
+      announcePolicy(to: index)
+    }
+    // While a batch is out, the learner may have published its version before saying so. Otherwise the run has been set
+    // back under a worker that never steps back.
+    if let held, held > newest, handedOver == nil {
+      return expel(index, because: "it holds \(held), the run is at \(newest): start it again", isFailure: false)
+    }
+    if worker.idleHeartbeats >= limits.idleHeartbeatsMax { resendLeases(to: index) }
+  }
+
+  /// Any message of a worker that is known by its address.
+  /// - Returns: its index; nil, counted, for a stranger, who is told to say hello.
+  mutating func knownWorker(at peer: PeerAddress) -> Int? {
+    guard let index = registry.index(at: peer) else {
+      counters.foreign += 1
+      welcome(peer, name: "")
+      return nil
+    }
+    noteHeard(index, at: peer)
+    return index
+  }
+
+  private mutating func noteHeard(_ index: Int, at peer: PeerAddress) {
+    if let other = registry.index(at: peer), other != index {
+      let incarnation = registry[index].incarnation
+      displace(other)
+      guard let moved = registry.index(of: incarnation) else { return }
+      return noteHeard(moved, at: peer)
+    }
+    registry.rebind(index, to: peer)
+    if registry.heard(index, now: clock) { log("worker \(registry[index].name) is back") }
+  }
+
+  /// The worker's address has passed to another process, so it is gone.
+  private mutating func displace(_ index: Int) {
+    let gone = registry.remove(index)
+    remember(expelled: gone.incarnation, because: "another process has its address")
+    if gone.lostAt == nil { onWorkerLost(gone) }
+  }
+
+  // MARK: Going
+
+  mutating func onGoodbye(_ goodbye: Goodbye, from peer: PeerAddress) {
+    if let index = registry.index(at: peer) {
+      let worker = registry.remove(index)
+      remember(expelled: worker.incarnation, because: "it said goodbye")
+      log("worker \(worker.name) left: \(printable(goodbye.reason, countMax: 200))")
+      for release in leases.releaseAll(of: worker.incarnation, isFailure: false) {
+        onRelease(release, cause: "its worker left")
+      }
+    } else if let learner = seat.occupant, learner.address == peer {
+      remember(expelled: learner.incarnation, because: "it said goodbye")
+      seat.leave(now: clock)
+      log("learner \(learner.name) left: \(printable(goodbye.reason, countMax: 200))")
+    }
+  }
+
+  mutating func onWorkerLost(_ worker: WorkerRecord) {
+    counters.workersLost += 1
+    let releases = leases.releaseAll(of: worker.incarnation, isFailure: true)
+    log(
+      "worker \(worker.name) is lost: silent for \(seconds(clock - worker.heardAt)) s; "
+        + "\(releases.count) leases go back to the queue")
+    for release in releases { onRelease(release, cause: "its worker was lost") }
+  }
+
+  // MARK: Bad behaviour
+
+  mutating func onMalformed(from peer: PeerAddress, reason: String) {
+    counters.malformed += 1
+    guard let index = registry.index(at: peer) else { return }
+    strike(index, reason: reason)
+  }
+
+  /// A worker that keeps sending what makes no sense is sent away.
+  mutating func strike(_ index: Int, reason: String) {
+    registry[index].strikes += 1
+    let worker = registry[index]
+    log("worker \(worker.name) sent something malformed: \(printable(reason, countMax: 200))")
+    guard worker.strikes >= WorkerRegistry.strikesMax else { return }
+    expel(index, because: "\(worker.strikes) malformed messages, the last: \(reason)", isFailure: true)
+  }
+
+  /// Sends a worker away.
+  private mutating func expel(_ index: Int, because reason: String, isFailure: Bool) {
+    let worker = registry.remove(index)
+    counters.refused += 1
+    remember(expelled: worker.incarnation, because: reason)
+    send(.refused(Refused(reason: reason)), to: worker.address)
+    log("worker \(worker.name) is sent away: \(printable(reason, countMax: 200))")
+    for release in leases.releaseAll(of: worker.incarnation, isFailure: isFailure) {
+      onRelease(release, cause: "its worker was sent away")
+    }
+  }
+
+  mutating func remember(expelled incarnation: UInt64, because reason: String) {
+    // Bounded. Whoever is forgotten is told to say hello again, which a live process does once.
+    if expelled.count >= 4096 { expelled = [:] }
+    expelled[incarnation] = reason
+  }
+
+  // MARK: Policy
+
+  /// Tells a worker which version there is and where. Nothing before the first learner.
+  mutating func announcePolicy(to index: Int) {
+    guard let version = gate.newest, let endpoint = seat.occupant?.weightsEndpoint else { return }
+    registry[index].announcedAt = clock
+    send(.policyAnnounced(PolicyAnnounced(version: version, weightsEndpoint: endpoint)), to: registry[index].address)
+  }
+
+  mutating func announcePolicyToAll() {
+    for index in registry.records.indices where registry[index].lostAt == nil { announcePolicy(to: index) }
+  }
+}

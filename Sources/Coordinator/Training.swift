@@ -1,0 +1,178 @@
+import Core
+import Settings
+import Wire
+
+/// The dialogue with the learner: who it is, what it gets, what it has done.
+extension CoordinatorState {
+  // MARK: Taking the seat
+
+  mutating func onLearnerHello(_ hello: Hello, from peer: PeerAddress) {
+    switch seat.claim(by: hello.incarnation, now: clock) {
+    case .own:
+      counters.repeats += 1
+      seat.occupant?.weightsEndpoint = hello.weightsEndpoint
+      noteLearnerHeard(at: peer)
+      welcome(peer, name: seat.occupant?.name ?? "")
+    case .wait: break
+    case .taken(let name): refuse(peer, hello, "learner \(name) is here already")
+    case .free: seatLearner(hello, at: peer)
+    }
+  }
+
+  private mutating func seatLearner(_ hello: Hello, at peer: PeerAddress) {
+    guard let version = hello.policyVersion, !hello.weightsEndpoint.isEmpty else {
+      return refuse(peer, hello, "a learner needs weights and an endpoint that serves them")
+    }
+    guard hello.nextStep <= stepCount, hello.cursor < PromptSource.cursorMax else {
+      return refuse(peer, hello, "step \(hello.nextStep), cursor \(hello.cursor): the run has \(stepCount) steps")
+    }
+    if gate.newest == nil {
+      gate.begin(at: hello.nextStep, version: version)
+      completed = hello.nextStep
+      nextToOpen = hello.nextStep
+      cursor = hello.cursor
+    } else if let reason = reasonToRefuseReturning(nextStep: hello.nextStep, version: version) {
+      return refuse(peer, hello, reason)
+    }
+    if let before = seat.occupant {
+      remember(expelled: before.incarnation, because: "learner \(printable(hello.name)) has taken its place")
+    }
+    seat.sit(
+      LearnerSeat.Occupant(
+        incarnation: hello.incarnation, address: peer, name: printable(hello.name), host: printable(hello.host),
+        weightsEndpoint: hello.weightsEndpoint, heardAt: clock, heldVersion: version),
+      nextStep: hello.nextStep)
+    log("learner \(printable(hello.name)) on \(printable(hello.host)) is here with \(version), step \(hello.nextStep)")
+    welcome(peer, name: printable(hello.name))
+    if let lastEvaluated { send(.evaluated(lastEvaluated), to: peer) }
+    if hello.nextStep > completed {
+      // It had trained the step that it was given; only the word of it was lost.
+      completeStep(version: version, metrics: [:], trainedSince: nil)
+    } else {
+      announcePolicyToAll()
+      checkReplay(from: hello.nextStep)
+    }
+  }
+
+  /// A learner that comes back is of this run when its version is the one that this run had at its step.
+  private func reasonToRefuseReturning(nextStep: UInt32, version: PolicyVersion) -> String? {
+    guard let newest = gate.newest else { return nil }
+    if nextStep == completed + 1, handedOver != nil, version > newest { return nil }
+    if nextStep > completed { return "step \(nextStep) lies ahead of the run, which is at step \(completed)" }
+    if let known = gate.version(after: nextStep), known != version {
+      return "\(version) after \(nextStep) steps; this run had \(known)"
+    }
+    return nil
+  }
+
+  /// The farm never goes back: it needs the batches that the learner has still to train again.
+  private mutating func checkReplay(from step: UInt32) {
+    guard step < completed else { return }
+    guard archive[step] != nil else {
+      return close(
+        .failed(
+          "the learner came back at step \(step), but batches are kept from step \(archive.oldestStep ?? completed) on; "
+            + "resume the run from its checkpoint"))
+    }
+    log("the learner trains steps \(step) to \(completed - 1) again, from the groups that are kept")
+  }
+
+  mutating func noteLearnerHeard(at peer: PeerAddress) {
+    seat.occupant?.address = peer
+    if seat.heard(now: clock) { log("learner \(seat.occupant?.name ?? "") is back") }
+  }
+
+  // MARK: Batches
+
+  /// Gives the learner the batch of the step that it needs next, when there is one.
+  mutating func handOverBatch() {
+    guard let learner = seat.live, seat.outstanding == nil else { return }
+    let step = seat.nextStep
+    if archive[step] == nil {
+      // A version stays the newest while it is evaluated.
+      guard evaluation.open == nil, let open = openSteps.first, open.step == step, open.isComplete else { return }
+      archive.keep(open.batch())
+      handedOver = open.metrics()
+      openSteps.removeFirst()
+      for (id, worker) in leases.close(.train, step: step) {
+        if let index = registry.index(of: worker) { send(.resultAcknowledged(id), to: registry[index].address) }
+      }
+    }
+    guard let batch = archive[step] else { return }
+    seat.sent(step: step, now: clock)
+    send(.trainBatch(batch), to: learner.address)
+  }
+
+  mutating func resendBatchIfDue() {
+    guard let step = seat.outstanding?.step, let learner = seat.live, let batch = archive[step],
+      seat.resendIsDue(now: clock)
+    else { return }
+    counters.resent += 1
+    send(.trainBatch(batch), to: learner.address)
+  }
+
+  // MARK: Steps
+
+  mutating func onStepCompleted(_ done: StepCompleted, from peer: PeerAddress) {
+    guard let learner = seat.occupant, learner.address == peer else {
+      counters.foreign += 1
+      return welcome(peer, name: "")
+    }
+    noteLearnerHeard(at: peer)
+    guard let outstanding = seat.outstanding, done.step == outstanding.step else {
+      if done.step < seat.nextStep { counters.repeats += 1 } else { counters.foreign += 1 }
+      return
+    }
+    let isAgain = done.step < completed
+    let isRight =
+      isAgain ? gate.version(after: done.step + 1) == done.version : gate.newest.map { done.version > $0 } ?? false
+    guard isRight else {
+      let known = gate.version(after: done.step + 1) ?? gate.newest
+      let reason = "\(done.version) after step \(done.step), but this run has \(known?.description ?? "none") already"
+      counters.refused += 1
+      send(.refused(Refused(reason: reason)), to: peer)
+      remember(expelled: learner.incarnation, because: reason)
+      seat.leave(now: clock)
+      return log("learner \(learner.name) is sent away: \(reason)")
+    }
+    seat.completed()
+    seat.occupant?.heldVersion = done.version
+    if !isAgain { completeStep(version: done.version, metrics: done.metrics, trainedSince: outstanding.sentAt) }
+  }
+
+  /// A step is trained: the version is published and the step's row recorded.
+  private mutating func completeStep(version: PolicyVersion, metrics: [String: Double], trainedSince: Milliseconds?) {
+    guard gate.publish(version) else { preconditionFailure("\(version) is not newer") }
+    completed += 1
+    var values: [String: Double] = [:]
+    for (name, value) in metrics.sorted(by: { $0.key < $1.key }).prefix(256) { values[printable(name)] = value }
+    values.merge(handedOver ?? [:]) { _, own in own }
+    handedOver = nil
+    if let trainedSince { values["train_seconds"] = Double(clock - trainedSince) / 1000 }
+    values["step_seconds"] = Double(clock - completedAt) / 1000
+    values["seconds_elapsed"] = Double(clock - startedAt) / 1000
+    values["samples_total"] = Double(completed) * Double(settings.rollout.promptsPerStep * settings.rollout.groupSize)
+    values.merge(counters.metrics) { _, own in own }
+    completedAt = clock
+    record(MetricsRow(kind: .step, step: completed, version: version, values: values))
+    announcePolicyToAll()
+  }
+
+  // MARK: Ending
+
+  mutating func onDrain() {
+    guard drainingSince == nil, closing == nil else { return }
+    drainingSince = clock
+    log("asked to stop: no new leases; the open step ends if all of it is given out")
+  }
+
+  /// Whether nothing is left that draining should wait for.
+  func drainIsOver(since: Milliseconds) -> Bool {
+    if clock - since >= limits.drainMax || seat.live == nil { return true }
+    if seat.outstanding != nil { return false }
+    guard let open = openSteps.first else { return true }
+    if open.isComplete { return false }
+    let counts = leases.openCounts(.train, step: open.step)
+    return counts.queued > 0 || counts.granted == 0
+  }
+}

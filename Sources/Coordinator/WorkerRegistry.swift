@@ -1,0 +1,154 @@
+import Core
+import Wire
+
+/// A process that samples, as the coordinator knows it.
+package struct WorkerRecord: Equatable, Sendable {
+  /// Random per process; what a worker is known by. Its address changes when it connects again.
+  package let incarnation: UInt64
+  package var address: PeerAddress
+  package let name: String
+  package let host: String
+  /// Samples that it decodes at once.
+  package let slots: Int
+  package var joinedAt: Milliseconds
+  package var heardAt: Milliseconds
+  /// Since when it counts as lost; nil while it lives.
+  package var lostAt: Milliseconds?
+  package var heldVersion: PolicyVersion?
+  package var announcedAt: Milliseconds = 0
+  /// Samples that it would take, by its last heartbeat and what was granted and returned since.
+  package var credit = 0
+  package var activity = "joining"
+  package var tokensPerSecond: Float = 0
+  package var groupsDone: UInt64 = 0
+  /// Heartbeats in a row that report nothing being decoded although leases are out.
+  package var idleHeartbeats = 0
+  /// Malformed frames and results.
+  package var strikes = 0
+}
+
+/// Who is in the farm: membership, incarnations, heartbeats, credit, and who was lost.
+///
+/// A worker is lost when it is silent for `silenceMax`; it comes back with any message of the same incarnation. Lost ones
+/// are kept, the newest `lostCountMax`, so that they can.
+/// Invariants: incarnations, and addresses, of records are unique; names of live workers are unique; the order is that of
+/// joining, so that iterating is deterministic.
+package struct WorkerRegistry: Equatable, Sendable {
+  private static let lostCountMax = 256
+  package static let liveCountMax = 4096
+  package static let strikesMax = 3
+
+  package let silenceMax: Milliseconds
+  /// Live and lost, in the order of joining.
+  private(set) package var records: [WorkerRecord] = []
+  private var indices: [PeerAddress: Int] = [:]
+
+  package init(silenceMax: Milliseconds) { self.silenceMax = silenceMax }
+
+  package var live: [WorkerRecord] { records.filter { $0.lostAt == nil } }
+  package var liveCount: Int { records.reduce(0) { $0 + ($1.lostAt == nil ? 1 : 0) } }
+
+  package func index(at address: PeerAddress) -> Int? { indices[address] }
+  package func index(of incarnation: UInt64) -> Int? { records.firstIndex { $0.incarnation == incarnation } }
+
+  package subscript(index: Int) -> WorkerRecord {
+    get { records[index] }
+    set {
+      precondition(newValue.incarnation == records[index].incarnation, "a record keeps its worker")
+      precondition(newValue.address == records[index].address, "addresses change by rebind")
+      records[index] = newValue
+    }
+  }
+
+  /// Adds a worker that nobody knows yet. Its name is made unique among the live.
+  /// - Returns: its index.
+  package mutating func join(_ hello: Hello, at address: PeerAddress, now: Milliseconds) -> Int {
+    precondition(index(of: hello.incarnation) == nil && indices[address] == nil, "already here")
+    var record = WorkerRecord(
+      incarnation: hello.incarnation, address: address, name: uniqueName(hello.name), host: printable(hello.host),
+      slots: Int(hello.slots), joinedAt: now, heardAt: now)
+    record.heldVersion = hello.policyVersion
+    records.append(record)
+    indices[address] = records.count - 1
+    return records.count - 1
+  }
+
+  /// A known worker speaks from `address`: it connected again.
+  package mutating func rebind(_ index: Int, to address: PeerAddress) {
+    guard records[index].address != address else { return }
+    indices[records[index].address] = nil
+    records[index].address = address
+    indices[address] = index
+  }
+
+  /// The worker was heard.
+  /// - Returns: true when it had been lost until now.
+  package mutating func heard(_ index: Int, now: Milliseconds) -> Bool {
+    records[index].heardAt = now
+    guard records[index].lostAt != nil else { return false }
+    records[index].lostAt = nil
+    records[index].idleHeartbeats = 0
+    records[index].credit = 0
+    return true
+  }
+
+  /// Marks those silent for too long as lost.
+  /// - Returns: the newly lost.
+  package mutating func loseSilent(now: Milliseconds) -> [WorkerRecord] {
+    var lost: [WorkerRecord] = []
+    for i in records.indices where records[i].lostAt == nil && now - records[i].heardAt > silenceMax {
+      records[i].lostAt = now
+      records[i].credit = 0
+      lost.append(records[i])
+    }
+    if !lost.isEmpty { forgetOldestLost() }
+    return lost
+  }
+
+  /// The worker is gone for good: it left, was refused, or its place was taken by a new incarnation.
+  @discardableResult
+  package mutating func remove(_ index: Int) -> WorkerRecord {
+    let record = records.remove(at: index)
+    reindex()
+    return record
+  }
+
+  /// The coordinator itself did not run for a while: that was nobody's silence.
+  package mutating func excuse(_ span: Milliseconds, now: Milliseconds) {
+    for i in records.indices where records[i].lostAt == nil {
+      records[i].heardAt = min(now, records[i].heardAt + span)
+    }
+  }
+
+  private mutating func forgetOldestLost() {
+    let lost = records.compactMap { $0.lostAt }.sorted()
+    guard lost.count > Self.lostCountMax else { return }
+    let oldestKept = lost[lost.count - Self.lostCountMax]
+    records.removeAll { $0.lostAt.map { $0 < oldestKept } ?? false }
+    reindex()
+  }
+
+  private mutating func reindex() {
+    indices = [:]
+    for (i, record) in records.enumerated() { indices[record.address] = i }
+  }
+
+  private func uniqueName(_ wanted: String) -> String {
+    let base = printable(wanted).isEmpty ? "worker" : printable(wanted)
+    let taken = Set(live.map(\.name))
+    guard taken.contains(base) else { return base }
+    var suffix = 2
+    while taken.contains("\(base)-\(suffix)") { suffix += 1 }
+    return "\(base)-\(suffix)"
+  }
+}
+
+/// A peer's text, safe to show in a terminal and bounded: control characters are left out.
+package func printable(_ text: String, countMax: Int = 64) -> String {
+  String(
+    String.UnicodeScalarView(
+      text.unicodeScalars.lazy.filter {
+        $0.properties.generalCategory != .control && $0.properties.generalCategory != .format
+      }
+      .prefix(countMax)))
+}
