@@ -1,0 +1,117 @@
+import Core
+import Settings
+import Synchronization
+import Tasks
+import Wire
+
+/// Whoever watches a coordinator: the live view, the metrics file, the log. Called in the order of what happens, on the
+/// runner's own task, so a callback returns quickly.
+public struct CoordinatorObserver: Sendable {
+  /// The farm as it is now, a few times a second and once at the end.
+  public var status: @Sendable (FarmStatus) -> Void
+  /// A row for metrics.jsonl.
+  public var metrics: @Sendable (MetricsRow) -> Void
+  /// A line for people.
+  public var log: @Sendable (String) -> Void
+
+  public init(
+    status: @escaping @Sendable (FarmStatus) -> Void = { _ in },
+    metrics: @escaping @Sendable (MetricsRow) -> Void = { _ in },
+    log: @escaping @Sendable (String) -> Void = { _ in }
+  ) {
+    self.status = status
+    self.metrics = metrics
+    self.log = log
+  }
+}
+
+/// A run that could not go on. The reason is one line that names what to mend.
+public struct RunFailure: Error, Equatable, CustomStringConvertible {
+  public var reason: String
+  public var description: String { reason }
+}
+
+/// The coordinator's shell: takes events from the reactor, gives them to `CoordinatorState`, performs the effects.
+///
+/// It decides nothing. One task runs it; the state has no other owner.
+public final class CoordinatorRunner: Sendable {
+  private static let statusInterval: Milliseconds = 250
+
+  private let settings: RunSettings
+  private let runID: String
+  private let dataset: any PromptDataset
+  private let reactor: Reactor
+  private let observer: CoordinatorObserver
+  private let incarnation: UInt64
+  private let isDrainAsked = Atomic(false)
+
+  /// - Parameters:
+  ///   - settings: valid; the settings file has been checked.
+  ///   - runID: what every peer of this run names.
+  ///   - dataset: the task's prompts.
+  ///   - reactor: has a ROUTER named `control`. The caller closes it, which also sends what is still under way.
+  ///   - incarnation: random per process.
+  public init(
+    settings: RunSettings, runID: String, dataset: any PromptDataset, reactor: Reactor, observer: CoordinatorObserver,
+    incarnation: UInt64 = UInt64.random(in: 1 ... .max)
+  ) {
+    self.settings = settings
+    self.runID = runID
+    self.dataset = dataset
+    self.reactor = reactor
+    self.observer = observer
+    self.incarnation = incarnation
+  }
+
+  /// Asks the run to stop at the next good moment (SIGTERM); `run` then returns `drained`. Safe from any thread.
+  public func drain() { isDrainAsked.store(true, ordering: .relaxed) }
+
+  /// Runs the farm to its end.
+  /// - Returns: `completed` or `drained`.
+  /// - Throws: `RunFailure` when the run cannot go on; `CancellationError` when the task is cancelled.
+  @discardableResult
+  public func run() async throws -> CoordinatorOutcome {
+    var state = CoordinatorState(
+      settings: settings, runID: runID, incarnation: incarnation, dataset: dataset, now: MonotonicClock.now())
+    var isDraining = false
+    var statusAt = Milliseconds.min
+    for await event in reactor.events {
+      let now = MonotonicClock.now()
+      if !isDraining && isDrainAsked.load(ordering: .relaxed) {
+        isDraining = true
+        perform(state.on(.drain, now: now))
+      }
+      if let event = translate(event) { perform(state.on(event, now: now)) }
+      if now >= statusAt || state.outcome != nil {
+        statusAt = now + Self.statusInterval
+        observer.status(state.status(now: now))
+      }
+      switch state.outcome {
+      case nil: continue
+      case .failed(let reason)?: throw RunFailure(reason: reason)
+      case let outcome?: return outcome
+      }
+    }
+    throw CancellationError()
+  }
+
+  private func translate(_ event: TransportEvent) -> CoordinatorEvent? {
+    switch event {
+    case .received(let message, .control, from: let peer): .received(message, from: peer)
+    case .malformed(.control, from: let peer, let reason): .malformed(from: peer, reason: reason)
+    case .tick: .tick
+    case .received, .malformed, .connectFailed: nil
+    }
+  }
+
+  private func perform(_ effects: [CoordinatorEffect]) {
+    for effect in effects {
+      switch effect {
+      case .send(let message, to: let peer): reactor.send(message, on: .control, to: peer)
+      case .record(let row): observer.metrics(row)
+      case .log(let line): observer.log(line)
+      case .finish(let outcome): observer.log("finished: \(outcome.reason)")
+      }
+    }
+  }
+}
