@@ -296,7 +296,7 @@ def chats(tokenizer, templates):
             for prompt in (True, False):
                 text = fast.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
                 cases.append({"template": name, "messages": chat, "generation_prompt": prompt, "text": text})
-    return {"templates": {name: {"text": t, "bos": b} for name, (t, b) in templates.items()}, "cases": cases}
+    return {"chats": CHATS, "templates": {name: {"text": t, "bos": b} for name, (t, b) in templates.items()}, "cases": cases}
 
 
 def main():
