@@ -1,12 +1,88 @@
 import Core
 
-/// Where prompts come from. A prompt is a pure function of the run seed and a cursor, so that a resumed run draws the
-/// same data, and no state travels with it.
+/// What a task asks: an endless stream of training prompts and a fixed list of held-out ones, disjoint from them.
 public protocol PromptDataset: Sendable {
-  /// The training prompt at a cursor. Defined for every cursor: a finite file starts over, shuffled anew each epoch.
+  /// The training prompt of a cursor: a pure function of it and of the run seed, so that a resumed run goes on exactly.
+  /// Its `id` is the cursor, which no other draw of the run shares.
   func trainingPrompt(at cursor: UInt64) -> Prompt
-  /// Number of held-out prompts.
+  /// At least 1.
   var heldOutCount: Int { get }
-  /// The held-out prompt at `index`, 0 ..< `heldOutCount`; always the same.
+  /// The same for every seed. Its `id` is the index, which must be in 0 ..< heldOutCount.
   func heldOutPrompt(at index: Int) -> Prompt
+}
+
+/// The dataset that the settings name.
+/// - Parameter seed: the run seed; chooses the training draws, never the split.
+/// - Throws: `InputError` for files that cannot be read, bad rows, and settings that leave nothing to train on or hold out.
+public func makeDataset(_ settings: TaskSettings, seed: UInt64) throws -> any PromptDataset {
+  switch settings.name {
+  case "arithmetic":
+    return try ArithmeticDataset(settings, seed: seed)
+  case "gsm8k", "multiple_choice", "open_ended":
+    return try QuestionDataset(settings, seed: seed)
+  default:
+    throw InputError(
+      "make dataset", at: "task.name", expected: "arithmetic, gsm8k, multiple_choice or open_ended",
+      found: settings.name)
+  }
+}
+
+/// A question with everything that a prompt and its reward need.
+struct Question: Equatable, Sendable {
+  /// As the user asks it, before the template.
+  var text: String
+  /// How the answer is found; nil when the data does not say.
+  var reasoning: String?
+  /// As a right completion gives it.
+  var answer: String
+  var type: QuestionType
+  /// `RewardSpecification.options` that the question brings.
+  var options: [String: String] = [:]
+
+  /// A right completion.
+  var workedCompletion: String { "<think>\(reasoning ?? "")</think><answer>\(answer)</answer>" }
+}
+
+/// Puts questions into chats: the system message, worked examples as earlier turns, the question.
+struct PromptTemplate: Sendable {
+  private let opening: [ChatMessage]
+  private let questionTemplate: String
+  private let accuracyWeight: Float
+  private let formatWeight: Float
+  private let options: [String: String]
+
+  /// - Parameters:
+  ///   - systemPrompt: the task's own, which the settings may replace; likewise `questionTemplate`, which holds
+  ///     "{question}".
+  init(_ settings: TaskSettings, systemPrompt: String, questionTemplate: String = "{question}", examples: [Question]) {
+    let template = settings.questionTemplate ?? questionTemplate
+    self.questionTemplate = template
+    let system = settings.systemPrompt ?? systemPrompt
+    opening =
+      (system.isEmpty ? [] : [ChatMessage(role: "system", content: system)])
+      + examples.flatMap {
+        [
+          ChatMessage(role: "user", content: Self.fill(template, $0.text)),
+          ChatMessage(role: "assistant", content: $0.workedCompletion),
+        ]
+      }
+    accuracyWeight = settings.accuracyWeight
+    formatWeight = settings.formatWeight
+    options = [
+      Scorer.Option.partialCredit: "\(settings.partialCredit)", Scorer.Option.fuzzy: "\(settings.fuzzy)",
+    ]
+  }
+
+  func prompt(id: UInt64, _ question: Question) -> Prompt {
+    Prompt(
+      id: id,
+      messages: opening + [ChatMessage(role: "user", content: Self.fill(questionTemplate, question.text))],
+      reward: RewardSpecification(
+        kind: question.type.rawValue, reference: question.answer, accuracyWeight: accuracyWeight,
+        formatWeight: formatWeight, options: options.merging(question.options) { _, own in own }))
+  }
+
+  private static func fill(_ template: String, _ question: String) -> String {
+    template.split(separator: "{question}", omittingEmptySubsequences: false).joined(separator: question)
+  }
 }

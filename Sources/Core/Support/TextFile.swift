@@ -23,12 +23,16 @@ public enum TextFile {
   /// Calls `body` with the number (from 1) and the bytes of every line, without its line feed; holds one line at a time.
   ///
   /// A carriage return before the line feed and a byte order mark at the start are left out.
-  /// - Parameter lineByteCountMax: a longer line is refused.
+  /// - Parameters:
+  ///   - lineByteCountMax: a longer line is refused.
+  ///   - byteCountMax: a larger file is refused when that many bytes are read.
   public static func forEachLine(
-    _ path: String, operation: String, lineByteCountMax: Int, body: (_ line: Int, _ bytes: [UInt8]) throws -> Void
+    _ path: String, operation: String, lineByteCountMax: Int, byteCountMax: Int,
+    body: (_ line: Int, _ bytes: [UInt8]) throws -> Void
   ) throws {
     var line: [UInt8] = []
     var number = 1
+    var byteCount = 0
     func finish() throws {
       if line.last == UInt8(ascii: "\r") { line.removeLast() }
       if number == 1, line.starts(with: [0xEF, 0xBB, 0xBF]) { line.removeFirst(3) }
@@ -37,6 +41,10 @@ public enum TextFile {
       number += 1
     }
     try chunks(path, operation: operation) { chunk in
+      byteCount += chunk.count
+      guard byteCount <= byteCountMax else {
+        throw InputError(operation, at: path, expected: "at most \(byteCountMax) bytes", found: "a larger file")
+      }
       var rest = chunk[...]
       while true {
         let end = rest.firstIndex(of: UInt8(ascii: "\n")) ?? rest.endIndex
