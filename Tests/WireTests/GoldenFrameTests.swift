@@ -38,7 +38,7 @@ import Wire
         tensors: [
           WeightsManifest.Tensor(name: "model.norm.weight", shape: [3], encoding: .float32),
           WeightsManifest.Tensor(name: "w", shape: [300, 2], encoding: .bfloat16),
-        ], payloadByteCount: 1212, chunkByteCount: 1 << 20, payloadHash: 0x0123_4567_89AB_CDEF)),
+        ], payloadByteCount: 1280, chunkByteCount: 1 << 20, payloadHash: 0x0123_4567_89AB_CDEF)),
     "chunk": .chunk(
       WeightsChunk(
         version: PolicyVersion(18), index: 3, encoding: .differenceZstd, base: PolicyVersion(17),

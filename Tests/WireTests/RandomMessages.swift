@@ -61,7 +61,7 @@ struct RandomMessages {
     return WeightsManifest(
       version: version(),
       files: Dictionary(list(count()) { r in (r.text(), r.list(r.count(20)) { UInt8($0.below(256)) }) }) { a, _ in a },
-      tensors: tensors, payloadByteCount: tensors.reduce(0) { $0 + $1.byteCount! },
+      tensors: tensors, payloadByteCount: WeightsManifest.payloadByteCount(of: tensors)!,
       chunkByteCount: 1024 + UInt32(count(1 << 20)), payloadHash: random.next())
   }
 
@@ -114,7 +114,7 @@ struct RandomMessages {
       .manifestRequest,
       .manifest(manifest()),
       .chunkRequest(
-        ChunkRequest(version: version(), first: small(), count: 1 + UInt32(count(1024)), base: maybeVersion())),
+        ChunkRequest(version: version(), first: small(), count: 1 + UInt32(count(32)), base: maybeVersion())),
       .chunk(
         WeightsChunk(
           version: version(), index: small(), encoding: WeightsChunk.Encoding(rawValue: 1 + UInt32(count(3)))!,

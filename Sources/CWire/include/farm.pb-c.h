@@ -667,7 +667,7 @@ struct  Fovea__WeightsManifest
   size_t n_files;
   Fovea__NamedText **files;
   /*
-   * In the canonical order; their bytes follow each other in the payload.
+   * In the canonical order. In the payload they follow each other, each from a multiple of 64 bytes on, zeros between.
    */
   size_t n_tensors;
   Fovea__WeightsManifest__Tensor **tensors;

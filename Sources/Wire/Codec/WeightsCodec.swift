@@ -34,7 +34,7 @@ extension WeightsManifest {
     return arena.place(m)
   }
 
-  /// The tensors' bytes add up to the payload, so that whoever holds the payload may slice it without further checks.
+  /// The tensors' bytes add up to the payload, with a limit, so that whoever holds the payload may slice it without further checks.
   init(_ m: Fovea__WeightsManifest) throws {
     self.init(
       version: try Field.version(m.version, "manifest.version"),
@@ -47,16 +47,11 @@ extension WeightsManifest {
       chunkByteCount: try Field.within(
         m.chunk_byte_count, WireLimits.chunkByteCountMin...WireLimits.chunkByteCountMax, "manifest.chunk_byte_count"),
       payloadHash: m.payload_hash)
-    var total: UInt64 = 0
-    for tensor in tensors {
-      guard let byteCount = tensor.byteCount, byteCount <= payloadByteCount - total else {
-        throw Field.failure(
-          "manifest.tensors", expected: "\(payloadByteCount) bytes in all", found: "more, at \(tensor.name)")
-      }
-      total += byteCount
-    }
-    guard total == payloadByteCount else {
-      throw Field.failure("manifest.tensors", expected: "\(payloadByteCount) bytes in all", found: "\(total)")
+    let byteCount = WeightsManifest.payloadByteCount(of: tensors)
+    guard byteCount == payloadByteCount else {
+      throw Field.failure(
+        "manifest.payload_byte_count", expected: byteCount.map { "\($0)" } ?? "tensors of a possible size",
+        found: "\(payloadByteCount)")
     }
   }
 }

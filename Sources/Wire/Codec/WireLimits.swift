@@ -30,7 +30,7 @@ public enum WireLimits {
   public static let payloadByteCountMax: UInt64 = 1 << 42
   public static let chunkByteCountMin: UInt32 = 1 << 10
   public static let chunkByteCountMax: UInt32 = 16 << 20
-  public static let chunksPerRequestMax: UInt32 = 1024
+  public static let chunksPerRequestMax: UInt32 = 32
 
   /// Steps, slots, credits, threads.
   public static let countMax = UInt32(Int32.max)

@@ -39,7 +39,7 @@ public struct WeightsManifest: Equatable, Sendable {
   public var version: PolicyVersion
   /// Text files of the model folder: config.json, tokenizer.json, tokenizer_config.json, generation_config.json.
   public var files: [String: [UInt8]]
-  /// In the canonical order; their bytes follow each other in the payload.
+  /// In the canonical order. In the payload they follow each other, each from a multiple of 64 bytes on, zeros between.
   public var tensors: [Tensor]
   public var payloadByteCount: UInt64
   public var chunkByteCount: UInt32
@@ -56,6 +56,32 @@ public struct WeightsManifest: Equatable, Sendable {
     self.payloadByteCount = payloadByteCount
     self.chunkByteCount = chunkByteCount
     self.payloadHash = payloadHash
+  }
+
+  /// Every tensor starts at a multiple of this many bytes.
+  static let alignment: UInt64 = 64
+
+  /// Bytes of the whole payload that the tensors need; nil if they overflow.
+  public static func payloadByteCount(of tensors: [Tensor]) -> UInt64? {
+    var total: UInt64 = 0
+    for tensor in tensors {
+      guard let byteCount = tensor.byteCount, byteCount <= WireLimits.payloadByteCountMax else { return nil }
+      total += (byteCount + alignment - 1) & ~(alignment - 1)
+      if total > WireLimits.payloadByteCountMax { return nil }
+    }
+    return total
+  }
+
+  /// How many chunks the payload is cut into; only the last may be shorter than `chunkByteCount`.
+  public var chunkCount: Int {
+    Int((payloadByteCount + UInt64(chunkByteCount) - 1) / UInt64(chunkByteCount))
+  }
+
+  /// The bytes of chunk `index` within the payload.
+  public func range(ofChunk index: Int) -> Range<Int> {
+    precondition(index >= 0 && index < chunkCount, "chunk \(index) of \(chunkCount)")
+    let start = index * Int(chunkByteCount)
+    return start..<min(start + Int(chunkByteCount), Int(payloadByteCount))
   }
 }
 

@@ -51,7 +51,7 @@ manifest = pb.WeightsManifest(
         pb.WeightsManifest.Tensor(name=b"model.norm.weight", shape=[3], encoding=pb.WeightsManifest.FLOAT32),
         pb.WeightsManifest.Tensor(name=b"w", shape=[300, 2], encoding=pb.WeightsManifest.BFLOAT16),
     ],
-    payload_byte_count=1212, chunk_byte_count=1 << 20, payload_hash=0x0123456789ABCDEF)
+    payload_byte_count=1280, chunk_byte_count=1 << 20, payload_hash=0x0123456789ABCDEF)
 chunk = pb.WeightsChunk(
     version=18, index=3, encoding=pb.WeightsChunk.DIFFERENCE_ZSTD, base_version=pb.Version(value=17), bytes=bytes(range(200)))
 status = pb.FarmStatus(

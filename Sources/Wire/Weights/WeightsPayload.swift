@@ -1,0 +1,134 @@
+import CXXHash
+import Core
+import Glibc
+
+/// The weights of one policy version as the bytes that travel, with their manifest.
+///
+/// The learner makes it from its master weights and never changes it. A worker's is filled by its `WeightsFetcher`, which
+/// leaves it alone from `finished` until it is told that the weights are loaded.
+public final class WeightsPayload: Sendable {
+  public static let chunkByteCount: UInt32 = 1 << 20
+
+  public let manifest: WeightsManifest
+  /// `manifest.payloadByteCount` bytes; tensor i starts at `offsets[i]`.
+  let bytes: AlignedBuffer<UInt8>
+  /// Byte offset of each tensor; multiples of 64.
+  public let offsets: [Int]
+
+  /// Takes a copy of the master weights, rounded: with `bfloat16` matrices to bf16 and vectors kept as fp32, with
+  /// `float32` everything kept.
+  ///
+  /// - Parameters:
+  ///   - files: the text files of the model folder, so that a worker needs nothing else.
+  public init(
+    version: PolicyVersion, parameters: ParameterSet, precision: Precision = .bfloat16, files: [String: [UInt8]],
+    chunkByteCount: UInt32 = WeightsPayload.chunkByteCount
+  ) {
+    let tensors = parameters.parameters.map { parameter in
+      WeightsManifest.Tensor(
+        name: parameter.name, shape: parameter.shape.map { UInt32($0) },
+        encoding: precision == .bfloat16 && parameter.shape.count > 1 ? .bfloat16 : .float32)
+    }
+    guard let byteCount = WeightsManifest.payloadByteCount(of: tensors) else {
+      preconditionFailure("weights of more than \(WireLimits.payloadByteCountMax) bytes")
+    }
+    offsets = Self.offsets(of: tensors)
+    bytes = AlignedBuffer(count: Int(byteCount))
+    for (index, tensor) in tensors.enumerated() {
+      let source = UnsafeBufferPointer(parameters.scalars(index))
+      let target = UnsafeMutableRawPointer(bytes.pointer + offsets[index])
+      switch tensor.encoding {
+      case .float32:
+        if let start = source.baseAddress { target.copyMemory(from: start, byteCount: source.count * 4) }
+      case .bfloat16:
+        BFloat16.round(
+          source,
+          into: UnsafeMutableBufferPointer(
+            start: target.bindMemory(to: UInt16.self, capacity: source.count), count: source.count))
+      }
+    }
+    manifest = WeightsManifest(
+      version: version, files: files, tensors: tensors, payloadByteCount: byteCount, chunkByteCount: chunkByteCount,
+      payloadHash: Self.hash(bytes))
+  }
+
+  /// A view of bytes that someone else fills.
+  init(manifest: WeightsManifest, bytes: AlignedBuffer<UInt8>) {
+    precondition(bytes.count == Int(manifest.payloadByteCount), "a buffer of another size")
+    self.manifest = manifest
+    self.bytes = bytes
+    offsets = Self.offsets(of: manifest.tensors)
+  }
+
+  static func hash(_ bytes: AlignedBuffer<UInt8>) -> UInt64 { XXH3_64bits(bytes.pointer, bytes.count) }
+
+  private static func offsets(of tensors: [WeightsManifest.Tensor]) -> [Int] {
+    var next = 0
+    let alignment = Int(WeightsManifest.alignment)
+    return tensors.map { tensor in
+      defer { next += (Int(tensor.byteCount ?? 0) + alignment - 1) & ~(alignment - 1) }
+      return next
+    }
+  }
+
+  /// Calls `body` with the scalars of a tensor that travels as bf16.
+  public func withBFloat16<R>(_ index: Int, _ body: (UnsafeBufferPointer<UInt16>) throws -> R) rethrows -> R {
+    try withScalars(index, .bfloat16, body)
+  }
+
+  /// Calls `body` with the scalars of a tensor that travels as fp32.
+  public func withFloat32<R>(_ index: Int, _ body: (UnsafeBufferPointer<Float>) throws -> R) rethrows -> R {
+    try withScalars(index, .float32, body)
+  }
+
+  private func withScalars<T, R>(
+    _ index: Int, _ encoding: WeightsManifest.Encoding, _ body: (UnsafeBufferPointer<T>) throws -> R
+  ) rethrows -> R {
+    let tensor = manifest.tensors[index]
+    precondition(tensor.encoding == encoding, "\(tensor.name) travels as \(tensor.encoding)")
+    let count = Int(tensor.byteCount ?? 0) / encoding.scalarByteCount
+    return try withExtendedLifetime(bytes) {
+      let start = UnsafeRawPointer(bytes.pointer + offsets[index]).assumingMemoryBound(to: T.self)
+      return try body(UnsafeBufferPointer(start: start, count: count))
+    }
+  }
+
+  /// Checks that the tensors are those of a model, in its order; then a decoder may load them by index.
+  ///
+  /// - Throws: `InputError` naming the first tensor that differs.
+  public func check(against parameters: [ParameterShape]) throws {
+    guard manifest.tensors.count == parameters.count else {
+      throw InputError(
+        "load weights", at: "manifest of \(manifest.version)", expected: "\(parameters.count) tensors",
+        found: "\(manifest.tensors.count)")
+    }
+    for (tensor, parameter) in zip(manifest.tensors, parameters)
+    where tensor.name != parameter.name || tensor.shape.map(Int.init) != parameter.shape {
+      throw InputError(
+        "load weights", at: "tensor \(tensor.name) of \(manifest.version)",
+        expected: "\(parameter.name) \(parameter.shape)", found: "\(tensor.name) \(tensor.shape)")
+    }
+  }
+
+  /// Widens every tensor to fp32, into parameters of the same names and shapes.
+  ///
+  /// - Throws: `InputError` when they differ.
+  public func copy(to parameters: ParameterSet) throws {
+    try check(against: parameters.parameters)
+    for (index, tensor) in manifest.tensors.enumerated() {
+      let target = parameters.scalars(index)
+      switch tensor.encoding {
+      case .float32: withFloat32(index) { _ = target.update(fromContentsOf: $0) }
+      case .bfloat16:
+        withBFloat16(index) { source in
+          for scalar in source.indices { target[scalar] = Float(bitPattern: UInt32(source[scalar]) << 16) }
+        }
+      }
+    }
+  }
+
+  func chunk(_ index: Int) -> UnsafeRawBufferPointer {
+    let range = manifest.range(ofChunk: index)
+    return UnsafeRawBufferPointer(start: bytes.pointer + range.lowerBound, count: range.count)
+  }
+}
