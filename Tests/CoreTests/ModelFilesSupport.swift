@@ -70,7 +70,7 @@ final class TemporaryFolder: Sendable {
   @discardableResult
   func write(_ bytes: [UInt8], _ name: String) throws -> String {
     let path = "\(path)/\(name)"
-    try FileWriter.write(bytes, to: path)
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
     return path
   }
 

@@ -31,7 +31,8 @@ enum ConfigFile {
       feedForwardSize: json.required("intermediate_size", Int.self, at: place),
       layerCount: json.required("num_hidden_layers", Int.self, at: place),
       headCount: headCount,
-      keyValueHeadCount: integer("num_key_value_heads") ?? (family == .llama ? headCount : 32),
+      keyValueHeadCount: integer("num_key_value_heads")
+        ?? (family == .llama || json["num_key_value_heads"] == .null ? headCount : 32),
       headSize: headSize,
       maxPositions: integer("max_position_embeddings") ?? (family == .llama ? 2048 : 32_768),
       normEpsilon: Float(json.optional("rms_norm_eps", Double.self, at: place) ?? 1e-6),

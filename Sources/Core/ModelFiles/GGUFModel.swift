@@ -23,6 +23,9 @@ struct GGUFModel {
     guard let family = ModelConfig.Family(rawValue: architecture) else {
       throw metadata.failure("general.architecture", expected: "llama, qwen2 or qwen3", found: architecture)
     }
+    if let fileCount = try metadata.integer("split.count"), fileCount > 1 {
+      throw metadata.failure("split.count", expected: "a model in one file", found: "\(fileCount) files")
+    }
     var tensors: [String: StoredTensor] = [:]
     for tensor in file.tensors { tensors[GGUFModel.huggingFaceName(tensor.name) ?? tensor.name] = tensor }
     config = try GGUFModel.config(family, metadata: metadata, tensors: tensors)
