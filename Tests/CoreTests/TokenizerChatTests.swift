@@ -26,7 +26,7 @@ struct TokenizerChatTests {
     "A template of another family is refused",
     arguments: [
       nil, "", "{{ messages }}", "<|im_start|><|im_end|>",
-      "{% for message in messages %}{{ '<|im_start|>' + message.role + '<|im_sep|>' + message.content + '<|im_end|>' }}",
+      "{{ '<|im_start|>' + message.role + '<|im_sep|>' + message.content + '<|im_end|>' }}",
       "{{ bos_token }}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' }}",
       "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] | trim + '<|im_end|>' }}",
       "{{ '[INST] ' + message['content'] + ' [/INST]' }}",

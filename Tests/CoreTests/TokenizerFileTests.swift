@@ -167,6 +167,18 @@ struct TokenizerFileTests {
     }
   }
 
+  @Test(
+    "GGUF's name of a pre-tokenizer means what tokenizer.json describes",
+    arguments: [("gpt-2", "gpt2"), ("smollm", "smollm"), ("llama-bpe", "llama3"), ("qwen2", "qwen2")])
+  func preTokenizerNames(pre: String, kind: String) throws {
+    let read = try TokenizerFixtures.tokenizer(kind).definition
+    let named = try TokenizerDefinition(
+      ggufModel: "gpt2", pre: pre, tokens: ["a"], tokenTypes: [], merges: [], place: "m.gguf")
+    #expect(named.preTokenizer == read.preTokenizer)
+    #expect(named.normalizer == read.normalizer)
+    #expect(named.ignoresMerges == read.ignoresMerges)
+  }
+
   @Test("A pattern that would backtrack for ever gives up, and the rest stays one word")
   func catastrophicPattern() throws {
     var definition = try Tokenizer(files: ["tokenizer.json": TokenizerFixtures.tinyFile()], place: "tiny").definition

@@ -1,13 +1,14 @@
 /// A family of chat templates, recognised from the Jinja text in the model's files.
 ///
-/// There is no Jinja interpreter here: two families cover the models that the farm trains, and what they do to a chat of
-/// system, user and assistant turns is short. A template whose turns are written in another way is refused rather than
-/// guessed at, and only when a chat is encoded, so that such a model still works on plain text.
+/// There is no Jinja interpreter here: two families cover the models that the farm trains, and what they do to a chat
+/// of system, user and assistant turns is short. A template whose turns are written in another way is refused rather
+/// than guessed at, and only when a chat is encoded, so that such a model still works on plain text.
 package struct ChatTemplate: Equatable, Sendable {
   package enum Family: Equatable, Sendable {
     /// `<|im_start|>role\ncontent<|im_end|>\n`; SmolLM2, Qwen. A chat without a system turn gets the default one.
     case chatML(defaultSystem: String?)
-    /// `<|start_header_id|>role<|end_header_id|>\n\ncontent<|eot_id|>`; Llama 3. From 3.1 on, dates open the system turn.
+    /// `<|start_header_id|>role<|end_header_id|>\n\ncontent<|eot_id|>`; Llama 3. From 3.1 on, dates open the system
+    /// turn.
     case llama3(dates: String?)
   }
 

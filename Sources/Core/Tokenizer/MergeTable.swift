@@ -1,7 +1,7 @@
 /// The merges of a byte-level BPE: which pair of neighbouring tokens becomes which token, and how early.
 ///
-/// A hash table of open addressing, keyed by the two ids in one word. What a lookup gives is one word too, rank above id,
-/// so that the smaller of two values is the merge that comes first.
+/// A hash table of open addressing, keyed by the two ids in one word. What a lookup gives is one word too, rank above
+/// id, so that the smaller of two values is the merge that comes first.
 package struct MergeTable: Sendable {
   /// A rank (upper half) and the id that the pair becomes (lower half).
   package typealias Value = UInt64

@@ -5,9 +5,12 @@ import CPCRE2
 /// Tokenizer files are written for Oniguruma. The one difference that their patterns meet is `\s`: PCRE2 counts U+180E
 /// among white space, Unicode no longer does. So `\s` and `\S` are spelt out before compiling.
 ///
+/// Classes of characters are those of the installed PCRE2's Unicode (14 in PCRE2 10.42): characters that came later count
+/// as unassigned, where Oniguruma may know them as letters.
+///
 /// Patterns come from outside: their length, their nesting, and the steps of one match are bounded, so that none hangs.
-// Unchecked because of the pointer alone: PCRE2 never writes to compiled code after `init`, and several threads may match
-// with it at once, each with its own `Matcher`.
+// Unchecked because of the pointer alone: PCRE2 never writes to compiled code after `init`, and several threads may
+// match with it at once, each with its own `Matcher`.
 package final class SplitPattern: @unchecked Sendable {
   /// In bytes; the longest pattern in use is about a thousand.
   package static let lengthMax = 1 << 14
@@ -99,8 +102,8 @@ package final class Matcher: @unchecked Sendable {
     pcre2_jit_stack_free_8(stack)
   }
 
-  /// The first match that is not empty and starts at `start` or later; nil when there is none, and when the pattern used
-  /// up its steps.
+  /// The first match that is not empty and starts at `start` or later; nil when there is none, and when the pattern
+  /// used up its steps.
   ///
   /// - Parameter subject: valid UTF-8; nothing outside it is looked at.
   @inline(__always)

@@ -3,12 +3,12 @@ import Synchronization
 
 /// Byte-level BPE: text to token ids and back.
 ///
-/// A text is made valid UTF-8 (`LossyUTF8`), added tokens are found in it (`AddedTokenMatcher`), what lies between them is
-/// normalized and cut into words (`TextSplitter`), and each word's bytes are merged (`WordEncoder`). The ids are those of
-/// Hugging Face's tokenizers for the same files.
+/// A text is made valid UTF-8 (`LossyUTF8`), added tokens are found in it (`AddedTokenMatcher`), what lies between
+/// them is normalized and cut into words (`TextSplitter`), and each word's bytes are merged (`WordEncoder`). The ids
+/// are those of Hugging Face's tokenizers for the same files.
 ///
-/// Invariants: encoding is a total function of the bytes; a tokenizer never changes, and any number of threads use it at
-/// once (each call takes its buffers from a pool).
+/// Invariants: encoding is a total function of the bytes; a tokenizer never changes, and any number of threads use it
+/// at once (each call takes its buffers from a pool).
 public final class Tokenizer: Sendable {
   /// What the tokenizer was made from.
   public let definition: TokenizerDefinition
@@ -27,6 +27,8 @@ public final class Tokenizer: Sendable {
   private let addedTokens: AddedTokenMatcher
   private let normalizedAddedTokens: AddedTokenMatcher
   private let specialTokens: Set<Int32>
+  /// Why it is refused matters only when a chat is encoded.
+  private let chatTemplate: Result<ChatTemplate, any Error>
   private let originalFiles: [String: [UInt8]]
   private let pool = EncoderPool()
 
@@ -63,6 +65,7 @@ public final class Tokenizer: Sendable {
       definition.normalizer.normalize(Array($0.content.utf8))
     }
     specialTokens = Set(definition.addedTokens.filter(\.special).map(\.id))
+    chatTemplate = Result { try ChatTemplate(definition.chatTemplate) }
     originalFiles = files
     self.definition = definition
   }
@@ -91,9 +94,8 @@ public final class Tokenizer: Sendable {
 
   /// The text of a chat; see `encodeChat`.
   public func renderChat(_ messages: [ChatMessage], addGenerationPrompt: Bool = true) throws -> String {
-    let template = try ChatTemplate(definition.chatTemplate)
     let bos = definition.bosToken.map { definition.tokens[Int($0)] } ?? ""
-    return try template.render(messages, bos: bos, addGenerationPrompt: addGenerationPrompt)
+    return try chatTemplate.get().render(messages, bos: bos, addGenerationPrompt: addGenerationPrompt)
   }
 
   /// The text of tokens; bytes that are no UTF-8 become U+FFFD. Ids outside the vocabulary have no text.
@@ -115,8 +117,8 @@ public final class Tokenizer: Sendable {
     definition.addedTokens.first { $0.content.utf8.elementsEqual(text.utf8) }?.id ?? vocabulary.id(of: Array(text.utf8))
   }
 
-  /// tokenizer.json and tokenizer_config.json, which `transformers` opens and which give the same ids: the files that the
-  /// tokenizer was read from, or new ones when it came from elsewhere.
+  /// tokenizer.json and tokenizer_config.json, which `transformers` opens and which give the same ids: the files that
+  /// the tokenizer was read from, or new ones when it came from elsewhere.
   public var files: [String: [UInt8]] {
     originalFiles.merging(TokenizerFileWriter(definition).files(missingFrom: originalFiles)) { original, _ in original }
   }

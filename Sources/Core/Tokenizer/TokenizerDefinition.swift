@@ -73,10 +73,12 @@ public struct PreTokenizer: Equatable, Sendable {
     #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
   /// Source: pre_tokenizer of Llama 3's tokenizer.json.
   public static let patternLlama3 =
-    #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+    #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"#
+    + #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
   /// Source: pre_tokenizer of Qwen2's tokenizer.json.
   public static let patternQwen2 =
-    #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+    #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"#
+    + #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
 
   public static let gpt2 = PreTokenizer(splitsAsGPT2: true)
   public static let smollm = PreTokenizer(steps: [.digits(individual: true)], splitsAsGPT2: true)
@@ -129,8 +131,8 @@ public struct TokenizerDefinition: Equatable, Sendable {
   /// The most ids that a vocabulary may have.
   public static let tokenCountMax = 1 << 22
 
-  /// The definition that GGUF metadata describes: `tokenizer.ggml.pre` names pre-tokenizer, normalizer and whether whole
-  /// words ignore merges; `tokenizer.ggml.token_type` says which tokens are added ones (control, user-defined).
+  /// The definition that GGUF metadata describes: `tokenizer.ggml.pre` names pre-tokenizer, normalizer and whether
+  /// whole words ignore merges; `tokenizer.ggml.token_type` says which tokens are added ones (control, user-defined).
   ///
   /// - Parameters:
   ///   - model: `tokenizer.ggml.model`; only "gpt2" is a byte-level BPE.

@@ -1,7 +1,8 @@
 /// The tokens of words seen lately.
 ///
-/// Text repeats its words, and most are short. So a slot holds one word of up to 16 bytes and its tokens, in place, and a
-/// word that falls on a taken slot replaces what was there: the size is fixed, nothing is evicted, nothing allocated.
+/// Text repeats its words, and most are short. So a slot holds one word of up to 16 bytes and its tokens, in place,
+/// and a word that falls on a taken slot replaces what was there: the size is fixed, nothing is evicted, nothing
+/// allocated.
 package struct WordCache {
   /// In bytes and in tokens, what fits a slot.
   private static let wordCountMax = 16

@@ -1,8 +1,9 @@
 /// Byte-pair merging inside one word.
 ///
-/// The rule: as long as two neighbours merge, the pair of lowest rank is merged first, of equal ranks the leftmost. Short
-/// words look for that pair by going over all of them, which is fastest for a few symbols; long ones keep the pairs in a
-/// heap over a linked list, so that a word of n bytes takes n log n steps whatever is in it. Both give the same tokens.
+/// The rule: as long as two neighbours merge, the pair of lowest rank is merged first, of equal ranks the leftmost.
+/// Short words look for that pair by going over all of them, which is fastest for a few symbols; long ones keep the
+/// pairs in a heap over a linked list, so that a word of n bytes takes n log n steps whatever is in it. Both give the
+/// same tokens.
 ///
 /// Holds the buffers of one caller; its results depend on nothing but its arguments.
 package struct WordEncoder {
