@@ -5,14 +5,13 @@
 #   make check              what a change must pass: format, warnings, tidiness, tests
 #   make bench              speed of the kernels, the engine and a training step
 #   make format             formats the sources in place
-#   make check-transformers opens a checkpoint that we saved in Hugging Face's transformers (its own Python environment)
+#   make check-transformers opens folders that we saved in Hugging Face's transformers (in a Python environment of its own)
 
 SHELL := /bin/bash
 CONFIG ?= configs/arithmetic.yaml
 ARGS ?=
 # Tests import no module with @testable, so that they share one build with the binary.
 SWIFT_TEST := swift test -c release --disable-testable-imports --disable-xctest
-PYTHON_ENVIRONMENT := .venv
 
 .PHONY: train test check lint bench format setup check-transformers
 
@@ -38,12 +37,21 @@ bench: setup
 format:
 	swift format --in-place --recursive Package.swift Sources Tests
 
-# CHECKPOINT=runs/.../checkpoints/... names the folder; PYTHON=... a Python that has torch, transformers and numpy already.
-check-transformers: setup
-	@test -n "$(CHECKPOINT)" || { echo "check-transformers: say which folder: CHECKPOINT=runs/..." >&2; exit 2; }
-	@test -n "$(PYTHON)" || test -x $(PYTHON_ENVIRONMENT)/bin/python || { \
-	  python3 -m venv $(PYTHON_ENVIRONMENT) && \
-	  $(PYTHON_ENVIRONMENT)/bin/pip install --quiet -r Tests/Fixtures/model/requirements.txt; }
-	.build/release/fovea score --model $(CHECKPOINT) --text README.md --json > .build/scores.json
-	$(or $(PYTHON),$(PYTHON_ENVIRONMENT)/bin/python) Tests/Fixtures/model/check_checkpoint.py \
-	  $(CHECKPOINT) .build/scores.json
+# Saves every kind of model and opens it in transformers; CHECKPOINT=runs/... opens a run's checkpoint as well.
+# PYTHON=... names a Python that has the packages of Tests/Fixtures/model/requirements.txt already.
+PYTHON ?= .venv/bin/python
+SAVED := .build/saved-models
+CHECK := $(PYTHON) Tests/Fixtures/model/check_checkpoint.py
+
+.venv/bin/python:
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet -r Tests/Fixtures/model/requirements.txt
+
+check-transformers: setup $(PYTHON)
+	rm -rf $(SAVED) && mkdir -p $(SAVED)
+	FOVEA_SAVED_MODELS=$(CURDIR)/$(SAVED) $(SWIFT_TEST) --filter ModelOracleSavingTests
+	for folder in $(SAVED)/*/; do $(CHECK) $${folder%/} $${folder%/}.json || exit 1; done
+ifdef CHECKPOINT
+	.build/release/fovea score --model $(CHECKPOINT) --text README.md --json > $(SAVED)/scores.json
+	$(CHECK) $(CHECKPOINT) $(SAVED)/scores.json --text README.md --tolerance 0.05
+endif

@@ -2,14 +2,14 @@
 
     python check_checkpoint.py FOLDER SCORES.json
 
-SCORES.json is the output of `fovea score --model FOLDER --text FILE --json`: "tokens", and for every token but the first
-its "logProbabilities", and "entropies" (nats). Optional "lastLogits" hold the logits of the last position. The folder's
-tokenizer must give the same ids, and the figures must agree within 1e-3 when Fovea ran in fp32, within 0.05 in bf16
-(--tolerance).
+SCORES.json says what Fovea computed: "tokens", and any of "logProbabilities" and "entropies" (nats, of every token but the
+first) and "lastLogits" (of the last position). FOLDER.txt, or --text, is the text of the tokens: the folder's tokenizer
+must give the same ids. The figures must agree within 1e-3, which fp32 keeps (--tolerance for bf16).
 """
 
 import argparse
 import json
+import os
 import sys
 
 import torch
@@ -28,8 +28,9 @@ def main():
         ours = json.load(file)
     model = AutoModelForCausalLM.from_pretrained(arguments.folder, dtype=torch.float32).eval()
     ids = ours["tokens"]
-    if arguments.text:
-        with open(arguments.text) as file:
+    text_file = arguments.text or arguments.folder.rstrip("/") + ".txt"
+    if arguments.text or os.path.exists(text_file):
+        with open(text_file) as file:
             text = file.read()
         theirs = AutoTokenizer.from_pretrained(arguments.folder)(text, add_special_tokens=False)["input_ids"]
         if theirs[: len(ids)] != ids:
