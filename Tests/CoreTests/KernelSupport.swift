@@ -17,7 +17,8 @@ struct KernelInputs {
   /// Like `floats`, with denormals, zeros of both signs, infinities and NaN among them.
   mutating func wildFloats(_ count: Int) -> [Float] {
     let wild: [Float] = [
-      0, -0.0, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, -1e-40, .leastNormalMagnitude,
+      0, -0.0, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, Float(bitPattern: 0x8001_16C2),
+      .leastNormalMagnitude,
       .greatestFiniteMagnitude, -3e38, 1e-30,
     ]
     return floats(count).map { value in

@@ -33,11 +33,13 @@ import Testing
     #expect(chiSquare < 35, "counts \(counts)")
   }
 
-  @Test(arguments: [
+  private static let truncations: [(Int32, Float, Float, Set<Int32>)] = [
     (Int32(1), Float(1), Float(0), Set<Int32>([1])), (2, 1, 0, [1, 3]), (3, 1, 0, [1, 3, 5]),
     (0, 0.5, 0, [1, 3]), (0, 0.01, 0, [1]), (0, 0.85, 0, [1, 3, 5]), (0, 1, 0.9, [1, 3]), (0, 1, 0.3, [1, 3, 5]),
     (3, 0.6, 0, [1, 3]), (0, 1, 0.001, [0, 1, 2, 3, 4, 5]),
-  ])
+  ]
+
+  @Test(arguments: truncations)
   func truncationsKeepTheirTokens(_ k: Int32, _ p: Float, _ least: Float, _ kept: Set<Int32>) {
     var seen: Set<Int32> = []
     let weights = logits.map { exp(Double($0)) }
