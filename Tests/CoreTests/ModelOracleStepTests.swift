@@ -113,6 +113,26 @@ import Testing
     }
   }
 
+  /// The fast path's gradients, rounded at every product, still point where the exact ones point.
+  @Test(arguments: TinyModel.allCases)
+  func gradientsInBfloat16PointWhereTheExactOnesPoint(_ tiny: TinyModel) throws {
+    func gradients(_ precision: Precision) throws -> [Double] {
+      let model = TrainingModel(
+        config: tiny.config, parameters: try tiny.parameters(), precision: precision, pool: ThreadPool(threads: 2))
+      model.accumulateGradients(Self.groups, temperature: 1) { scores in
+        scores.map { $0.map { $0.logProbabilities.indices.map { $0 % 3 == 0 ? 0.5 : -0.25 } } }
+      }
+      return model.gradients.values.elements.map(Double.init)
+    }
+    let exact = try gradients(.float32)
+    let fast = try gradients(.bfloat16)
+    func product(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+    let cosine = product(exact, fast) / (product(exact, exact) * product(fast, fast)).squareRoot()
+    #expect(cosine > 0.995, "cosine \(cosine)")
+    let ratio = (product(fast, fast) / product(exact, exact)).squareRoot()
+    #expect(abs(ratio - 1) < 0.05, "ratio of lengths \(ratio)")
+  }
+
   @Test func twoUpdatesOfAdamWWithClippedGradientsAgree() throws {
     let settings = Self.step.adamw
     let config = TinyModel.llamaGQA.config

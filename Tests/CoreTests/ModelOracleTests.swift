@@ -24,35 +24,22 @@ import Testing
     }
   }
 
+  /// Measured in fp32: logits within 8.4e-5.
   @Test(.enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
   func theDefaultModelsLogitsLogProbabilitiesAndEntropiesAgree() throws {
-    let loaded = try ModelLoader.load(path: try #require(ModelOracle.defaultModelPath))
-    let decoder = Decoder(config: loaded.description.config, precision: .float32, pool: ThreadPool(threads: 2))
-    decoder.load(loaded.parameters)
-    let vocabulary = loaded.description.config.vocabularySize
-    var worst = (logit: Float(0), logProbability: Float(0), entropy: Float(0))
-    for expected in ModelOracle.defaultModel.cases {
-      let logits = decoder.logitsOfEveryPosition(expected.tokens)
-      let last = logits.suffix(vocabulary)
-      let strided = stride(from: 0, to: vocabulary, by: ModelOracle.defaultModel.logitStride).map {
-        last[last.startIndex + $0]
-      }
-      let top = expected.topTokens.map { last[last.startIndex + $0] }
-      worst.logit = max(
-        worst.logit, largestDifference(strided, expected.stridedLogits), largestDifference(top, expected.topLogits))
+    let differences = try DifferencesFromPyTorch(.float32)
+    print("default model in fp32, 20 prompts: \(differences)")
+    #expect(differences.logits.largest < 2e-3)
+    #expect(differences.logProbabilities.largest < 2e-3)
+    #expect(differences.entropies.largest < 2e-3)
+  }
 
-      let rows = expected.tokens.indices.map { distribution(logits[$0 * vocabulary..<($0 + 1) * vocabulary]) }
-      let logProbabilities = zip(rows.dropLast(), expected.tokens.dropFirst()).map { row, token in
-        Float(Double(logits[row.start + Int(token)]) - row.logSum)
-      }
-      worst.logProbability = max(
-        worst.logProbability, largestDifference(logProbabilities, expected.logProbabilities))
-      worst.entropy = max(worst.entropy, largestDifference(rows.map { Float($0.entropy) }, expected.entropies))
-    }
-    print("default model in fp32, 20 prompts: largest differences from PyTorch: \(worst)")
-    #expect(worst.logit < 2e-3)
-    #expect(worst.logProbability < 2e-3)
-    #expect(worst.entropy < 2e-3)
+  @Test(.enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
+  func theDefaultModelInBfloat16StaysNear() throws {
+    let differences = try DifferencesFromPyTorch(.bfloat16)
+    print("default model in bf16, 20 prompts: \(differences)")
+    #expect(differences.logProbabilities.mean < 0.05)
+    #expect(differences.entropies.mean < 0.05)
   }
 
   @Test(.enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
@@ -94,14 +81,60 @@ import Testing
     print("default model in fp32: 64 greedy tokens identical to PyTorch's for \(identical) of \(cases.count) prompts")
     #expect(identical >= 18)
   }
+}
 
-  private func largestDifference(_ a: [Float], _ b: [Float]) -> Float {
-    precondition(a.count == b.count, "\(a.count) values, \(b.count) expected")
-    return zip(a, b).reduce(0) { max($0, abs($1.0 - $1.1)) }
+/// How far the default model's figures lie from PyTorch's over the twenty prompts.
+private struct DifferencesFromPyTorch: CustomStringConvertible {
+  struct Differences {
+    var largest = 0.0
+    var sum = 0.0
+    var count = 0
+    var mean: Double { sum / Double(max(count, 1)) }
+
+    mutating func add(_ actual: some Sequence<Double>, _ expected: [Float]) {
+      for (a, b) in zip(actual, expected) {
+        let difference = abs(a - Double(b))
+        largest = max(largest, difference)
+        sum += difference
+        count += 1
+      }
+    }
+  }
+  /// At the last position of each prompt: strided, and the largest 32.
+  var logits = Differences()
+  /// Of the prompt's own tokens, nats.
+  var logProbabilities = Differences()
+  /// nats
+  var entropies = Differences()
+
+  init(_ precision: Precision) throws {
+    let loaded = try ModelLoader.load(path: try #require(ModelOracle.defaultModelPath))
+    let decoder = Decoder(config: loaded.description.config, precision: precision, pool: ThreadPool(threads: 2))
+    decoder.load(loaded.parameters)
+    let vocabulary = loaded.description.config.vocabularySize
+    for expected in ModelOracle.defaultModel.cases {
+      let all = decoder.logitsOfEveryPosition(expected.tokens)
+      let rows = expected.tokens.indices.map { all[$0 * vocabulary..<($0 + 1) * vocabulary] }
+      let last = Array(rows[rows.count - 1])
+      let strided = stride(from: 0, to: vocabulary, by: ModelOracle.defaultModel.logitStride)
+      logits.add(strided.map { Double(last[$0]) }, expected.stridedLogits)
+      logits.add(expected.topTokens.map { Double(last[$0]) }, expected.topLogits)
+
+      let distributions = rows.map(Self.distribution)
+      entropies.add(distributions.map(\.entropy), expected.entropies)
+      let ownTokens = zip(zip(rows, distributions), expected.tokens.dropFirst())
+      logProbabilities.add(
+        ownTokens.map { Double($0.0[$0.0.startIndex + Int($1)]) - $0.1.logSum }, expected.logProbabilities)
+    }
+    try #require(logits.count == 20 * (strideCount(vocabulary) + 32))
   }
 
-  /// Where the row starts, the logarithm of its sum of exponentials, and its entropy in nats, in double precision.
-  private func distribution(_ logits: ArraySlice<Float>) -> (start: Int, logSum: Double, entropy: Double) {
+  private func strideCount(_ vocabulary: Int) -> Int {
+    (vocabulary + ModelOracle.defaultModel.logitStride - 1) / ModelOracle.defaultModel.logitStride
+  }
+
+  /// The logarithm of the sum of exponentials, and the entropy in nats, in double precision.
+  private static func distribution(_ logits: ArraySlice<Float>) -> (logSum: Double, entropy: Double) {
     let largest = Double(logits.max() ?? 0)
     var sum = 0.0
     var weighted = 0.0
@@ -111,7 +144,13 @@ import Testing
       sum += power
       weighted += power * shifted
     }
-    return (logits.startIndex, largest + log(sum), log(sum) - weighted / sum)
+    return (largest + log(sum), log(sum) - weighted / sum)
+  }
+
+  var description: String {
+    let parts = [("logits", logits), ("log-probabilities", logProbabilities), ("entropies", entropies)]
+    return parts.map { name, d in String(format: "\(name) differ by %.2g on average, %.2g at most", d.mean, d.largest) }
+      .joined(separator: "; ")
   }
 }
 
