@@ -1,0 +1,81 @@
+import Wire
+
+/// The worker's leases: those that wait for a version, those being decoded, and the results that the coordinator has not
+/// acknowledged yet.
+///
+/// Invariant: a lease is in at most one of the three. Lists come in ascending order of lease ids, so that equal events give
+/// equal effects.
+struct LeaseBook: Equatable, Sendable {
+  struct Work: Equatable, Sendable {
+    var lease: Lease
+    /// Milliseconds, monotonic.
+    var receivedAt: UInt64
+    var isStarted = false
+    /// Samples that are not finished.
+    var remaining: UInt32
+  }
+  struct Unacknowledged: Equatable, Sendable {
+    var result: GroupResult
+    /// Milliseconds, monotonic.
+    var sentAt: UInt64
+  }
+
+  private(set) var work: [LeaseID: Work] = [:]
+  private(set) var unacknowledged: [LeaseID: Unacknowledged] = [:]
+
+  /// Samples that are being decoded or wait for it.
+  var remainingSamples: UInt32 { work.values.reduce(0) { $0 + $1.remaining } }
+  var isDecoding: Bool { work.values.contains { $0.isStarted } }
+  var waiting: [Lease] { sorted { !$0.isStarted } }
+  var all: [Lease] { sorted { _ in true } }
+
+  mutating func add(_ lease: Lease, now: UInt64) {
+    work[lease.id] = Work(lease: lease, receivedAt: now, remaining: lease.groupSize)
+  }
+
+  mutating func start(_ id: LeaseID) { work[id]?.isStarted = true }
+
+  mutating func remove(_ id: LeaseID) -> Work? { work.removeValue(forKey: id) }
+
+  mutating func sampleFinished(_ id: LeaseID) {
+    guard let remaining = work[id]?.remaining, remaining > 0 else { return }
+    work[id]?.remaining = remaining - 1
+  }
+
+  /// Takes a repeated grant of work that the worker has already.
+  /// - Returns: the finished result to send once more, or nil when it is still being decoded.
+  mutating func renew(_ lease: Lease, now: UInt64) -> GroupResult? {
+    if unacknowledged[lease.id] != nil {
+      unacknowledged[lease.id]?.result.attempt = lease.attempt
+      unacknowledged[lease.id]?.sentAt = now
+    }
+    work[lease.id]?.lease.attempt = lease.attempt
+    return unacknowledged[lease.id]?.result
+  }
+
+  /// The work is finished: it moves to the unacknowledged results.
+  /// - Returns: what to send, or nil when the lease was cancelled meanwhile.
+  mutating func finish(_ id: LeaseID, group: RolloutGroup, now: UInt64) -> GroupResult? {
+    guard let done = work.removeValue(forKey: id) else { return nil }
+    let result = GroupResult(
+      lease: id, attempt: done.lease.attempt, group: group,
+      milliseconds: UInt32(clamping: now >= done.receivedAt ? now - done.receivedAt : 0))
+    unacknowledged[id] = Unacknowledged(result: result, sentAt: now)
+    return result
+  }
+
+  mutating func acknowledge(_ id: LeaseID) { unacknowledged[id] = nil }
+
+  /// The results sent last at or before a time, marked as sent again now.
+  mutating func resend(sentBefore limit: UInt64, now: UInt64) -> [GroupResult] {
+    let due = unacknowledged.filter { $0.value.sentAt <= limit }.keys.sorted()
+    return due.compactMap { id in
+      unacknowledged[id]?.sentAt = now
+      return unacknowledged[id]?.result
+    }
+  }
+
+  private func sorted(_ condition: (Work) -> Bool) -> [Lease] {
+    work.values.filter(condition).map(\.lease).sorted { $0.id < $1.id }
+  }
+}

@@ -1,0 +1,352 @@
+import Core
+import Wire
+
+/// The rollout worker as a pure value: events in, effects out. It reads no clock and does no I/O; `RolloutRunner` performs
+/// the effects, and tests and simulations call it directly.
+///
+/// It joins with a hello, fetches what is announced, decodes the leases of the version that it holds, keeps every result
+/// until it is acknowledged, and says what it could take in its heartbeats.
+///
+/// Invariants:
+/// - The held version never goes back, and changes only while nothing is being decoded (`PolicyFence`).
+/// - A lease ends in exactly one of: a result, a return, a cancellation by the coordinator.
+/// - A result is sent again until acknowledged, at once when the coordinator is a new process.
+/// - While draining, nothing new starts, and the worker ends within `Limits.drainMilliseconds`.
+public struct RolloutState: Sendable {
+  /// What the worker says of itself in its hello.
+  public struct Identity: Equatable, Sendable {
+    public var runID: String
+    public var name: String
+    public var incarnation: UInt64
+    public var host: String
+    public var processID: UInt32
+    public var threads: UInt32
+    /// Samples decoded at once.
+    public var slots: UInt32
+
+    public init(
+      runID: String, name: String, incarnation: UInt64, host: String, processID: UInt32, threads: UInt32, slots: UInt32
+    ) {
+      self.runID = runID
+      self.name = name
+      self.incarnation = incarnation
+      self.host = host
+      self.processID = processID
+      self.threads = threads
+      self.slots = slots
+    }
+  }
+
+  /// What happens to the worker.
+  public enum Event: Equatable, Sendable {
+    case started
+    /// From the coordinator.
+    case received(Message)
+    /// A version's bytes are complete and verified.
+    case weightsFetched(PolicyVersion)
+    /// The fetch was given up; it is tried again.
+    case weightsFailed(String)
+    /// The version is in the decoder.
+    case policyLoaded(PolicyVersion)
+    case sampleFinished(LeaseID)
+    case groupFinished(LeaseID, RolloutGroup)
+    /// The decoder cannot do this lease, nor could another one: a prompt longer than the model's positions.
+    case leaseImpossible(LeaseID, reason: String)
+    /// SIGTERM.
+    case drainRequested
+    /// Several times a heartbeat; carries the engine's count of tokens since its start.
+    case tick(tokensSampled: UInt64)
+  }
+
+  /// What the runner has to do.
+  public enum Effect: Equatable, Sendable {
+    /// To the coordinator.
+    case send(Message)
+    /// Fetch a version; replaces a fetch under way.
+    case fetch(PolicyAnnounced)
+    /// Put the fetched version into the decoder, which decodes nothing at that moment.
+    case load(PolicyVersion)
+    /// Decode a lease with the held version.
+    case generate(Lease)
+    case cancel(LeaseID)
+    case log(String)
+    case end(Ending)
+  }
+
+  /// How a worker ends.
+  public enum Ending: Equatable, Sendable {
+    /// The run is over, or the worker was drained.
+    case finished(String)
+    /// Refused by the coordinator.
+    case failed(String)
+  }
+
+  /// Times in milliseconds, and bounds on what a lease may ask.
+  enum Limits {
+    static let helloInterval: UInt64 = 1_000
+    static let resendInterval: UInt64 = 3_000
+    static let refetchDelay: UInt64 = 1_000
+    static let drainMilliseconds: UInt64 = 3_000
+    static let groupSizeMax: UInt32 = 4_096
+    static let newTokensMax = 1 << 20
+    /// With so many unacknowledged results the worker takes no more work.
+    static let unacknowledgedMax = 64
+  }
+
+  private enum Phase: Equatable {
+    case joining(nextHello: UInt64)
+    case serving
+    case draining(until: UInt64)
+    case ended
+  }
+
+  private let identity: Identity
+  private var phase = Phase.joining(nextHello: 0)
+  private var coordinator: UInt64?
+  private var heartbeatInterval: UInt64 = 500
+  private var nextHeartbeat: UInt64 = 0
+  private var refetchAt: UInt64?
+  private var fence = PolicyFence()
+  private var book = LeaseBook()
+  private var rate = TokenRate()
+  private var groupsDone: UInt64 = 0
+  private var groupSize: UInt32?
+  private var announcedCredit: UInt32 = 0
+
+  /// A worker that has not said hello.
+  public init(identity: Identity) { self.identity = identity }
+
+  /// In the decoder; nil before the first.
+  public var policyVersion: PolicyVersion? { fence.held }
+
+  /// Takes one event.
+  /// - Parameter now: monotonic, milliseconds.
+  /// - Returns: the effects, in order.
+  public mutating func on(_ event: Event, now: UInt64) -> [Effect] {
+    guard phase != .ended else { return [] }
+    var effects: [Effect]
+    switch event {
+    case .started: effects = hello(now: now)
+    case .received(let message): effects = received(message, now: now)
+    case .weightsFetched(let version):
+      fence.fetched(version)
+      effects = []
+    case .weightsFailed(let reason):
+      refetchAt = now + Limits.refetchDelay
+      effects = [.log("weights: \(reason); trying again")]
+    case .policyLoaded(let version):
+      fence.loaded(version)
+      effects = heartbeat(now: now)
+    case .sampleFinished(let id):
+      book.sampleFinished(id)
+      effects = []
+    case .groupFinished(let id, let group): effects = finished(id, group, now: now)
+    case .leaseImpossible(let id, let reason):
+      effects = book.remove(id).map { [giveBack($0.lease, .impossible, reason)] } ?? []
+    case .drainRequested: effects = drain(reason: "asked to stop", now: now)
+    case .tick(let tokensSampled): effects = tick(tokensSampled: tokensSampled, now: now)
+    }
+    guard phase != .ended else { return effects }
+    effects += advance()
+    // More credit is told at once; less is what the coordinator expects anyway.
+    if isServing, credit > announcedCredit { effects += heartbeat(now: now) }
+    return effects
+  }
+
+  // MARK: Messages
+
+  private mutating func received(_ message: Message, now: UInt64) -> [Effect] {
+    switch message {
+    case .welcome(let welcome): return welcomed(welcome, now: now)
+    case .refused(let refusal):
+      phase = .ended
+      return [.end(.failed("refused by the coordinator: \(refusal.reason)"))]
+    case .goodbye(let goodbye):
+      phase = .ended
+      return book.all.map { .cancel($0.id) } + [.end(.finished(goodbye.reason))]
+    case .policyAnnounced(let announced):
+      guard fence.announce(announced) else { return [] }
+      refetchAt = nil
+      return [.fetch(announced)]
+    case .lease(let lease): return granted(lease, now: now)
+    case .resultAcknowledged(let id):
+      book.acknowledge(id)
+      // Another worker was first: what is left of it here is of no use.
+      let cancelled = book.remove(id)
+      return cancelled?.isStarted == true ? [.cancel(id)] : []
+    default:
+      return [.log("a message that is not for a worker is ignored")]
+    }
+  }
+
+  private mutating func welcomed(_ welcome: Welcome, now: UInt64) -> [Effect] {
+    heartbeatInterval = UInt64(max(welcome.heartbeatMilliseconds, 1))
+    let isNewProcess = coordinator != nil && coordinator != welcome.incarnation
+    coordinator = welcome.incarnation
+    if case .joining = phase { phase = .serving }
+    guard isNewProcess else { return heartbeat(now: now) }
+    return [.send(.hello(greeting)), .log("the coordinator is a new process")]
+      + book.resend(sentBefore: now, now: now).map { .send(.groupResult($0)) } + heartbeat(now: now)
+  }
+
+  private mutating func granted(_ lease: Lease, now: UInt64) -> [Effect] {
+    if case .draining = phase { return [giveBack(lease, .draining, "draining")] }
+    if let result = book.renew(lease, now: now) { return [.send(.groupResult(result))] }
+    if book.work[lease.id] != nil { return [] }
+    if let fault = fault(of: lease) { return [giveBack(lease, .impossible, fault)] }
+    groupSize = lease.groupSize
+    book.add(lease, now: now)
+    return []
+  }
+
+  /// Why a lease can be done nowhere, or nil.
+  private func fault(of lease: Lease) -> String? {
+    if lease.groupSize < 1 || lease.groupSize > Limits.groupSizeMax {
+      return "group size \(lease.groupSize) outside 1...\(Limits.groupSizeMax)"
+    }
+    let sampling = lease.sampling
+    if sampling.maxNewTokens < 1 || sampling.maxNewTokens > Limits.newTokensMax {
+      return "\(sampling.maxNewTokens) new tokens outside 1...\(Limits.newTokensMax)"
+    }
+    if !(sampling.temperature >= 0 && sampling.temperature.isFinite) { return "temperature \(sampling.temperature)" }
+    if lease.messages.isEmpty { return "no messages" }
+    return nil
+  }
+
+  private func giveBack(_ lease: Lease, _ cause: LeaseReturned.Cause, _ reason: String) -> Effect {
+    .send(.leaseReturned(LeaseReturned(lease: lease.id, attempt: lease.attempt, cause: cause, reason: reason)))
+  }
+
+  private mutating func finished(_ id: LeaseID, _ group: RolloutGroup, now: UInt64) -> [Effect] {
+    guard let result = book.finish(id, group: group, now: now) else { return [] }
+    groupsDone += 1
+    return [.send(.groupResult(result))]
+  }
+
+  // MARK: Leases and versions
+
+  /// Starts what can start, gives back what never can, and loads the next version once nothing is being decoded.
+  private mutating func advance() -> [Effect] {
+    if case .draining = phase { return [] }
+    var effects: [Effect] = []
+    for lease in book.waiting {
+      if lease.policyVersion == fence.held, fence.loading == nil {
+        book.start(lease.id)
+        effects.append(.generate(lease))
+      } else if lease.policyVersion != fence.held, !fence.expects(lease.policyVersion) {
+        _ = book.remove(lease.id)
+        let held = fence.held?.description ?? "no version"
+        effects.append(giveBack(lease, .versionNotHeld, "holds \(held), asked for \(lease.policyVersion)"))
+      }
+    }
+    if !book.isDecoding, let version = fence.takeStaged() { effects.append(.load(version)) }
+    return effects
+  }
+
+  // MARK: Time
+
+  private mutating func tick(tokensSampled: UInt64, now: UInt64) -> [Effect] {
+    rate.tokensTotal = tokensSampled
+    var effects: [Effect] = []
+    switch phase {
+    case .joining(let nextHello):
+      if now >= nextHello { effects += hello(now: now) }
+    case .serving, .draining:
+      if now >= nextHeartbeat { effects += heartbeat(now: now) }
+      if now >= Limits.resendInterval {
+        let due = book.resend(sentBefore: now - Limits.resendInterval, now: now)
+        effects += due.map { .send(.groupResult($0)) }
+      }
+    case .ended: break
+    }
+    if let time = refetchAt, now >= time, let target = fence.target {
+      refetchAt = nil
+      effects.append(.fetch(target))
+    }
+    if case .draining(let until) = phase, book.unacknowledged.isEmpty || now >= until {
+      phase = .ended
+      let lost = book.unacknowledged.count
+      effects.append(.send(.goodbye(Goodbye(reason: "drained"))))
+      effects.append(.end(.finished(lost == 0 ? "drained" : "drained, \(lost) results unacknowledged")))
+    }
+    return effects
+  }
+
+  private mutating func hello(now: UInt64) -> [Effect] {
+    phase = .joining(nextHello: now + Limits.helloInterval)
+    return [.send(.hello(greeting))]
+  }
+
+  private var greeting: Hello {
+    Hello(
+      role: .worker, runID: identity.runID, name: identity.name, incarnation: identity.incarnation, host: identity.host,
+      processID: identity.processID, threads: identity.threads, slots: identity.slots, policyVersion: fence.held)
+  }
+
+  private mutating func drain(reason: String, now: UInt64) -> [Effect] {
+    if case .draining = phase { return [] }
+    phase = .draining(until: now + Limits.drainMilliseconds)
+    let leases = book.all
+    let effects: [Effect] = leases.flatMap { lease -> [Effect] in
+      let isStarted = book.remove(lease.id)?.isStarted ?? false
+      let returned = giveBack(lease, .draining, reason)
+      return isStarted ? [.cancel(lease.id), returned] : [returned]
+    }
+    return effects + heartbeat(now: now) + [.log("draining: \(leases.count) leases given back")]
+  }
+
+  private mutating func heartbeat(now: UInt64) -> [Effect] {
+    nextHeartbeat = now + heartbeatInterval
+    announcedCredit = credit
+    rate.note(now: now)
+    return [
+      .send(
+        .heartbeat(
+          Heartbeat(
+            incarnation: identity.incarnation, activity: activity, policyVersion: fence.held, credit: credit,
+            activeSamples: min(book.remainingSamples, identity.slots), tokensTotal: rate.tokensTotal,
+            tokensPerSecond: rate.tokensPerSecond, groupsDone: groupsDone)))
+    ]
+  }
+
+  private var isServing: Bool { phase == .serving }
+
+  /// Groups that it would take now: as many as its free slots hold, and one when nothing is being decoded. Before the
+  /// first lease the group size is unknown, and it asks for one.
+  private var credit: UInt32 {
+    guard isServing, fence.held != nil, book.unacknowledged.count < Limits.unacknowledgedMax else { return 0 }
+    let remaining = book.remainingSamples
+    guard let groupSize else { return remaining == 0 ? 1 : 0 }
+    let free = identity.slots > remaining ? (identity.slots - remaining) / groupSize : 0
+    return remaining == 0 ? max(1, free) : free
+  }
+
+  private var activity: String {
+    if case .draining = phase { return "draining" }
+    if let version = fence.loading { return "loading \(version)" }
+    if book.isDecoding { return "decoding" }
+    if let target = fence.target { return "fetching \(target.version)" }
+    return fence.held == nil ? "waiting for weights" : "idle"
+  }
+}
+
+/// Tokens per second over the last heartbeats.
+struct TokenRate: Sendable {
+  /// Since the worker's start.
+  var tokensTotal: UInt64 = 0
+  private var notes: [(time: UInt64, tokens: UInt64)] = []
+  private static let window = 8
+
+  /// Remembers the count at a heartbeat.
+  mutating func note(now: UInt64) {
+    notes.append((now, tokensTotal))
+    if notes.count > Self.window { notes.removeFirst() }
+  }
+
+  var tokensPerSecond: Float {
+    guard let first = notes.first, let last = notes.last, last.time > first.time, last.tokens >= first.tokens else {
+      return 0
+    }
+    return Float(Double(last.tokens - first.tokens) * 1_000 / Double(last.time - first.time))
+  }
+}
