@@ -1,3 +1,4 @@
+import Core
 import Wire
 
 /// The worker's leases: those that wait for a version, those being decoded, and the results that the coordinator has not
@@ -8,16 +9,14 @@ import Wire
 struct LeaseBook: Equatable, Sendable {
   struct Work: Equatable, Sendable {
     var lease: Lease
-    /// Milliseconds, monotonic.
-    var receivedAt: UInt64
+    var receivedAt: Milliseconds
     var isStarted = false
     /// Samples that are not finished.
     var remaining: UInt32
   }
   struct Unacknowledged: Equatable, Sendable {
     var result: GroupResult
-    /// Milliseconds, monotonic.
-    var sentAt: UInt64
+    var sentAt: Milliseconds
   }
 
   private(set) var work: [LeaseID: Work] = [:]
@@ -29,7 +28,7 @@ struct LeaseBook: Equatable, Sendable {
   var waiting: [Lease] { sorted { !$0.isStarted } }
   var all: [Lease] { sorted { _ in true } }
 
-  mutating func add(_ lease: Lease, now: UInt64) {
+  mutating func add(_ lease: Lease, now: Milliseconds) {
     work[lease.id] = Work(lease: lease, receivedAt: now, remaining: lease.groupSize)
   }
 
@@ -44,7 +43,7 @@ struct LeaseBook: Equatable, Sendable {
 
   /// Takes a repeated grant of work that the worker has already.
   /// - Returns: the finished result to send once more, or nil when it is still being decoded.
-  mutating func renew(_ lease: Lease, now: UInt64) -> GroupResult? {
+  mutating func renew(_ lease: Lease, now: Milliseconds) -> GroupResult? {
     if unacknowledged[lease.id] != nil {
       unacknowledged[lease.id]?.result.attempt = lease.attempt
       unacknowledged[lease.id]?.sentAt = now
@@ -55,11 +54,11 @@ struct LeaseBook: Equatable, Sendable {
 
   /// The work is finished: it moves to the unacknowledged results.
   /// - Returns: what to send, or nil when the lease was cancelled meanwhile.
-  mutating func finish(_ id: LeaseID, group: RolloutGroup, now: UInt64) -> GroupResult? {
+  mutating func finish(_ id: LeaseID, group: RolloutGroup, now: Milliseconds) -> GroupResult? {
     guard let done = work.removeValue(forKey: id) else { return nil }
     let result = GroupResult(
       lease: id, attempt: done.lease.attempt, group: group,
-      milliseconds: UInt32(clamping: now >= done.receivedAt ? now - done.receivedAt : 0))
+      milliseconds: UInt32(clamping: now - done.receivedAt))
     unacknowledged[id] = Unacknowledged(result: result, sentAt: now)
     return result
   }
@@ -67,7 +66,7 @@ struct LeaseBook: Equatable, Sendable {
   mutating func acknowledge(_ id: LeaseID) { unacknowledged[id] = nil }
 
   /// The results sent last at or before a time, marked as sent again now.
-  mutating func resend(sentBefore limit: UInt64, now: UInt64) -> [GroupResult] {
+  mutating func resend(sentBefore limit: Milliseconds, now: Milliseconds) -> [GroupResult] {
     let due = unacknowledged.filter { $0.value.sentAt <= limit }.keys.sorted()
     return due.compactMap { id in
       unacknowledged[id]?.sentAt = now

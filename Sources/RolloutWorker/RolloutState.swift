@@ -81,12 +81,12 @@ public struct RolloutState: Sendable {
     case failed(String)
   }
 
-  /// Times in milliseconds, and bounds on what a lease may ask.
+  /// Spans of time, and bounds on what a lease may ask.
   enum Limits {
-    static let helloInterval: UInt64 = 1_000
-    static let resendInterval: UInt64 = 3_000
-    static let refetchDelay: UInt64 = 1_000
-    static let drainMilliseconds: UInt64 = 3_000
+    static let helloInterval: Milliseconds = 1_000
+    static let resendInterval: Milliseconds = 3_000
+    static let refetchDelay: Milliseconds = 1_000
+    static let drainMilliseconds: Milliseconds = 3_000
     static let groupSizeMax: UInt32 = 4_096
     static let newTokensMax = 1 << 20
     /// With so many unacknowledged results the worker takes no more work.
@@ -94,18 +94,18 @@ public struct RolloutState: Sendable {
   }
 
   private enum Phase: Equatable {
-    case joining(nextHello: UInt64)
+    case joining(nextHello: Milliseconds)
     case serving
-    case draining(until: UInt64)
+    case draining(until: Milliseconds)
     case ended
   }
 
   private let identity: Identity
   private var phase = Phase.joining(nextHello: 0)
   private var coordinator: UInt64?
-  private var heartbeatInterval: UInt64 = 500
-  private var nextHeartbeat: UInt64 = 0
-  private var refetchAt: UInt64?
+  private var heartbeatInterval: Milliseconds = 500
+  private var nextHeartbeat: Milliseconds = 0
+  private var refetchAt: Milliseconds?
   private var fence = PolicyFence()
   private var book = LeaseBook()
   private var rate = TokenRate()
@@ -122,7 +122,7 @@ public struct RolloutState: Sendable {
   /// Takes one event.
   /// - Parameter now: monotonic, milliseconds.
   /// - Returns: the effects, in order.
-  public mutating func on(_ event: Event, now: UInt64) -> [Effect] {
+  public mutating func on(_ event: Event, now: Milliseconds) -> [Effect] {
     guard phase != .ended else { return [] }
     var effects: [Effect]
     switch event {
@@ -155,7 +155,7 @@ public struct RolloutState: Sendable {
 
   // MARK: Messages
 
-  private mutating func received(_ message: Message, now: UInt64) -> [Effect] {
+  private mutating func received(_ message: Message, now: Milliseconds) -> [Effect] {
     switch message {
     case .welcome(let welcome): return welcomed(welcome, now: now)
     case .refused(let refusal):
@@ -179,8 +179,8 @@ public struct RolloutState: Sendable {
     }
   }
 
-  private mutating func welcomed(_ welcome: Welcome, now: UInt64) -> [Effect] {
-    heartbeatInterval = UInt64(max(welcome.heartbeatMilliseconds, 1))
+  private mutating func welcomed(_ welcome: Welcome, now: Milliseconds) -> [Effect] {
+    heartbeatInterval = Milliseconds(max(welcome.heartbeatMilliseconds, 1))
     let isNewProcess = coordinator != nil && coordinator != welcome.incarnation
     coordinator = welcome.incarnation
     if case .joining = phase { phase = .serving }
@@ -189,7 +189,7 @@ public struct RolloutState: Sendable {
       + book.resend(sentBefore: now, now: now).map { .send(.groupResult($0)) } + heartbeat(now: now)
   }
 
-  private mutating func granted(_ lease: Lease, now: UInt64) -> [Effect] {
+  private mutating func granted(_ lease: Lease, now: Milliseconds) -> [Effect] {
     if case .draining = phase { return [giveBack(lease, .draining, "draining")] }
     if let result = book.renew(lease, now: now) { return [.send(.groupResult(result))] }
     if book.work[lease.id] != nil { return [] }
@@ -217,7 +217,7 @@ public struct RolloutState: Sendable {
     .send(.leaseReturned(LeaseReturned(lease: lease.id, attempt: lease.attempt, cause: cause, reason: reason)))
   }
 
-  private mutating func finished(_ id: LeaseID, _ group: RolloutGroup, now: UInt64) -> [Effect] {
+  private mutating func finished(_ id: LeaseID, _ group: RolloutGroup, now: Milliseconds) -> [Effect] {
     guard let result = book.finish(id, group: group, now: now) else { return [] }
     groupsDone += 1
     return [.send(.groupResult(result))]
@@ -245,7 +245,7 @@ public struct RolloutState: Sendable {
 
   // MARK: Time
 
-  private mutating func tick(tokensSampled: UInt64, now: UInt64) -> [Effect] {
+  private mutating func tick(tokensSampled: UInt64, now: Milliseconds) -> [Effect] {
     rate.tokensTotal = tokensSampled
     var effects: [Effect] = []
     switch phase {
@@ -253,10 +253,7 @@ public struct RolloutState: Sendable {
       if now >= nextHello { effects += hello(now: now) }
     case .serving, .draining:
       if now >= nextHeartbeat { effects += heartbeat(now: now) }
-      if now >= Limits.resendInterval {
-        let due = book.resend(sentBefore: now - Limits.resendInterval, now: now)
-        effects += due.map { .send(.groupResult($0)) }
-      }
+      effects += book.resend(sentBefore: now - Limits.resendInterval, now: now).map { .send(.groupResult($0)) }
     case .ended: break
     }
     if let time = refetchAt, now >= time, let target = fence.target {
@@ -272,7 +269,7 @@ public struct RolloutState: Sendable {
     return effects
   }
 
-  private mutating func hello(now: UInt64) -> [Effect] {
+  private mutating func hello(now: Milliseconds) -> [Effect] {
     phase = .joining(nextHello: now + Limits.helloInterval)
     return [.send(.hello(greeting))]
   }
@@ -283,7 +280,7 @@ public struct RolloutState: Sendable {
       processID: identity.processID, threads: identity.threads, slots: identity.slots, policyVersion: fence.held)
   }
 
-  private mutating func drain(reason: String, now: UInt64) -> [Effect] {
+  private mutating func drain(reason: String, now: Milliseconds) -> [Effect] {
     if case .draining = phase { return [] }
     phase = .draining(until: now + Limits.drainMilliseconds)
     let leases = book.all
@@ -295,7 +292,7 @@ public struct RolloutState: Sendable {
     return effects + heartbeat(now: now) + [.log("draining: \(leases.count) leases given back")]
   }
 
-  private mutating func heartbeat(now: UInt64) -> [Effect] {
+  private mutating func heartbeat(now: Milliseconds) -> [Effect] {
     nextHeartbeat = now + heartbeatInterval
     announcedCredit = credit
     rate.note(now: now)
@@ -334,11 +331,11 @@ public struct RolloutState: Sendable {
 struct TokenRate: Sendable {
   /// Since the worker's start.
   var tokensTotal: UInt64 = 0
-  private var notes: [(time: UInt64, tokens: UInt64)] = []
+  private var notes: [(time: Milliseconds, tokens: UInt64)] = []
   private static let window = 8
 
   /// Remembers the count at a heartbeat.
-  mutating func note(now: UInt64) {
+  mutating func note(now: Milliseconds) {
     notes.append((now, tokensTotal))
     if notes.count > Self.window { notes.removeFirst() }
   }

@@ -9,6 +9,7 @@ import Foundation
 ///
 /// `@unchecked Sendable`: the queue is only touched under its condition's lock.
 public final class ThreadExecutor: SerialExecutor, @unchecked Sendable {
+  /// `@unchecked Sendable`: `jobs` and `closed` are only touched under the condition's lock.
   private final class Queue: @unchecked Sendable {
     let condition = NSCondition()
     var jobs: [UnownedJob] = []

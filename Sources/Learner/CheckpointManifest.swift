@@ -1,0 +1,96 @@
+import CXXHash
+import Core
+
+/// Sizes and checksums of a checkpoint's files: `MANIFEST.json`, which is written last.
+///
+/// A folder without it, or whose files differ from it, is no checkpoint. The checksum is XXH3-128: it finds damage, and does
+/// not defend against an author of damage.
+struct CheckpointManifest: Equatable {
+  struct Entry: Equatable {
+    var byteCount: Int
+    /// Big-endian hexadecimal.
+    var hash: String
+  }
+
+  static let fileName = "MANIFEST.json"
+  static let byteCountMax = 1 << 20
+  private static let format = 1
+
+  /// By file name.
+  var files: [String: Entry]
+
+  /// Measures files as they are on disk.
+  init(folder: String, names: [String]) throws {
+    files = [:]
+    for name in names { files[name] = try Self.entry(path: "\(folder)/\(name)") }
+  }
+
+  /// Reads the manifest of a folder.
+  /// - Throws: `InputError` when there is none, or none that makes sense.
+  init(folder: String) throws {
+    let place = "\(folder)/\(Self.fileName)"
+    let json = try JSON.parse(try MappedFile.contents(of: place, byteCountMax: Self.byteCountMax), place: place)
+    let format = try json.required("format", Int.self, at: place)
+    guard format == Self.format else {
+      throw InputError("read manifest", at: "\(place), key format", expected: "\(Self.format)", found: "\(format)")
+    }
+    files = [:]
+    for (name, json) in try json.required("files", [String: JSON].self, at: place) {
+      guard !name.isEmpty, !name.hasPrefix("."), !name.contains("/") else {
+        throw InputError("read manifest", at: place, expected: "plain file names", found: name)
+      }
+      let filePlace = "\(place), file \(name)"
+      files[name] = Entry(
+        byteCount: try json.required("bytes", Int.self, at: filePlace),
+        hash: try json.required("xxh3_128", String.self, at: filePlace))
+    }
+  }
+
+  var json: JSON {
+    .object([
+      "format": .integer(Int64(Self.format)),
+      "files": .object(
+        files.mapValues { .object(["bytes": .integer(Int64($0.byteCount)), "xxh3_128": .string($0.hash)]) }),
+    ])
+  }
+
+  /// Checks that the files are there and are what was written.
+  /// - Throws: `InputError` that names the first file that differs, in order of names.
+  func verify(folder: String, required: [String]) throws {
+    for name in required where files[name] == nil {
+      throw InputError(
+        "verify checkpoint", at: "\(folder)/\(CheckpointManifest.fileName)", expected: "an entry for \(name)",
+        found: "none")
+    }
+    for (name, entry) in files.sorted(by: { $0.key < $1.key }) {
+      let found = try Self.entry(path: "\(folder)/\(name)")
+      guard found.byteCount == entry.byteCount else {
+        throw InputError(
+          "verify checkpoint", at: "\(folder)/\(name)", expected: "\(entry.byteCount) bytes",
+          found: "\(found.byteCount)")
+      }
+      guard found.hash == entry.hash else {
+        throw InputError(
+          "verify checkpoint", at: "\(folder)/\(name)", expected: "checksum \(entry.hash)", found: found.hash)
+      }
+    }
+  }
+
+  private static func entry(path: String) throws -> Entry {
+    let file = try MappedFile(path: path)
+    let hash = XXH3_128bits(file.bytes.baseAddress, file.bytes.count)
+    return Entry(byteCount: file.bytes.count, hash: hexadecimal(hash.high64) + hexadecimal(hash.low64))
+  }
+}
+
+/// 16 digits.
+private func hexadecimal(_ value: UInt64) -> String {
+  let digits = String(value, radix: 16)
+  return String(repeating: "0", count: 16 - digits.count) + digits
+}
+
+/// XXH3-64 of a text, 16 hexadecimal digits: tells whether two settings are the same.
+public func textDigest(_ text: String) -> String {
+  let bytes = Array(text.utf8)
+  return hexadecimal(bytes.withUnsafeBytes { XXH3_64bits($0.baseAddress, $0.count) })
+}

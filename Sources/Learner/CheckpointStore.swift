@@ -1,0 +1,314 @@
+import Core
+import Foundation
+import Glibc
+import Wire
+
+/// The checkpoints of a run: one folder each, `step-000020` for the state after 20 steps.
+///
+/// A checkpoint is a Hugging Face folder (bf16 weights, configuration, tokenizer) that other tools open as it is, and beside
+/// these the fp32 master weights, both AdamW moments, the trainer's state and a manifest with checksums.
+///
+/// Invariants:
+/// - A folder named `step-*` is complete: it is written under another name, every file and the folder reach the disk, and
+///   then it is renamed. A name that starts with a dot is left over from a process that died, and `recover` removes it.
+/// - What fails (no space, no permission) throws and leaves the earlier checkpoints as they were.
+/// - The newest `keep` and the best (`evaluated`) stay; a removed one is renamed first, so that it is never half there.
+public struct CheckpointStore: Sendable {
+  /// The files that every checkpoint has, beside those of the model's description.
+  package enum FileName {
+    package static let weights = "model.safetensors"
+    package static let masterWeights = "master_weights.safetensors"
+    package static let firstMoments = "adamw_first_moments.safetensors"
+    package static let secondMoments = "adamw_second_moments.safetensors"
+    package static let trainerState = "trainer_state.json"
+    package static let all = [weights, masterWeights, firstMoments, secondMoments, trainerState]
+  }
+
+  /// What a checkpoint is made of.
+  public struct Contents {
+    public var state: TrainerState
+    public var masterWeights: ParameterSet
+    public var firstMoments: ParameterSet
+    public var secondMoments: ParameterSet
+
+    public init(
+      state: TrainerState, masterWeights: ParameterSet, firstMoments: ParameterSet, secondMoments: ParameterSet
+    ) {
+      self.state = state
+      self.masterWeights = masterWeights
+      self.firstMoments = firstMoments
+      self.secondMoments = secondMoments
+    }
+  }
+
+  /// The best evaluated checkpoint.
+  public struct Best: Equatable, Sendable {
+    public var step: UInt32
+    public var accuracy: Float
+  }
+
+  /// The moments of a save at which tests look at what a crash would leave.
+  package enum WriteStage: CaseIterable, Sendable {
+    case modelWritten, masterWeightsWritten, momentsWritten, stateWritten, manifestWritten, oneMovedAside, renamed,
+      pruned
+  }
+
+  /// The folder that holds the checkpoints.
+  public let folder: String
+  /// The newest ones that stay.
+  public let keep: Int
+  private let availableBytes: @Sendable (String) -> UInt64?
+  private let atStage: @Sendable (WriteStage) throws -> Void
+
+  /// - Parameters:
+  ///   - folder: made when the first checkpoint is saved.
+  ///   - keep: at least 1.
+  public init(folder: String, keep: Int) {
+    self.init(folder: folder, keep: keep, availableBytes: availableDiskBytes, atStage: { _ in })
+  }
+
+  package init(
+    folder: String, keep: Int, availableBytes: @escaping @Sendable (String) -> UInt64? = availableDiskBytes,
+    atStage: @escaping @Sendable (WriteStage) throws -> Void
+  ) {
+    self.folder = folder
+    self.keep = max(1, keep)
+    self.availableBytes = availableBytes
+    self.atStage = atStage
+  }
+
+  /// The folder of the checkpoint after `step` steps.
+  public func path(step: UInt32) -> String { "\(folder)/\(name(step))" }
+
+  /// The steps of all checkpoints that are there, ascending; whether they are valid is not asked.
+  public var steps: [UInt32] {
+    names.compactMap { name in
+      guard name.hasPrefix("step-") else { return nil }
+      return UInt32(name.dropFirst(5))
+    }.sorted()
+  }
+
+  // MARK: Save
+
+  /// Saves a checkpoint, then removes those that need not stay.
+  ///
+  /// - Parameter writeModel: writes the Hugging Face files (configuration, tokenizer, bf16 weights) into the folder.
+  /// - Throws: `InputError`; what was there before is untouched.
+  public func save(_ contents: Contents, writeModel: (_ folder: String) throws -> Void) throws {
+    try makeFolder(folder)
+    try recover()
+    let step = contents.state.nextStep
+    try checkSpace(scalars: contents.masterWeights.values.count)
+    let aside = "\(folder)/.writing-\(name(step))"
+    do {
+      try makeFolder(aside)
+      try write(contents, to: aside, writeModel: writeModel)
+      try putInPlace(aside, step: step)
+    } catch {
+      try? FileManager.default.removeItem(atPath: aside)
+      throw error
+    }
+    try prune()
+  }
+
+  private func write(_ contents: Contents, to aside: String, writeModel: (String) throws -> Void) throws {
+    try writeModel(aside)
+    try atStage(.modelWritten)
+    func write(_ parameters: ParameterSet, _ name: String) throws {
+      try SafetensorsFile.write(parameters, to: "\(aside)/\(name)", encoding: .float32)
+    }
+    try write(contents.masterWeights, FileName.masterWeights)
+    try atStage(.masterWeightsWritten)
+    try write(contents.firstMoments, FileName.firstMoments)
+    try write(contents.secondMoments, FileName.secondMoments)
+    try atStage(.momentsWritten)
+    try FileWriter.write(contents.state.json.serialized(pretty: true), to: "\(aside)/\(FileName.trainerState)")
+    try atStage(.stateWritten)
+    let files = try listing(aside)
+    for name in files { try synchronize("\(aside)/\(name)") }
+    let manifest = try CheckpointManifest(folder: aside, names: files)
+    try FileWriter.write(manifest.json.serialized(pretty: true), to: "\(aside)/\(CheckpointManifest.fileName)")
+    try atStage(.manifestWritten)
+    try synchronize(aside)
+  }
+
+  /// Gives the finished folder its name. One of the same name (left by an earlier life of the run) is moved aside first, and
+  /// `recover` moves it back if the process dies in between.
+  private func putInPlace(_ aside: String, step: UInt32) throws {
+    let target = path(step: step)
+    let replaced = "\(folder)/.replaced-\(name(step))"
+    let exists = FileManager.default.fileExists(atPath: target)
+    if exists { try move(target, replaced) }
+    try atStage(.oneMovedAside)
+    try move(aside, target)
+    try synchronize(folder)
+    try atStage(.renamed)
+    if exists { try? FileManager.default.removeItem(atPath: replaced) }
+  }
+
+  /// Removes what need not stay.
+  private func prune() throws {
+    let best = best?.step
+    for step in steps.dropLast(keep) where step != best {
+      let removed = "\(folder)/.removing-\(name(step))"
+      try move(path(step: step), removed)
+      try? FileManager.default.removeItem(atPath: removed)
+    }
+    try atStage(.pruned)
+  }
+
+  private func checkSpace(scalars: Int) throws {
+    // bf16 weights, fp32 master weights and two moments, and room for the text files.
+    let needed = UInt64(scalars) * (2 + 3 * 4) + (16 << 20)
+    guard let available = availableBytes(folder), available < needed else { return }
+    throw InputError(
+      "save checkpoint", at: folder, expected: "\(needed >> 20) MiB of free space", found: "\(available >> 20) MiB")
+  }
+
+  // MARK: Resume
+
+  /// Cleans up after a process that died while it saved: completes or undoes what it had begun.
+  public func recover() throws {
+    for name in names {
+      if name.hasPrefix(".replaced-step-") {
+        let target = "\(folder)/\(name.dropFirst(".replaced-".count))"
+        if FileManager.default.fileExists(atPath: target) {
+          try? FileManager.default.removeItem(atPath: "\(folder)/\(name)")
+        } else {
+          try move("\(folder)/\(name)", target)
+        }
+      } else if name.hasPrefix(".writing-") || name.hasPrefix(".removing-") {
+        try? FileManager.default.removeItem(atPath: "\(folder)/\(name)")
+      }
+    }
+  }
+
+  /// The newest checkpoint whose files are what was written.
+  /// - Returns: its folder, or nil when there is none; and why each newer one was passed over.
+  public func newestValid() -> (folder: String?, passedOver: [InputError]) {
+    var passedOver: [InputError] = []
+    for step in steps.reversed() {
+      do {
+        try Self.verify(path(step: step))
+        return (path(step: step), passedOver)
+      } catch let error as InputError {
+        passedOver.append(error)
+      } catch {
+        passedOver.append(
+          InputError("verify checkpoint", at: path(step: step), expected: "readable files", found: "\(error)"))
+      }
+    }
+    return (nil, passedOver)
+  }
+
+  /// Checks a checkpoint against its manifest.
+  /// - Throws: `InputError` that names the file.
+  public static func verify(_ folder: String) throws {
+    try CheckpointManifest(folder: folder).verify(folder: folder, required: FileName.all)
+  }
+
+  /// Reads a checkpoint that `verify` accepted.
+  /// - Throws: `InputError` that names the file and the tensor.
+  public static func load(_ folder: String, config: ModelConfig) throws -> Contents {
+    func parameters(_ name: String) throws -> ParameterSet {
+      let path = "\(folder)/\(name)"
+      return try ParameterSet(
+        config: config, tensors: SafetensorsFile.tensors(path: path), ignoring: { _ in false }, place: path)
+    }
+    let place = "\(folder)/\(FileName.trainerState)"
+    let json = try JSON.parse(MappedFile.contents(of: place, byteCountMax: 1 << 20), place: place)
+    return Contents(
+      state: try TrainerState(json: json, place: place), masterWeights: try parameters(FileName.masterWeights),
+      firstMoments: try parameters(FileName.firstMoments), secondMoments: try parameters(FileName.secondMoments))
+  }
+
+  // MARK: Small files beside the checkpoints
+
+  /// The best evaluated checkpoint that was kept; nil before the first, or when the file makes no sense.
+  public var best: Best? {
+    guard let json = document("best.json"), let step = json["step"]?.int.flatMap({ UInt32(exactly: $0) }),
+      let accuracy = json["accuracy"]?.double
+    else { return nil }
+    return Best(step: step, accuracy: Float(accuracy))
+  }
+
+  /// Remembers that the checkpoint after `step` steps is the best; it is not removed from now on.
+  public func setBest(_ best: Best) throws {
+    try replace(
+      "best.json", .object(["step": .integer(Int64(best.step)), "accuracy": .number(Double(best.accuracy))]))
+  }
+
+  /// The newest version that was ever published, which a learner that goes on from an older checkpoint must exceed.
+  public var publishedVersion: PolicyVersion? {
+    document("published.json")?["version"]?.int.flatMap { UInt64(exactly: $0) }.map { PolicyVersion($0) }
+  }
+
+  /// Remembers a version before it is published.
+  public func setPublished(_ version: PolicyVersion) throws {
+    try replace("published.json", .object(["version": .integer(Int64(version.value))]))
+  }
+
+  private func document(_ name: String) -> JSON? {
+    let path = "\(folder)/\(name)"
+    guard let bytes = try? MappedFile.contents(of: path, byteCountMax: 1 << 16) else { return nil }
+    return try? JSON.parse(bytes, place: path)
+  }
+
+  private func replace(_ name: String, _ json: JSON) throws {
+    try makeFolder(folder)
+    let aside = "\(folder)/.writing-\(name)"
+    try FileWriter.write(json.serialized(pretty: true), to: aside)
+    try move(aside, "\(folder)/\(name)")
+    try synchronize(folder)
+  }
+
+  private func name(_ step: UInt32) -> String {
+    let digits = String(step)
+    return "step-" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
+  }
+
+  private var names: [String] { (try? listing(folder)) ?? [] }
+}
+
+// MARK: Files
+
+/// Bytes that an unprivileged process may still write on the disk of a path; nil when the system does not tell.
+@Sendable package func availableDiskBytes(_ path: String) -> UInt64? {
+  var status = statvfs()
+  guard statvfs(path, &status) == 0 else { return nil }
+  return UInt64(status.f_bavail) &* UInt64(status.f_frsize)
+}
+
+private func failure(_ operation: String, _ path: String) -> InputError {
+  InputError(operation, at: path, expected: "a writable disk with room", found: String(cString: strerror(errno)))
+}
+
+private func makeFolder(_ path: String) throws {
+  do {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  } catch {
+    throw InputError(
+      "make folder", at: path, expected: "a writable disk with room", found: error.localizedDescription)
+  }
+}
+
+/// Names in a folder, sorted.
+private func listing(_ path: String) throws -> [String] {
+  do {
+    return try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+  } catch {
+    throw InputError("list folder", at: path, expected: "a readable folder", found: error.localizedDescription)
+  }
+}
+
+private func move(_ from: String, _ to: String) throws {
+  if rename(from, to) != 0 { throw failure("rename to \(to)", from) }
+}
+
+/// Waits until a file's bytes, or a folder's names, are on the disk.
+private func synchronize(_ path: String) throws {
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw failure("open", path) }
+  defer { close(descriptor) }
+  if fsync(descriptor) != 0 { throw failure("write to disk", path) }
+}

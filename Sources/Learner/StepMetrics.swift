@@ -1,0 +1,116 @@
+import Core
+import Wire
+
+/// The measurements of one training step, by the names of docs/METRICS.md.
+///
+/// Entropies and log-probabilities are in nats; shares lie between 0 and 1. Sums run in the batch's order, in Double.
+struct StepMetrics {
+  private static let histogramBinCount = 10
+
+  private var values: [String: Double]
+  private var loss = 0.0
+  private var statistics = LossStatistics()
+  private var gradientNorm = 0.0
+  private var skippedUpdates = 0
+
+  init(learningRate: Double) { values = ["learning_rate": learningRate] }
+
+  /// Adds a sequence's part of an update's loss.
+  mutating func add(sequence result: PolicyLoss.Result) {
+    loss += result.loss
+    statistics.add(result.statistics)
+  }
+
+  /// Adds an update; the largest norm is reported.
+  mutating func add(update: (norm: Double, isSkipped: Bool)) {
+    gradientNorm = max(gradientNorm, update.norm)
+    skippedUpdates += update.isSkipped ? 1 : 0
+  }
+
+  /// Describes the batch: uncertainty, advantages, and how far the sampling policy was from the learner's.
+  mutating func describe(
+    _ groups: [RolloutGroup], plan: StepPlan, shaping: ShapingSettings, version: PolicyVersion
+  ) {
+    let advantages = plan.advantages
+    let entropies = plan.oldScores.flatMap { $0.map { Double(meanEntropy($0.entropies)) } }
+    values["entropy"] = Double(advantages.meanEntropy)
+    values["entropy_min"] = entropies.min() ?? 0
+    values["entropy_max"] = entropies.max() ?? 0
+    values["tau"] = Double(advantages.threshold)
+
+    let factors = advantages.factors.flatMap { $0.map(Double.init) }
+    let signs = advantages.samples.flatMap { $0 }
+    let count = Double(max(1, signs.count))
+    if shaping.kind == .uadt { describe(factors: factors) }
+    // Without UADT's factor a sample counts as uncertain when its own entropy is above tau.
+    let distances = shaping.kind == .uadt ? factors : entropies.map { $0 - Double(advantages.threshold) }
+    for (name, isUncertain, isPositive) in [
+      ("uncertain_positive", true, true), ("uncertain_negative", true, false), ("certain_positive", false, true),
+      ("certain_negative", false, false),
+    ] {
+      let members = zip(distances, signs).count { distance, advantage in
+        advantage != 0 && (distance > 0) == isUncertain && (advantage > 0) == isPositive
+      }
+      values[name] = Double(members) / count
+    }
+    values["advantage_abs"] = signs.reduce(0.0) { $0 + Double(abs($1)) } / count
+    values["zero_variance_trained"] = Double(advantages.zeroVarianceGroupCount) / Double(max(1, groups.count))
+    values["train_tokens"] = groups.reduce(0.0) { $0 + Double($1.tokenCount) }
+    describeMismatch(groups, plan: plan, version: version)
+  }
+
+  private mutating func describe(factors: [Double]) {
+    let count = Double(max(1, factors.count))
+    let mean = factors.reduce(0, +) / count
+    values["omega"] = mean
+    values["omega_std"] = (factors.reduce(0.0) { $0 + ($1 - mean) * ($1 - mean) } / count).squareRoot()
+    let bins = Self.histogramBinCount
+    var histogram = [Int](repeating: 0, count: bins)
+    for factor in factors { histogram[min(bins - 1, max(0, Int((factor + 1) / 2 * Double(bins))))] += 1 }
+    for (bin, members) in histogram.enumerated() { values["omega_bin_\(bin)"] = Double(members) / count }
+  }
+
+  /// |learner's log pi - worker's log pi_b| over the tokens that were sampled from this very version. In exact precision it
+  /// is 0.
+  private mutating func describeMismatch(_ groups: [RolloutGroup], plan: StepPlan, version: PolicyVersion) {
+    var (sum, largest, count) = (0.0, 0.0, 0)
+    for (prompt, group) in groups.enumerated() where group.policyVersion == version {
+      for (sample, rollout) in group.rollouts.enumerated() {
+        let learned = plan.oldScores[prompt][sample].logProbabilities
+        for (mine, theirs) in zip(learned, rollout.behaviourLogProbabilities) {
+          let difference = abs(Double(mine) - Double(theirs))
+          sum += difference
+          largest = max(largest, difference)
+          count += 1
+        }
+      }
+    }
+    guard count > 0 else { return }
+    values["logprob_mismatch"] = sum / Double(count)
+    values["logprob_mismatch_max"] = largest
+  }
+
+  /// All measurements.
+  func values(updateCount: Int, loss settings: LossSettings, clock: StepClock) -> [String: Double] {
+    var values = values
+    values["loss"] = loss / Double(max(1, updateCount))
+    values["gradient_norm"] = gradientNorm
+    values["updates_skipped"] = Double(skippedUpdates)
+    values["clip_low"] = statistics.clippedLowShare
+    values["clip_high"] = statistics.clippedHighShare
+    values["ratio"] = statistics.ratioMean
+    values["ratio_max"] = statistics.ratioMax
+    if settings.klCoefficient > 0 { values["kl"] = statistics.klMean }
+    if settings.importanceCap != nil {
+      values["importance"] = statistics.importanceWeightMean
+      values["importance_capped"] = statistics.perToken(Double(statistics.importanceCappedCount))
+    }
+    values["forward_seconds"] = clock.spent[.forward] ?? 0
+    values["backward_seconds"] = clock.spent[.backward] ?? 0
+    values["optimizer_seconds"] = clock.spent[.optimizer] ?? 0
+    if clock.total > 0, let tokens = values["train_tokens"] {
+      values["train_tokens_per_second"] = tokens / clock.total
+    }
+    return values
+  }
+}

@@ -1,0 +1,186 @@
+import Core
+import Settings
+import Wire
+
+/// One training step, as ALGORITHM.md defines it: from the complete groups of a batch to new weights.
+///
+///     scores of the policy at the start of the step (pi_old)
+///     -> entropy of each sample, threshold tau, factor omega
+///     -> advantage of each sample in its group, shaped, one for each token
+///     -> for each update: loss and its gradient, clipped by global norm, AdamW
+///
+/// It knows no algorithm by name: settings are data, and what reaches the loss is an advantage per token.
+///
+/// Invariants: equal batches, weights, moments and threshold give equal bits, whatever the number of threads; the forward
+/// pass runs once when the whole batch is one micro-batch and one update.
+public struct TrainingStep {
+  private let config: ModelConfig
+  private let algorithm: RunSettings.Algorithm
+  private let settings: RunSettings.OptimizerSettings
+  private let schedule: Schedule
+  private let temperature: Float
+  private let policy: any PolicyTrainer
+  private let reference: (any PolicyScorer)?
+  /// Its moments and count are training state.
+  public let optimizer: AdamW
+  /// tau; training state.
+  public var threshold: UncertaintyThreshold
+
+  /// - Parameters:
+  ///   - config: of the policy; a batch is checked against it.
+  ///   - policy: trained in place.
+  ///   - reference: frozen; needed when the KL coefficient is above 0, otherwise ignored.
+  public init(
+    settings: RunSettings, config: ModelConfig, policy: any PolicyTrainer, reference: (any PolicyScorer)?,
+    optimizer: AdamW
+  ) {
+    precondition(
+      settings.algorithm.loss.klCoefficient == 0 || reference != nil, "the KL term needs a reference policy")
+    self.config = config
+    algorithm = settings.algorithm
+    self.settings = settings.optimizer
+    schedule = Schedule(
+      peak: settings.optimizer.learningRate, warmupSteps: settings.optimizer.warmupSteps,
+      decay: Schedule.Decay(rawValue: settings.optimizer.decay) ?? .constant,
+      floor: settings.optimizer.learningRateFloor, totalSteps: settings.run.steps)
+    // Greedy samples are scored as they are, at temperature 1.
+    temperature = settings.rollout.sampling.temperature > 0 ? settings.rollout.sampling.temperature : 1
+    self.policy = policy
+    self.reference = settings.algorithm.loss.klCoefficient > 0 ? reference : nil
+    self.optimizer = optimizer
+    threshold = UncertaintyThreshold(gamma: settings.algorithm.shaping.gamma)
+  }
+
+  /// Trains on a batch: afterwards the weights, moments and threshold are those of the next step.
+  ///
+  /// - Parameters:
+  ///   - version: the policy's before this step.
+  ///   - seconds: a monotonic clock, for the metrics alone.
+  ///   - progress: told what is being done, for people.
+  /// - Returns: named measurements; docs/METRICS.md lists them.
+  /// - Throws: `InputError` for a batch that makes no sense; nothing has changed then.
+  public mutating func run(
+    _ batch: TrainBatch, version: PolicyVersion, seconds: () -> Double = { 0 }, progress: (String) -> Void = { _ in }
+  ) throws -> [String: Double] {
+    try batch.check(config: config, version: version)
+    let groups = batch.groups
+    let parts = MicroBatches.cut(
+      groups, updateCount: algorithm.updatesPerStep, tokensMax: settings.microBatchTokens)
+    let learningRate = schedule.learningRate(at: Int(batch.step))
+    var metrics = StepMetrics(learningRate: learningRate)
+    var clock = StepClock(seconds: seconds)
+
+    // With several micro-batches, tau needs the scores of all of them before the first coefficient. With one, its only
+    // forward pass gives them.
+    let microBatches = parts.flatMap { $0 }
+    var plan: StepPlan?
+    if microBatches.count > 1 {
+      var scores: [[SequenceScores]] = []
+      for (index, microBatch) in microBatches.enumerated() {
+        progress("scoring \(index + 1)/\(microBatches.count)")
+        scores += policy.score(groups[microBatch].map(\.trainingGroup), temperature: temperature)
+      }
+      plan = makePlan(groups, scores: scores)
+      clock.ends(.forward)
+    }
+
+    for (index, part) in parts.enumerated() {
+      let members = groups[part[0].lowerBound..<part[part.count - 1].upperBound]
+      let loss = PolicyLoss(
+        settings: algorithm.loss, sequenceCount: members.reduce(0) { $0 + $1.rollouts.count },
+        tokenCount: members.reduce(0) { $0 + $1.completionTokenCount })
+      policy.gradients.values.clear()
+      for (number, microBatch) in part.enumerated() {
+        let trainingGroups = groups[microBatch].map(\.trainingGroup)
+        let referenceScores = reference?.score(trainingGroups, temperature: temperature)
+        progress("update \(index + 1)/\(parts.count), micro-batch \(number + 1)/\(part.count)")
+        let policy = policy
+        policy.accumulateGradients(trainingGroups, temperature: temperature) { scores in
+          let current = plan ?? makePlan(groups, scores: scores)
+          plan = current
+          clock.ends(.forward)
+          return coefficients(
+            loss, groups, microBatch, scores: scores, reference: referenceScores, plan: current, metrics: &metrics)
+        }
+        clock.ends(.backward)
+      }
+      metrics.add(update: update(learningRate: learningRate))
+      clock.ends(.optimizer)
+    }
+    guard let plan else { preconditionFailure("a batch of \(groups.count) groups was never scored") }
+    metrics.describe(groups, plan: plan, shaping: algorithm.shaping, version: version)
+    return metrics.values(updateCount: parts.count, loss: algorithm.loss, clock: clock)
+  }
+
+  /// Steps 3 to 7: entropies, threshold, factors and the advantage of each token, once for the whole batch.
+  private mutating func makePlan(_ groups: [RolloutGroup], scores: [[SequenceScores]]) -> StepPlan {
+    let advantages = batchAdvantages(
+      rewards: groups.map { $0.rollouts.map(\.reward) }, entropies: scores.map { $0.map(\.entropies) },
+      threshold: &threshold, advantage: algorithm.advantage, shaping: algorithm.shaping)
+    return StepPlan(oldScores: scores, advantages: advantages)
+  }
+
+  /// Step 8: d loss / d log pi of each completion token of a micro-batch. `[prompt][sample][T]`
+  private func coefficients(
+    _ loss: PolicyLoss, _ groups: [RolloutGroup], _ microBatch: Range<Int>, scores: [[SequenceScores]],
+    reference: [[SequenceScores]]?, plan: StepPlan, metrics: inout StepMetrics
+  ) -> [[[Float]]] {
+    zip(microBatch, scores.indices).map { prompt, local in
+      groups[prompt].rollouts.indices.map { sample in
+        let rollout = groups[prompt].rollouts[sample]
+        let result = loss(
+          PolicyLoss.Tokens(
+            logProbabilities: scores[local][sample].logProbabilities,
+            oldLogProbabilities: plan.oldScores[prompt][sample].logProbabilities,
+            behaviourLogProbabilities: rollout.behaviourLogProbabilities, logKeptMasses: rollout.logKeptMasses,
+            referenceLogProbabilities: reference?[local][sample].logProbabilities,
+            advantages: plan.advantages.tokens[prompt][sample]))
+        metrics.add(sequence: result)
+        return result.gradients
+      }
+    }
+  }
+
+  /// Step 9: global-norm clipping and AdamW. A gradient that is not finite changes nothing and is counted.
+  private func update(learningRate: Double) -> (norm: Double, isSkipped: Bool) {
+    let norm = optimizer.globalNorm(policy.gradients)
+    guard norm.isFinite else { return (norm, true) }
+    let clip = settings.gradientClip
+    let scale = clip > 0 ? min(1, clip / (norm + 1e-6)) : 1
+    optimizer.step(
+      parameters: policy.parameters, gradients: policy.gradients, gradientScale: Float(scale),
+      learningRate: Float(learningRate), beta1: Float(settings.beta1), beta2: Float(settings.beta2),
+      epsilon: Float(settings.epsilon), weightDecay: Float(settings.weightDecay))
+    policy.weightsChanged()
+    return (norm, false)
+  }
+}
+
+/// What is known of a batch once it is scored, and stays the same over all updates of the step.
+struct StepPlan {
+  /// Of the policy at the start of the step. `[prompt][sample]`
+  var oldScores: [[SequenceScores]]
+  var advantages: BatchAdvantages
+}
+
+/// Where the seconds of a step go.
+struct StepClock {
+  enum Phase: CaseIterable { case forward, backward, optimizer }
+  private let seconds: () -> Double
+  private var last: Double
+  private(set) var spent: [Phase: Double] = [:]
+
+  init(seconds: @escaping () -> Double) {
+    self.seconds = seconds
+    last = seconds()
+  }
+
+  /// What happened since the last call belongs to a phase.
+  mutating func ends(_ phase: Phase) {
+    let now = seconds()
+    spent[phase, default: 0] += now - last
+    last = now
+  }
+
+  var total: Double { spent.values.reduce(0, +) }
+}
