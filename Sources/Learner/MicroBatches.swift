@@ -5,13 +5,13 @@ import Wire
 ///
 /// Both cuts keep the batch's order (by prompt) and never split a group, so that the order of every sum, and with it every
 /// bit of the result, depends on the batch and the settings alone.
-enum MicroBatches {
+package enum MicroBatches {
   /// Cuts a batch of groups.
   /// - Parameters:
   ///   - updateCount: optimizer updates; a part has at least one group.
   ///   - tokensMax: prompt and completion tokens of a micro-batch; a longer group is one by itself.
   /// - Returns: for each update its micro-batches, as ranges of the batch's groups.
-  static func cut(_ groups: [RolloutGroup], updateCount: Int, tokensMax: Int) -> [[Range<Int>]] {
+  package static func cut(_ groups: [RolloutGroup], updateCount: Int, tokensMax: Int) -> [[Range<Int>]] {
     let partCount = max(1, min(updateCount, groups.count))
     return (0..<partCount).map { part in
       microBatches(

@@ -60,7 +60,8 @@ public struct TrainingStep {
   /// - Returns: named measurements; docs/METRICS.md lists them.
   /// - Throws: `InputError` for a batch that makes no sense; nothing has changed then.
   public mutating func run(
-    _ batch: TrainBatch, version: PolicyVersion, seconds: () -> Double = { 0 }, progress: (String) -> Void = { _ in }
+    _ batch: TrainBatch, version: PolicyVersion, seconds: @escaping () -> Double = { 0 },
+    progress: (String) -> Void = { _ in }
   ) throws -> [String: Double] {
     try batch.check(config: config, version: version)
     let groups = batch.groups

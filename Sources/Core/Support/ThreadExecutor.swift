@@ -33,11 +33,11 @@ public final class ThreadExecutor: SerialExecutor, @unchecked Sendable {
     let queue = self.queue
     let executor = UnownedReference(self)
     let thread = Thread {
+      Thread.current.name = name
       while let jobs = queue.next() {
         for job in jobs { job.runSynchronously(on: executor.unowned) }
       }
     }
-    thread.name = name
     thread.stackSize = 8 << 20
     thread.start()
   }

@@ -1,0 +1,287 @@
+import Core
+import Wire
+
+/// The learner as a pure value: events in, effects out. It reads no clock and does no I/O; `LearnerRunner` performs the
+/// effects, and tests and simulations call it directly.
+///
+/// It joins with a hello that says where training stands, trains each batch once, and tells the coordinator of the finished
+/// step until the coordinator goes on.
+///
+/// Invariants:
+/// - Steps are trained in order and once: a repeated batch of a finished step is answered with the stored result.
+/// - Training and saving run one after the other, in the order of the effects, outside of this value; heartbeats go on
+///   meanwhile.
+/// - The learner never ends between a step and the checkpoint that keeps it: on a drain it saves first.
+public struct LearnerState: Sendable {
+  /// What the learner says of itself in its hello.
+  public struct Identity: Equatable, Sendable {
+    public var runID: String
+    public var name: String
+    public var incarnation: UInt64
+    public var host: String
+    public var processID: UInt32
+    public var threads: UInt32
+    /// Where workers fetch weights.
+    public var weightsEndpoint: String
+
+    public init(
+      runID: String, name: String, incarnation: UInt64, host: String, processID: UInt32, threads: UInt32,
+      weightsEndpoint: String
+    ) {
+      self.runID = runID
+      self.name = name
+      self.incarnation = incarnation
+      self.host = host
+      self.processID = processID
+      self.threads = threads
+      self.weightsEndpoint = weightsEndpoint
+    }
+  }
+
+  /// What happens to the learner.
+  public enum Event: Equatable, Sendable {
+    case started
+    /// From the coordinator.
+    case received(Message)
+    /// A batch is trained and its version can be fetched.
+    case trained(StepCompleted, cursor: UInt64)
+    /// The batch made no sense; the weights are as before.
+    case trainingFailed(String)
+    /// The checkpoint after `step` steps is on the disk.
+    case saved(step: UInt32)
+    /// It is not; the earlier ones are untouched.
+    case saveFailed(String)
+    /// What the training thread is doing, for people.
+    case activity(String)
+    /// SIGTERM.
+    case drainRequested
+    /// Several times a heartbeat.
+    case tick
+  }
+
+  /// What the runner has to do.
+  public enum Effect: Equatable, Sendable {
+    /// To the coordinator.
+    case send(Message)
+    /// Train a batch, after what was asked before.
+    case train(TrainBatch)
+    /// Save the state of training as it is then.
+    case save
+    /// Keep the checkpoint after `step` steps as the best one, if it is there.
+    case keepBest(step: UInt32, accuracy: Float)
+    case log(String)
+    case end(Ending)
+  }
+
+  /// How a learner ends.
+  public enum Ending: Equatable, Sendable {
+    /// The run is over, or the learner was drained; a checkpoint keeps the last step.
+    case finished(String)
+    /// Refused, a batch that makes no sense, or a last checkpoint that could not be saved.
+    case failed(String)
+  }
+
+  private enum Phase: Equatable {
+    case joining(nextHello: Milliseconds)
+    case serving
+    /// `tellsCoordinator`: the learner leaves on its own account.
+    case draining(reason: String, tellsCoordinator: Bool)
+    case ended
+  }
+
+  private static let helloInterval: Milliseconds = 1_000
+
+  private let identity: Identity
+  private let stepCount: UInt32
+  private let checkpointEvery: UInt32
+  private var phase = Phase.joining(nextHello: 0)
+  private var coordinator: UInt64?
+  private var heartbeatInterval: Milliseconds = 500
+  private var nextHeartbeat: Milliseconds = 0
+
+  /// The next step to train.
+  public private(set) var nextStep: UInt32
+  /// Of the weights that can be fetched.
+  public private(set) var version: PolicyVersion
+  private var cursor: UInt64
+  private var lastCompleted: StepCompleted?
+  private var isCompletionKnown = true
+  /// The step being trained.
+  private var training: UInt32?
+  private var savesUnderWay = 0
+  private var savedStep: UInt32
+  private var bestAccuracy: Float?
+  private var activity = "idle"
+
+  /// - Parameters:
+  ///   - start: from the checkpoint, or of a new run.
+  ///   - bestAccuracy: of the best checkpoint kept so far.
+  ///   - stepCount: of the run; the last step is always saved.
+  ///   - checkpointEvery: steps between checkpoints; 0 saves the last step only.
+  public init(
+    identity: Identity, start: TrainerState, bestAccuracy: Float?, stepCount: UInt32, checkpointEvery: UInt32
+  ) {
+    self.identity = identity
+    self.stepCount = stepCount
+    self.checkpointEvery = checkpointEvery
+    nextStep = start.nextStep
+    version = start.policyVersion
+    cursor = start.cursor
+    lastCompleted = start.lastCompleted
+    savedStep = start.nextStep
+    self.bestAccuracy = bestAccuracy
+  }
+
+  /// Takes one event.
+  /// - Parameter now: monotonic.
+  /// - Returns: the effects, in order.
+  public mutating func on(_ event: Event, now: Milliseconds) -> [Effect] {
+    guard phase != .ended else { return [] }
+    switch event {
+    case .started: return hello(now: now)
+    case .received(let message): return received(message, now: now)
+    case .trained(let completed, let cursor): return trained(completed, cursor: cursor, now: now)
+    case .trainingFailed(let reason):
+      phase = .ended
+      return [.send(.goodbye(Goodbye(reason: reason))), .end(.failed(reason))]
+    case .saved(let step):
+      savesUnderWay -= 1
+      savedStep = max(savedStep, step)
+      return [.log("checkpoint after step \(step)")] + endWhenDrained()
+    case .saveFailed(let reason):
+      savesUnderWay -= 1
+      if case .draining(_, let tells) = phase { return end(.failed(reason), tellsCoordinator: tells) }
+      return [.log("\(reason); training goes on, the earlier checkpoints are untouched")]
+    case .activity(let text):
+      activity = text
+      return []
+    case .drainRequested: return drain(reason: "asked to stop", tellsCoordinator: true)
+    case .tick: return tick(now: now)
+    }
+  }
+
+  // MARK: Messages
+
+  private mutating func received(_ message: Message, now: Milliseconds) -> [Effect] {
+    switch message {
+    case .welcome(let welcome): return welcomed(welcome, now: now)
+    case .refused(let refusal):
+      phase = .ended
+      return [.end(.failed("refused by the coordinator: \(refusal.reason)"))]
+    case .goodbye(let goodbye): return drain(reason: goodbye.reason, tellsCoordinator: false)
+    case .trainBatch(let batch): return arrived(batch)
+    case .evaluated(let evaluated): return evaluation(evaluated)
+    default: return [.log("a message that is not for a learner is ignored")]
+    }
+  }
+
+  private mutating func welcomed(_ welcome: Welcome, now: Milliseconds) -> [Effect] {
+    heartbeatInterval = Milliseconds(max(welcome.heartbeatMilliseconds, 1))
+    let isNewProcess = coordinator != nil && coordinator != welcome.incarnation
+    coordinator = welcome.incarnation
+    if case .joining = phase { phase = .serving }
+    guard isNewProcess else { return heartbeat(now: now) }
+    return [.log("the coordinator is a new process"), .send(.hello(greeting))] + heartbeat(now: now)
+  }
+
+  private mutating func arrived(_ batch: TrainBatch) -> [Effect] {
+    if case .draining = phase { return [] }
+    if batch.step == training { return [] }
+    if batch.step == nextStep {
+      isCompletionKnown = true
+      training = batch.step
+      activity = "training"
+      return [.train(batch)]
+    }
+    if let lastCompleted, batch.step == lastCompleted.step { return [.send(.stepCompleted(lastCompleted))] }
+    // The two disagree on where training stands: the learner's word counts, for it has the weights.
+    return [.log("a batch of step \(batch.step), but the next is \(nextStep)"), .send(.hello(greeting))]
+  }
+
+  private mutating func evaluation(_ evaluated: Evaluated) -> [Effect] {
+    if evaluated.step == nextStep { isCompletionKnown = true }
+    // The weights that training starts from are on the disk anyway.
+    guard evaluated.step > 0, evaluated.accuracy > bestAccuracy ?? -.infinity else { return [] }
+    bestAccuracy = evaluated.accuracy
+    var effects: [Effect] = []
+    if evaluated.version == version, training == nil, savedStep != nextStep { effects += save() }
+    return effects + [.keepBest(step: evaluated.step, accuracy: evaluated.accuracy)]
+  }
+
+  // MARK: Steps and checkpoints
+
+  private mutating func trained(_ completed: StepCompleted, cursor: UInt64, now: Milliseconds) -> [Effect] {
+    precondition(completed.step == training && completed.step == nextStep, "step \(completed.step) was not asked for")
+    precondition(completed.version > version, "\(completed.version) after \(version)")
+    training = nil
+    activity = "idle"
+    nextStep += 1
+    version = completed.version
+    self.cursor = cursor
+    lastCompleted = completed
+    isCompletionKnown = false
+    var effects: [Effect] = [.send(.stepCompleted(completed))]
+    nextHeartbeat = now
+    let isDue = checkpointEvery > 0 && nextStep % checkpointEvery == 0
+    if isDue || nextStep == stepCount || isDraining { effects += save() }
+    return effects
+  }
+
+  private mutating func save() -> [Effect] {
+    savesUnderWay += 1
+    return [.save]
+  }
+
+  private mutating func drain(reason: String, tellsCoordinator: Bool) -> [Effect] {
+    if isDraining { return [] }
+    phase = .draining(reason: reason, tellsCoordinator: tellsCoordinator)
+    guard training == nil else { return [.log("draining after step \(nextStep)")] }
+    if savedStep != nextStep, savesUnderWay == 0 { return save() }
+    return endWhenDrained()
+  }
+
+  private mutating func endWhenDrained() -> [Effect] {
+    guard case .draining(let reason, let tells) = phase, training == nil, savesUnderWay == 0 else { return [] }
+    return savedStep == nextStep ? end(.finished(reason), tellsCoordinator: tells) : save()
+  }
+
+  private mutating func end(_ ending: Ending, tellsCoordinator: Bool) -> [Effect] {
+    phase = .ended
+    return (tellsCoordinator ? [.send(.goodbye(Goodbye(reason: "drained")))] : []) + [.end(ending)]
+  }
+
+  private var isDraining: Bool { if case .draining = phase { true } else { false } }
+
+  // MARK: Time
+
+  private mutating func tick(now: Milliseconds) -> [Effect] {
+    switch phase {
+    case .joining(let nextHello): return now >= nextHello ? hello(now: now) : []
+    case .serving, .draining: return now >= nextHeartbeat ? heartbeat(now: now) : []
+    case .ended: return []
+    }
+  }
+
+  private mutating func hello(now: Milliseconds) -> [Effect] {
+    phase = .joining(nextHello: now + Self.helloInterval)
+    return [.send(.hello(greeting))]
+  }
+
+  private var greeting: Hello {
+    Hello(
+      role: .learner, runID: identity.runID, name: identity.name, incarnation: identity.incarnation,
+      host: identity.host, processID: identity.processID, threads: identity.threads, policyVersion: version,
+      weightsEndpoint: identity.weightsEndpoint, nextStep: nextStep, cursor: cursor)
+  }
+
+  /// A heartbeat, and with it the finished step until the coordinator shows that it knows of it.
+  private mutating func heartbeat(now: Milliseconds) -> [Effect] {
+    nextHeartbeat = now + heartbeatInterval
+    let beat = Heartbeat(
+      incarnation: identity.incarnation,
+      activity: training == nil && savesUnderWay > 0 ? "saving a checkpoint" : activity, policyVersion: version)
+    var effects: [Effect] = [.send(.heartbeat(beat))]
+    if !isCompletionKnown, let lastCompleted { effects.append(.send(.stepCompleted(lastCompleted))) }
+    return effects
+  }
+}

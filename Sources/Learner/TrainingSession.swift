@@ -1,0 +1,91 @@
+import Core
+import Glibc
+import Wire
+
+/// Training as it goes on from step to step: the step, what it leaves behind, and the checkpoints.
+///
+/// It is confined to the training thread. Invariant: `state` describes the weights at every moment between two calls, so a
+/// checkpoint saved then and loaded elsewhere goes on bit for bit.
+package struct TrainingSession {
+  private var step: TrainingStep
+  package private(set) var state: TrainerState
+  private let store: CheckpointStore
+  private let weights: ParameterSet
+  private let writeModel: (String) throws -> Void
+
+  /// - Parameters:
+  ///   - step: its policy's parameters and its optimizer's moments are those that `state` describes.
+  ///   - weights: the master weights.
+  ///   - writeModel: writes the Hugging Face files of the current weights into a folder.
+  package init(
+    step: TrainingStep, state: TrainerState, store: CheckpointStore, weights: ParameterSet,
+    writeModel: @escaping (String) throws -> Void
+  ) {
+    self.step = step
+    self.step.threshold.value = state.threshold
+    self.state = state
+    self.store = store
+    self.weights = weights
+    self.writeModel = writeModel
+    publishAboveEarlierVersions()
+  }
+
+  /// The version only grows, also when the run goes on from a checkpoint older than what was published: the weights then
+  /// get a version of their own, so that no worker takes them for others.
+  private mutating func publishAboveEarlierVersions() {
+    guard let published = store.publishedVersion, published > state.policyVersion else { return }
+    state.policyVersion = PolicyVersion(published.value + 1)
+    state.lastCompleted?.version = state.policyVersion
+  }
+
+  /// Trains the batch of the next step.
+  /// - Throws: `InputError` for a batch that makes no sense; nothing has changed then.
+  package mutating func train(
+    _ batch: TrainBatch, seconds: @escaping () -> Double, progress: (String) -> Void
+  ) throws -> StepCompleted {
+    precondition(batch.step == state.nextStep, "step \(batch.step) after \(state.nextStep) steps")
+    let metrics = try step.run(batch, version: state.policyVersion, seconds: seconds, progress: progress)
+    state.nextStep += 1
+    state.policyVersion.value += 1
+    state.cursor = batch.cursor
+    state.threshold = step.threshold.value
+    state.updateCount = step.optimizer.updateCount
+    state.samplesTrained += batch.groups.reduce(0) { $0 + UInt64($1.rollouts.count) }
+    state.tokensTrained += batch.groups.reduce(0) { $0 + UInt64($1.completionTokenCount) }
+    let completed = StepCompleted(step: batch.step, version: state.policyVersion, metrics: metrics)
+    state.lastCompleted = completed
+    return completed
+  }
+
+  /// Remembers that the current version is about to be published.
+  package func recordPublished() throws { try store.setPublished(state.policyVersion) }
+
+  /// Saves a checkpoint of what is between two steps.
+  /// - Throws: `InputError`; earlier checkpoints are untouched.
+  package func save() throws {
+    try store.save(
+      CheckpointStore.Contents(
+        state: state, masterWeights: weights, firstMoments: step.optimizer.firstMoments,
+        secondMoments: step.optimizer.secondMoments),
+      writeModel: writeModel)
+  }
+
+  /// Keeps the checkpoint after `step` steps as the best one.
+  /// - Returns: whether it is there.
+  package func keepBest(step: UInt32, accuracy: Float) throws -> Bool {
+    guard store.steps.contains(step) else { return false }
+    try store.setBest(CheckpointStore.Best(step: step, accuracy: accuracy))
+    return true
+  }
+}
+
+extension AdamW {
+  /// Takes up the moments and the count of a checkpoint.
+  package func restore(_ checkpoint: CheckpointStore.Contents) {
+    for (own, saved) in [(firstMoments, checkpoint.firstMoments), (secondMoments, checkpoint.secondMoments)] {
+      precondition(own.parameters == saved.parameters, "moments of another model")
+      memcpy(own.values.pointer, saved.values.pointer, own.values.count * MemoryLayout<Float>.stride)
+    }
+    updateCount = checkpoint.state.updateCount
+  }
+}

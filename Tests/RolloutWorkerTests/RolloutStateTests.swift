@@ -1,0 +1,312 @@
+import Core
+import RolloutWorker
+import Testing
+import Wire
+
+/// A worker state, its clock, and everything that it asked for.
+private struct Harness {
+  var state: RolloutState
+  var now: Milliseconds = 0
+  var tokens: UInt64 = 0
+
+  init(slots: UInt32 = 16) {
+    state = RolloutState(
+      identity: RolloutState.Identity(
+        runID: "run", name: "w", incarnation: 7, host: "h", processID: 1, threads: 1, slots: slots))
+  }
+
+  mutating func on(_ event: RolloutState.Event) -> [RolloutState.Effect] { state.on(event, now: now) }
+  mutating func receive(_ message: Message) -> [RolloutState.Effect] { on(.received(message)) }
+  mutating func wait(_ span: Milliseconds) -> [RolloutState.Effect] {
+    now += span
+    return on(.tick(tokensSampled: tokens))
+  }
+
+  /// Joined and holding a version.
+  static func serving(_ version: UInt64 = 1, slots: UInt32 = 16) -> Harness {
+    var harness = Harness(slots: slots)
+    _ = harness.on(.started)
+    _ = harness.receive(welcome(1))
+    harness.take(version)
+    return harness
+  }
+
+  mutating func take(_ version: UInt64) {
+    _ = receive(announced(version))
+    #expect(on(.weightsFetched(PolicyVersion(version))).contains(.load(PolicyVersion(version))))
+    _ = on(.policyLoaded(PolicyVersion(version)))
+  }
+}
+
+private func welcome(_ incarnation: UInt64) -> Message {
+  .welcome(Welcome(runID: "run", name: "w", heartbeatMilliseconds: 500, incarnation: incarnation))
+}
+
+private func announced(_ version: UInt64, at endpoint: String = "tcp://a:1") -> Message {
+  .policyAnnounced(PolicyAnnounced(version: PolicyVersion(version), weightsEndpoint: endpoint))
+}
+
+private func lease(_ id: UInt64, version: UInt64 = 1, attempt: UInt32 = 1, groupSize: UInt32 = 4) -> Lease {
+  Lease(
+    id: LeaseID(id), attempt: attempt, purpose: .train, step: 3, prompt: 10 + id,
+    messages: [ChatMessage(role: "user", content: "1+1")], reward: RewardSpecification(kind: "number", reference: "2"),
+    policyVersion: PolicyVersion(version), groupSize: groupSize, sampling: SamplingSettings(), stopStrings: [], seed: 5,
+    deadlineMilliseconds: 1_000)
+}
+
+private func group(_ id: UInt64, version: UInt64 = 1) -> RolloutGroup {
+  RolloutGroup(step: 3, prompt: 10 + id, policyVersion: PolicyVersion(version), promptTokens: [1], rollouts: [])
+}
+
+extension [RolloutState.Effect] {
+  fileprivate var messages: [Message] { compactMap { if case .send(let message) = $0 { message } else { nil } } }
+  fileprivate var heartbeats: [Heartbeat] {
+    messages.compactMap { if case .heartbeat(let beat) = $0 { beat } else { nil } }
+  }
+  fileprivate var results: [GroupResult] {
+    messages.compactMap { if case .groupResult(let result) = $0 { result } else { nil } }
+  }
+  fileprivate var returned: [LeaseReturned] {
+    messages.compactMap { if case .leaseReturned(let returned) = $0 { returned } else { nil } }
+  }
+  fileprivate var hellos: [Hello] {
+    messages.compactMap { if case .hello(let hello) = $0 { hello } else { nil } }
+  }
+}
+
+@Suite("A worker joins")
+struct WorkerJoins {
+  @Test("It repeats its hello until it is welcomed")
+  func hello() {
+    var harness = Harness()
+    #expect(harness.on(.started).hellos.count == 1)
+    #expect(harness.wait(500).hellos.isEmpty)
+    #expect(harness.wait(500).hellos.count == 1)
+    _ = harness.receive(welcome(1))
+    #expect(harness.wait(1_000).hellos.isEmpty)
+  }
+
+  @Test("A refusal ends it with the reason")
+  func refused() {
+    var harness = Harness()
+    _ = harness.on(.started)
+    #expect(
+      harness.receive(.refused(Refused(reason: "wrong run"))) == [
+        .end(.failed("refused by the coordinator: wrong run"))
+      ])
+    #expect(harness.wait(10_000).isEmpty, "an ended worker is silent")
+  }
+
+  @Test("It asks for no work before it holds a version, and for one group before it knows their size")
+  func credit() {
+    var harness = Harness()
+    _ = harness.on(.started)
+    #expect(harness.receive(welcome(1)).heartbeats.first?.credit == 0)
+    _ = harness.receive(announced(1))
+    _ = harness.on(.weightsFetched(PolicyVersion(1)))
+    let beat = harness.on(.policyLoaded(PolicyVersion(1))).heartbeats.first
+    #expect(beat?.credit == 1)
+    #expect(beat?.policyVersion == PolicyVersion(1))
+  }
+
+  @Test("It says hello again to a new coordinator, and offers it the results that nobody acknowledged")
+  func newCoordinator() {
+    var harness = Harness.serving()
+    _ = harness.receive(.lease(lease(1)))
+    _ = harness.on(.groupFinished(LeaseID(1), group(1)))
+    #expect(harness.receive(welcome(1)).hellos.isEmpty)
+    let effects = harness.receive(welcome(2))
+    #expect(effects.hellos.first?.policyVersion == PolicyVersion(1))
+    #expect(effects.results.map(\.lease) == [LeaseID(1)])
+    #expect(harness.receive(welcome(2)).hellos.isEmpty)
+  }
+}
+
+@Suite("A worker decodes leases")
+struct WorkerDecodes {
+  @Test("Credit counts free slots in groups, and more of it is told at once")
+  func credit() {
+    var harness = Harness.serving(slots: 16)
+    #expect(harness.receive(.lease(lease(1))).heartbeats.last?.credit == 3)
+    _ = harness.receive(.lease(lease(2)))
+    for _ in 0..<3 { #expect(harness.on(.sampleFinished(LeaseID(1))).heartbeats.isEmpty) }
+    #expect(harness.on(.sampleFinished(LeaseID(1))).heartbeats.last?.credit == nil, "3 were told already")
+    #expect(harness.on(.groupFinished(LeaseID(1), group(1))).heartbeats.isEmpty)
+    #expect(harness.wait(500).heartbeats.last?.credit == 3)
+    for _ in 0..<4 { _ = harness.on(.sampleFinished(LeaseID(2))) }
+    #expect(harness.wait(500).heartbeats.last?.credit == 4)
+  }
+
+  @Test("A group larger than the slots is taken when nothing else is being decoded")
+  func largeGroup() {
+    var harness = Harness.serving(slots: 2)
+    #expect(harness.receive(.lease(lease(1, groupSize: 8))).contains(.generate(lease(1, groupSize: 8))))
+    #expect(harness.wait(500).heartbeats.last?.credit == 0)
+    _ = harness.on(.groupFinished(LeaseID(1), group(1)))
+    #expect(harness.wait(500).heartbeats.last?.credit == 1)
+  }
+
+  @Test("A result is sent again until it is acknowledged")
+  func resend() {
+    var harness = Harness.serving()
+    _ = harness.receive(.lease(lease(1)))
+    harness.now += 1_500
+    let first = harness.on(.groupFinished(LeaseID(1), group(1))).results
+    #expect(first.map(\.milliseconds) == [1_500])
+    #expect(harness.wait(1_000).results.isEmpty)
+    #expect(harness.wait(2_000).results == first)
+    #expect(harness.wait(3_000).results == first)
+    _ = harness.receive(.resultAcknowledged(LeaseID(1)))
+    #expect(harness.wait(3_000).results.isEmpty)
+  }
+
+  @Test("A repeated lease is decoded once, and answered with the newest attempt")
+  func duplicates() {
+    var harness = Harness.serving()
+    _ = harness.receive(.lease(lease(1)))
+    let again = harness.receive(.lease(lease(1, attempt: 2)))
+    #expect(!again.contains { if case .generate = $0 { true } else { false } })
+    #expect(harness.on(.groupFinished(LeaseID(1), group(1))).results.map(\.attempt) == [2])
+    #expect(harness.receive(.lease(lease(1, attempt: 3))).results.map(\.attempt) == [3])
+  }
+
+  @Test("A lease that another worker finished first is cancelled")
+  func hedged() {
+    var harness = Harness.serving()
+    _ = harness.receive(.lease(lease(1)))
+    #expect(harness.receive(.resultAcknowledged(LeaseID(1))).contains(.cancel(LeaseID(1))))
+    #expect(harness.on(.groupFinished(LeaseID(1), group(1))).results.isEmpty)
+  }
+
+  @Test(
+    "A lease that makes no sense goes back as impossible",
+    arguments: [
+      { (l: inout Lease) in l.groupSize = 0 }, { $0.groupSize = 1 << 30 }, { $0.sampling.maxNewTokens = 0 },
+      { $0.sampling.temperature = -1 }, { $0.sampling.temperature = .nan }, { $0.messages = [] },
+    ] as [@Sendable (inout Lease) -> Void])
+  func impossible(_ change: @Sendable (inout Lease) -> Void) {
+    var harness = Harness.serving()
+    var faulty = lease(1)
+    change(&faulty)
+    #expect(harness.receive(.lease(faulty)).returned.map(\.cause) == [.impossible])
+  }
+
+  @Test("A prompt that the model cannot hold goes back as impossible")
+  func tooLong() {
+    var harness = Harness.serving()
+    _ = harness.receive(.lease(lease(1)))
+    let effects = harness.on(.leaseImpossible(LeaseID(1), reason: "9000 tokens"))
+    #expect(effects.returned.map(\.cause) == [.impossible])
+    #expect(effects.returned.map(\.reason) == ["9000 tokens"])
+  }
+
+  @Test("Heartbeats tell tokens per second")
+  func rate() {
+    var harness = Harness.serving()
+    for _ in 0..<20 {
+      harness.tokens += 100
+      _ = harness.wait(500)
+    }
+    harness.tokens += 100
+    #expect(harness.wait(500).heartbeats.last?.tokensPerSecond == 200)
+  }
+}
+
+@Suite("A worker is fenced by policy versions")
+struct WorkerFence {
+  @Test("It fetches what is newer, once, and never steps back")
+  func neverBack() {
+    var harness = Harness.serving(5)
+    #expect(harness.receive(announced(5)).isEmpty)
+    #expect(harness.receive(announced(4)).isEmpty)
+    let newer = PolicyAnnounced(version: PolicyVersion(6), weightsEndpoint: "tcp://a:1")
+    #expect(harness.receive(announced(6)) == [.fetch(newer)])
+    #expect(harness.receive(announced(6)).isEmpty)
+    #expect(harness.receive(announced(5, at: "tcp://b:1")).isEmpty)
+    #expect(harness.on(.weightsFetched(PolicyVersion(4))).isEmpty)
+    #expect(harness.state.policyVersion == PolicyVersion(5))
+  }
+
+  @Test("A fetch follows the learner to its new endpoint, and is tried again after a failure")
+  func refetch() {
+    var harness = Harness.serving(1)
+    _ = harness.receive(announced(2, at: "tcp://a:1"))
+    let moved = PolicyAnnounced(version: PolicyVersion(2), weightsEndpoint: "tcp://b:1")
+    #expect(harness.receive(announced(2, at: "tcp://b:1")) == [.fetch(moved)])
+    _ = harness.on(.weightsFailed("no answer"))
+    #expect(!harness.wait(500).contains(.fetch(moved)))
+    #expect(harness.wait(500).contains(.fetch(moved)))
+    #expect(!harness.wait(1_000).contains(.fetch(moved)))
+  }
+
+  @Test("Leases wait for a version on its way, and go back when the worker does not get it")
+  func leases() {
+    var harness = Harness.serving(1)
+    #expect(harness.receive(.lease(lease(1, version: 3))).returned.map(\.cause) == [.versionNotHeld])
+    _ = harness.receive(announced(2))
+    #expect(harness.receive(.lease(lease(2, version: 2))).returned.isEmpty)
+    #expect(harness.on(.weightsFetched(PolicyVersion(2))).contains(.load(PolicyVersion(2))))
+    #expect(harness.on(.policyLoaded(PolicyVersion(2))).contains(.generate(lease(2, version: 2))))
+    #expect(harness.receive(.lease(lease(3, version: 1))).returned.map(\.cause) == [.versionNotHeld])
+  }
+
+  @Test("No version is loaded while samples of the old one are decoded, nor anything started while one is loaded")
+  func neverMixed() {
+    var harness = Harness.serving(1)
+    _ = harness.receive(.lease(lease(1)))
+    _ = harness.receive(announced(2))
+    #expect(!harness.on(.weightsFetched(PolicyVersion(2))).contains(.load(PolicyVersion(2))))
+    #expect(harness.receive(.lease(lease(2))).contains(.generate(lease(2))), "the held version is still served")
+    #expect(!harness.on(.groupFinished(LeaseID(1), group(1))).contains(.load(PolicyVersion(2))))
+    #expect(harness.on(.groupFinished(LeaseID(2), group(2))).contains(.load(PolicyVersion(2))))
+    let meanwhile = harness.receive(.lease(lease(3, version: 1)))
+    #expect(!meanwhile.contains(.generate(lease(3, version: 1))))
+    #expect(harness.on(.policyLoaded(PolicyVersion(2))).returned.map(\.lease) == [LeaseID(3)])
+  }
+
+  @Test("A newer announcement replaces an older fetch; waiting leases of the skipped version go back")
+  func superseded() {
+    var harness = Harness.serving(1)
+    _ = harness.receive(announced(2))
+    _ = harness.receive(.lease(lease(1, version: 2)))
+    #expect(harness.receive(announced(3)).returned.map(\.lease) == [LeaseID(1)])
+    #expect(harness.on(.weightsFetched(PolicyVersion(3))).contains(.load(PolicyVersion(3))))
+  }
+}
+
+@Suite("A worker leaves")
+struct WorkerLeaves {
+  @Test("A drain gives every lease back, takes no more, and ends when its results are acknowledged")
+  func drain() {
+    var harness = Harness.serving()
+    for id in 1...3 { _ = harness.receive(.lease(lease(UInt64(id)))) }
+    _ = harness.on(.groupFinished(LeaseID(1), group(1)))
+    let effects = harness.on(.drainRequested)
+    #expect(effects.returned.map(\.lease) == [LeaseID(2), LeaseID(3)])
+    #expect(effects.returned.allSatisfy { $0.cause == .draining })
+    #expect(effects.contains(.cancel(LeaseID(2))))
+    #expect(effects.heartbeats.last?.credit == 0)
+    #expect(harness.receive(.lease(lease(4))).returned.map(\.cause) == [.draining])
+    #expect(!harness.wait(100).contains(.end(.finished("drained"))))
+    _ = harness.receive(.resultAcknowledged(LeaseID(1)))
+    let last = harness.wait(100)
+    #expect(last.suffix(2) == [.send(.goodbye(Goodbye(reason: "drained"))), .end(.finished("drained"))])
+  }
+
+  @Test("A drain ends in time although nobody acknowledges")
+  func drainDeadline() {
+    var harness = Harness.serving()
+    _ = harness.receive(.lease(lease(1)))
+    _ = harness.on(.groupFinished(LeaseID(1), group(1)))
+    _ = harness.on(.drainRequested)
+    #expect(harness.wait(3_000).last == .end(.finished("drained, 1 results unacknowledged")))
+  }
+
+  @Test("The coordinator's goodbye ends it at once")
+  func goodbye() {
+    var harness = Harness.serving()
+    _ = harness.receive(.lease(lease(1)))
+    #expect(
+      harness.receive(.goodbye(Goodbye(reason: "finished"))) == [.cancel(LeaseID(1)), .end(.finished("finished"))])
+  }
+}
