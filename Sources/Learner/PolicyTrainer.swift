@@ -16,8 +16,13 @@ public protocol PolicyTrainer: PolicyScorer {
   /// Forward, then backward into `gradients`.
   /// - Parameter coefficients: from the scores of the forward pass to d loss / d log pi of every completion token,
   ///   `[prompt][sample][T]`.
+  /// - Returns: the scores.
+  @discardableResult
   func accumulateGradients(
-    _ groups: [TrainingGroup], temperature: Float, coefficients: ([[SequenceScores]]) -> [[[Float]]])
+    _ groups: [TrainingGroup], temperature: Float, coefficients: ([[SequenceScores]]) throws -> [[[Float]]]
+  ) rethrows -> [[SequenceScores]]
   /// The master weights are new: what is derived from them is made again.
   func weightsChanged()
 }
+
+extension TrainingModel: PolicyTrainer {}

@@ -51,12 +51,12 @@ final class TinyPolicy: PolicyTrainer {
   }
 
   func accumulateGradients(
-    _ groups: [TrainingGroup], temperature: Float, coefficients: ([[SequenceScores]]) -> [[[Float]]]
-  ) {
+    _ groups: [TrainingGroup], temperature: Float, coefficients: ([[SequenceScores]]) throws -> [[[Float]]]
+  ) rethrows -> [[SequenceScores]] {
     log.append("gradients \(groups.count)")
     let p = probabilities(temperature)
-    let coefficients = coefficients(scores(groups, temperature))
-    for (group, perSample) in zip(groups, coefficients) {
+    let scores = scores(groups, temperature)
+    for (group, perSample) in zip(groups, try coefficients(scores)) {
       for (tokens, perToken) in zip(group.completions, perSample) {
         for (token, coefficient) in zip(tokens, perToken) {
           for v in p.indices {
@@ -66,6 +66,7 @@ final class TinyPolicy: PolicyTrainer {
         }
       }
     }
+    return scores
   }
 
   func weightsChanged() { log.append("weights changed") }
