@@ -222,7 +222,7 @@ public struct CheckpointStore: Sendable {
       firstMoments: try parameters(FileName.firstMoments), secondMoments: try parameters(FileName.secondMoments))
   }
 
-  // MARK: Small files beside the checkpoints
+  // MARK: The best checkpoint
 
   /// The best evaluated checkpoint that was kept; nil before the first, or when the file makes no sense.
   public var best: Best? {
@@ -236,16 +236,6 @@ public struct CheckpointStore: Sendable {
   public func setBest(_ best: Best) throws {
     try replace(
       "best.json", .object(["step": .integer(Int64(best.step)), "accuracy": .number(Double(best.accuracy))]))
-  }
-
-  /// The newest version that was ever published, which a learner that goes on from an older checkpoint must exceed.
-  public var publishedVersion: PolicyVersion? {
-    document("published.json")?["version"]?.int.flatMap { UInt64(exactly: $0) }.map { PolicyVersion($0) }
-  }
-
-  /// Remembers a version before it is published.
-  public func setPublished(_ version: PolicyVersion) throws {
-    try replace("published.json", .object(["version": .integer(Int64(version.value))]))
   }
 
   private func document(_ name: String) -> JSON? {

@@ -66,7 +66,9 @@ struct StepMetrics {
     values["omega_std"] = (factors.reduce(0.0) { $0 + ($1 - mean) * ($1 - mean) } / count).squareRoot()
     let bins = Self.histogramBinCount
     var histogram = [Int](repeating: 0, count: bins)
-    for factor in factors where factor.isFinite { histogram[min(bins - 1, max(0, Int((factor + 1) / 2 * Double(bins))))] += 1 }
+    for factor in factors where factor.isFinite {
+      histogram[min(bins - 1, max(0, Int((factor + 1) / 2 * Double(bins))))] += 1
+    }
     for (bin, members) in histogram.enumerated() { values["omega_bin_\(bin)"] = Double(members) / count }
   }
 

@@ -27,15 +27,6 @@ package struct TrainingSession {
     self.store = store
     self.weights = weights
     self.writeModel = writeModel
-    publishAboveEarlierVersions()
-  }
-
-  /// The version only grows, also when the run goes on from a checkpoint older than what was published: the weights then
-  /// get a version of their own, so that no worker takes them for others.
-  private mutating func publishAboveEarlierVersions() {
-    guard let published = store.publishedVersion, published > state.policyVersion else { return }
-    state.policyVersion = PolicyVersion(published.value + 1)
-    state.lastCompleted?.version = state.policyVersion
   }
 
   /// Trains the batch of the next step.
@@ -56,9 +47,6 @@ package struct TrainingSession {
     state.lastCompleted = completed
     return completed
   }
-
-  /// Remembers that the current version is about to be published.
-  package func recordPublished() throws { try store.setPublished(state.policyVersion) }
 
   /// Saves a checkpoint of what is between two steps.
   /// - Throws: `InputError`; earlier checkpoints are untouched.

@@ -44,10 +44,10 @@ public struct RolloutState: Sendable {
     case received(Message)
     /// A version's bytes are complete and verified.
     case weightsFetched(PolicyVersion)
-    /// The fetch was given up; it is tried again.
-    case weightsFailed(String)
     /// The version is in the decoder.
     case policyLoaded(PolicyVersion)
+    /// The version is no model that this program can run.
+    case policyFailed(String)
     case sampleFinished(LeaseID)
     case groupFinished(LeaseID, RolloutGroup)
     /// The decoder cannot do this lease, nor could another one: a prompt longer than the model's positions.
@@ -62,7 +62,7 @@ public struct RolloutState: Sendable {
   public enum Effect: Equatable, Sendable {
     /// To the coordinator.
     case send(Message)
-    /// Fetch a version; replaces a fetch under way.
+    /// Fetch a version, or a newer one, from where it is served now.
     case fetch(PolicyAnnounced)
     /// Put the fetched version into the decoder, which decodes nothing at that moment.
     case load(PolicyVersion)
@@ -77,7 +77,7 @@ public struct RolloutState: Sendable {
   public enum Ending: Equatable, Sendable {
     /// The run is over, or the worker was drained.
     case finished(String)
-    /// Refused by the coordinator.
+    /// Refused by the coordinator, or weights that are no model.
     case failed(String)
   }
 
@@ -85,7 +85,6 @@ public struct RolloutState: Sendable {
   enum Limits {
     static let helloInterval: Milliseconds = 1_000
     static let resendInterval: Milliseconds = 3_000
-    static let refetchDelay: Milliseconds = 1_000
     static let drainMilliseconds: Milliseconds = 3_000
     static let groupSizeMax: UInt32 = 4_096
     static let newTokensMax = 1 << 20
@@ -105,12 +104,11 @@ public struct RolloutState: Sendable {
   private var coordinator: UInt64?
   private var heartbeatInterval: Milliseconds = 500
   private var nextHeartbeat: Milliseconds = 0
-  private var refetchAt: Milliseconds?
   private var fence = PolicyFence()
   private var book = LeaseBook()
   private var rate = TokenRate()
   private var groupsDone: UInt64 = 0
-  private var groupSize: UInt32?
+  private var groupSize: UInt32 = 1
   private var announcedCredit: UInt32 = 0
 
   /// A worker that has not said hello.
@@ -131,12 +129,12 @@ public struct RolloutState: Sendable {
     case .weightsFetched(let version):
       fence.fetched(version)
       effects = []
-    case .weightsFailed(let reason):
-      refetchAt = now + Limits.refetchDelay
-      effects = [.log("weights: \(reason); trying again")]
     case .policyLoaded(let version):
       fence.loaded(version)
       effects = heartbeat(now: now)
+    case .policyFailed(let reason):
+      phase = .ended
+      effects = [.send(.goodbye(Goodbye(reason: reason))), .end(.failed(reason))]
     case .sampleFinished(let id):
       book.sampleFinished(id)
       effects = []
@@ -165,9 +163,7 @@ public struct RolloutState: Sendable {
       phase = .ended
       return book.all.map { .cancel($0.id) } + [.end(.finished(goodbye.reason))]
     case .policyAnnounced(let announced):
-      guard fence.announce(announced) else { return [] }
-      refetchAt = nil
-      return [.fetch(announced)]
+      return fence.announce(announced) ? [.fetch(announced)] : []
     case .lease(let lease): return granted(lease, now: now)
     case .resultAcknowledged(let id):
       book.acknowledge(id)
@@ -256,10 +252,6 @@ public struct RolloutState: Sendable {
       effects += book.resend(sentBefore: now - Limits.resendInterval, now: now).map { .send(.groupResult($0)) }
     case .ended: break
     }
-    if let time = refetchAt, now >= time, let target = fence.target {
-      refetchAt = nil
-      effects.append(.fetch(target))
-    }
     if case .draining(let until) = phase, book.unacknowledged.isEmpty || now >= until {
       phase = .ended
       let lost = book.unacknowledged.count
@@ -308,12 +300,11 @@ public struct RolloutState: Sendable {
 
   private var isServing: Bool { phase == .serving }
 
-  /// Groups that it would take now: as many as its free slots hold, and one when nothing is being decoded. Before the
-  /// first lease the group size is unknown, and it asks for one.
+  /// Groups that it would take now, of the size that was asked for last: as many as its free slots hold, and one when
+  /// nothing is being decoded.
   private var credit: UInt32 {
     guard isServing, fence.held != nil, book.unacknowledged.count < Limits.unacknowledgedMax else { return 0 }
     let remaining = book.remainingSamples
-    guard let groupSize else { return remaining == 0 ? 1 : 0 }
     let free = identity.slots > remaining ? (identity.slots - remaining) / groupSize : 0
     return remaining == 0 ? max(1, free) : free
   }

@@ -1,0 +1,145 @@
+import Core
+import Foundation
+import Settings
+import Synchronization
+import Wire
+
+/// Why a learner ended although its run is not over. The reason is one line that names what to mend.
+public struct LearnerFailure: Error, Equatable, CustomStringConvertible {
+  public var reason: String
+  public var description: String { reason }
+}
+
+/// The learner's shell: gives the reactor's events to `LearnerState`, performs the effects, and serves weights.
+///
+/// It decides nothing. The event loop is one task; training and saving happen on a thread of their own (`Trainer`).
+public final class LearnerRunner: Sendable {
+  private let settings: RunSettings
+  private let runID: String
+  private let name: String
+  private let folder: String
+  private let threads: Int
+  private let reactor: Reactor
+  private let weightsEndpoint: String
+  private let incarnation: UInt64
+  private let log: @Sendable (String) -> Void
+  private let isDrainAsked = Atomic(false)
+
+  /// - Parameters:
+  ///   - settings: valid; the settings file has been checked.
+  ///   - name: shown to people.
+  ///   - runDirectory: its folder `checkpoints` is gone on from when it holds any, and written.
+  ///   - threads: kernel threads, at least 1.
+  ///   - reactor: has a DEALER named `control`, connected to the coordinator, and a ROUTER named `weights`. The caller
+  ///     closes it, which also sends what is still under way.
+  ///   - weightsEndpoint: where workers reach the ROUTER; nil takes the one that it is bound to.
+  ///   - incarnation: random per process.
+  ///   - log: a line for people.
+  public init(
+    settings: RunSettings, runID: String, name: String = "learner", runDirectory: String, threads: Int,
+    reactor: Reactor, weightsEndpoint: String? = nil, incarnation: UInt64 = UInt64.random(in: 1 ... .max),
+    log: @escaping @Sendable (String) -> Void = { _ in }
+  ) {
+    precondition(threads > 0, "\(threads) threads")
+    self.settings = settings
+    self.runID = runID
+    self.name = name
+    folder = runDirectory
+    self.threads = threads
+    self.reactor = reactor
+    self.weightsEndpoint = weightsEndpoint ?? reactor.boundEndpoint(of: .weights)
+    self.incarnation = incarnation
+    self.log = log
+  }
+
+  /// Asks the learner to finish its step, save and leave (SIGTERM); `run` then returns. Safe from any thread.
+  public func drain() { isDrainAsked.store(true, ordering: .relaxed) }
+
+  /// Runs until the run is over or the learner is drained.
+  /// - Returns: why it ended, for people.
+  /// - Throws: `InputError` for a model or checkpoint that cannot be loaded, `LearnerFailure` when refused or when the last
+  ///   checkpoint could not be saved, `CancellationError` when the task is cancelled.
+  @discardableResult
+  public func run() async throws -> String {
+    let publisher = WeightsPublisher()
+    let commands = Mailbox<Trainer.Command>()
+    let outcomes = Mailbox<Trainer.Outcome>()
+    startThread(publisher: publisher, commands: commands, outcomes: outcomes)
+    defer { commands.close() }
+    var state: LearnerState?
+    var isDraining = false
+    var ending: LearnerState.Ending?
+
+    func take(_ event: LearnerState.Event) {
+      guard var current = state, ending == nil else { return }
+      let effects = current.on(event, now: MonotonicClock.now())
+      state = current
+      for effect in effects {
+        switch effect {
+        case .send(let message): reactor.send(message, on: .control)
+        case .train(let batch): commands.post(.train(batch))
+        case .save: commands.post(.save)
+        case .keepBest(let step, let accuracy): commands.post(.keepBest(step: step, accuracy: accuracy))
+        case .log(let line): log(line)
+        case .end(let end): ending = end
+        }
+      }
+    }
+
+    for await event in reactor.events {
+      for outcome in outcomes.take() {
+        switch outcome {
+        case .opened(let start, let bestAccuracy):
+          state = makeState(start, bestAccuracy: bestAccuracy)
+          take(.started)
+        case .failed(let error): throw error
+        case .event(let event): take(event)
+        case .log(let line): log(line)
+        }
+      }
+      if !isDraining, isDrainAsked.load(ordering: .relaxed) {
+        if state == nil { return "asked to stop" }
+        isDraining = true
+        take(.drainRequested)
+      }
+      switch event {
+      case .received(let message, .control, from: _): take(.received(message))
+      case .received(let message, .weights, from: let peer):
+        for answer in publisher.answers(to: message) { reactor.send(answer, on: .weights, to: peer) }
+      case .tick: take(.tick)
+      case .malformed(let socket, from: let peer, let reason):
+        log("a malformed frame of \(peer) on \(socket.rawValue): \(reason)")
+      case .connectFailed(_, let endpoint, let reason): log("cannot connect to \(endpoint): \(reason)")
+      }
+      switch ending {
+      case nil: continue
+      case .finished(let reason)?: return reason
+      case .failed(let reason)?: throw LearnerFailure(reason: reason)
+      }
+    }
+    throw CancellationError()
+  }
+
+  private func makeState(_ start: TrainerState, bestAccuracy: Float?) -> LearnerState {
+    LearnerState(
+      identity: LearnerState.Identity(
+        runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
+        processID: UInt32(ProcessInfo.processInfo.processIdentifier), threads: UInt32(threads),
+        weightsEndpoint: weightsEndpoint),
+      start: start, bestAccuracy: bestAccuracy, stepCount: UInt32(clamping: settings.run.steps),
+      checkpointEvery: UInt32(clamping: settings.checkpoint.every))
+  }
+
+  private func startThread(
+    publisher: WeightsPublisher, commands: Mailbox<Trainer.Command>, outcomes: Mailbox<Trainer.Outcome>
+  ) {
+    let (settings, folder, threads) = (settings, folder, threads)
+    let thread = Thread {
+      Trainer.run(
+        settings: settings, folder: folder, threads: threads, publisher: publisher, commands: commands,
+        outcomes: outcomes)
+    }
+    thread.stackSize = 8 << 20
+    thread.start()
+  }
+}

@@ -1,0 +1,142 @@
+import Core
+import Settings
+import Wire
+
+/// The training thread's own: it opens the run's model, trains, publishes and saves, one command after the other.
+///
+/// Made and used on that one thread; it hears from the event loop through `commands` and answers through `outcomes`, so a
+/// step of minutes delays no heartbeat and no worker that fetches weights.
+struct Trainer {
+  enum Command: Sendable {
+    case train(TrainBatch)
+    case save
+    case keepBest(step: UInt32, accuracy: Float)
+  }
+
+  enum Outcome: Sendable {
+    /// The model is loaded and its version published.
+    case opened(TrainerState, bestAccuracy: Float?)
+    case failed(InputError)
+    case event(LearnerState.Event)
+    case log(String)
+  }
+
+  private var session: TrainingSession
+  private let description: ModelDescription
+  private let weights: ParameterSet
+  private let precision: Precision
+  private let publisher: WeightsPublisher
+  private let outcomes: Mailbox<Outcome>
+
+  /// The body of the thread: ends when `commands` is closed.
+  static func run(
+    settings: RunSettings, folder: String, threads: Int, publisher: WeightsPublisher, commands: Mailbox<Command>,
+    outcomes: Mailbox<Outcome>
+  ) {
+    do {
+      var trainer = try Trainer(
+        settings: settings, folder: folder, threads: threads, publisher: publisher, outcomes: outcomes)
+      while let batch = commands.wait() { for command in batch { trainer.perform(command) } }
+    } catch let error as InputError {
+      outcomes.post(.failed(error))
+    } catch {
+      outcomes.post(.failed(InputError("open the run", at: folder, expected: "a model", found: "\(error)")))
+    }
+  }
+
+  /// Goes on from the newest valid checkpoint of the run, or starts from the model of the settings.
+  /// - Throws: `InputError` for a model that cannot be loaded, and when there are checkpoints but none is valid.
+  private init(
+    settings: RunSettings, folder: String, threads: Int, publisher: WeightsPublisher, outcomes: Mailbox<Outcome>
+  ) throws {
+    let store = CheckpointStore(folder: "\(folder)/checkpoints", keep: settings.checkpoint.keep)
+    try store.recover()
+    let (newest, passedOver) = store.newestValid()
+    for error in passedOver { outcomes.post(.log("checkpoint passed over: \(error)")) }
+    if newest == nil, let error = passedOver.first { throw error }
+
+    let digest = textDigest(settings.described())
+    var state = TrainerState(settingsDigest: digest)
+    let pool = ThreadPool(threads: threads)
+    let optimizer: AdamW
+    if let newest {
+      description = try ModelLoader.describe(path: newest)
+      let checkpoint = try CheckpointStore.load(newest, config: description.config)
+      weights = checkpoint.masterWeights
+      optimizer = AdamW(parameters: weights, pool: pool)
+      optimizer.restore(checkpoint)
+      state = checkpoint.state
+      outcomes.post(.log("goes on from \(newest)"))
+      if state.settingsDigest != digest { outcomes.post(.log("the settings are not those of the checkpoint")) }
+      state.settingsDigest = digest
+    } else {
+      let model = try ModelLoader.load(path: settings.model.path)
+      description = model.description
+      weights = model.parameters
+      optimizer = AdamW(parameters: weights, pool: pool)
+    }
+    let config = description.config
+    precision = settings.model.precision
+    let policy = TrainingModel(config: config, parameters: weights, precision: precision, pool: pool)
+    let reference = try Self.reference(settings, config: config, start: newest == nil ? weights : nil, pool: pool)
+    let encoding: ModelSaver.Encoding = precision == .float32 ? .float32 : .bfloat16
+    session = TrainingSession(
+      step: TrainingStep(
+        settings: settings, config: config, policy: policy, reference: reference, optimizer: optimizer),
+      state: state, store: store, weights: weights
+    ) { [description, weights] folder in
+      try ModelSaver.save(description, parameters: weights, to: folder, encoding: encoding)
+    }
+    self.publisher = publisher
+    self.outcomes = outcomes
+    publish()
+    outcomes.post(.opened(state, bestAccuracy: store.best?.accuracy))
+  }
+
+  /// The frozen reference of the KL term: the model that the run began with.
+  /// - Parameter start: its weights, when they are loaded already; the decoder has its own copy of them.
+  private static func reference(
+    _ settings: RunSettings, config: ModelConfig, start: ParameterSet?, pool: ThreadPool
+  ) throws -> TrainingModel? {
+    guard settings.algorithm.loss.klCoefficient > 0 else { return nil }
+    let weights = try start ?? ModelLoader.load(path: settings.model.path).parameters
+    guard weights.parameters == config.parameters else {
+      throw InputError(
+        "load the reference", at: settings.model.path, expected: "a model shaped like the checkpoint", found: "another")
+    }
+    return TrainingModel(
+      config: config, parameters: weights, precision: settings.model.precision, pool: pool, trainable: false)
+  }
+
+  private func publish() {
+    publisher.publish(
+      WeightsPayload(
+        version: session.state.policyVersion, parameters: weights, precision: precision, files: description.files))
+  }
+
+  private mutating func perform(_ command: Command) {
+    do {
+      switch command {
+      case .train(let batch):
+        let completed = try session.train(batch, seconds: { Double(MonotonicClock.now()) / 1_000 }) {
+          outcomes.post(.event(.activity($0)))
+        }
+        publish()
+        outcomes.post(.event(.trained(completed, cursor: session.state.cursor)))
+      case .save:
+        try session.save()
+        outcomes.post(.event(.saved(step: session.state.nextStep)))
+      case .keepBest(let step, let accuracy):
+        if try session.keepBest(step: step, accuracy: accuracy) {
+          outcomes.post(.log("best so far: accuracy \(accuracy) after step \(step)"))
+        }
+      }
+    } catch {
+      switch command {
+      case .train: outcomes.post(.event(.trainingFailed("\(error)")))
+      case .save: outcomes.post(.event(.saveFailed("\(error)")))
+      case .keepBest: outcomes.post(.log("\(error)"))
+      }
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import Core
+import Synchronization
+import Tasks
+import Wire
+
+extension GenerationEngine: SampleGenerator {}
+
+/// The decoding thread's own: the policy that is held, its engine, and the groups being sampled.
+///
+/// Made and used on that one thread; it hears from the event loop through `commands` and answers through `outcomes`. Until
+/// the first weights arrive there is no model: configuration and tokenizer come with their manifest.
+struct PolicyEngine {
+  enum Command: Sendable {
+    /// Nothing is being decoded when this comes.
+    case load(WeightsPayload)
+    case generate(Lease)
+    case cancel(LeaseID)
+  }
+
+  private struct Policy {
+    let decoder: Decoder
+    let engine: GenerationEngine
+    var sampler: GroupSampler<GenerationEngine>
+  }
+
+  private let pool: ThreadPool
+  private let slots: Int
+  private var policy: Policy?
+
+  /// The body of the thread: ends when `commands` is closed.
+  /// - Parameter tokensSampled: where the event loop reads the count of tokens since the start.
+  static func run(
+    threads: Int, slots: Int, commands: Mailbox<Command>, outcomes: Mailbox<RolloutState.Event>,
+    tokensSampled: TokenCounter
+  ) {
+    var engine = PolicyEngine(pool: ThreadPool(threads: threads), slots: slots)
+    while !commands.isClosed {
+      guard let batch = engine.isIdle ? commands.wait() : commands.take() else { return }
+      for command in batch { engine.perform(command).map(outcomes.post) }
+      for event in engine.step() { outcomes.post(event) }
+      tokensSampled.value.store(engine.tokensSampled, ordering: .relaxed)
+    }
+  }
+
+  private init(pool: ThreadPool, slots: Int) {
+    self.pool = pool
+    self.slots = slots
+  }
+
+  private var isIdle: Bool { policy?.sampler.isIdle ?? true }
+  private var tokensSampled: UInt64 { policy?.engine.tokensSampled ?? 0 }
+
+  private mutating func step() -> [RolloutState.Event] { isIdle ? [] : policy?.sampler.step() ?? [] }
+
+  private mutating func perform(_ command: Command) -> RolloutState.Event? {
+    switch command {
+    case .load(let payload):
+      do {
+        try load(payload)
+        return .policyLoaded(payload.manifest.version)
+      } catch {
+        return .policyFailed("\(error)")
+      }
+    case .generate(let lease):
+      do {
+        try policy?.sampler.start(lease)
+        return nil
+      } catch {
+        return .leaseImpossible(lease.id, reason: "\(error)")
+      }
+    case .cancel(let id):
+      policy?.sampler.cancel(id)
+      return nil
+    }
+  }
+
+  /// Puts a version into the decoder; the first one makes the decoder.
+  /// - Throws: `InputError` when the payload is no model, or another one than before.
+  private mutating func load(_ payload: WeightsPayload) throws {
+    let version = payload.manifest.version
+    var policy = try policy ?? makePolicy(payload)
+    try payload.check(against: policy.decoder.config.parameters)
+    for (index, tensor) in payload.manifest.tensors.enumerated() {
+      switch tensor.encoding {
+      case .bfloat16:
+        payload.withBFloat16(index) { $0.baseAddress.map { policy.decoder.load(parameter: index, bfloat16: $0) } }
+      case .float32:
+        payload.withFloat32(index) { $0.baseAddress.map { policy.decoder.load(parameter: index, float32: $0) } }
+      }
+    }
+    policy.sampler.use(version)
+    self.policy = policy
+  }
+
+  private func makePolicy(_ payload: WeightsPayload) throws -> Policy {
+    let manifest = payload.manifest
+    let description = try ModelDescription(files: manifest.files, place: "weights of \(manifest.version)")
+    try payload.check(against: description.config.parameters)
+    // The learner's precision shows in what it sends: bf16 matrices, or fp32 throughout.
+    let precision: Precision = manifest.tensors.allSatisfy { $0.encoding == .float32 } ? .float32 : .bfloat16
+    let decoder = Decoder(config: description.config, precision: precision, pool: pool)
+    let tokenizer = description.tokenizer
+    let engine = GenerationEngine(decoder: decoder, slotCount: slots) { tokenizer.bytes(of: $0) }
+    let text = PolicyText(
+      encode: { tokenizer.encodeChat($0) }, decode: { tokenizer.decode($0, skipSpecial: true) },
+      stopTokens: description.stopTokens, maxPositions: description.config.maxPositions)
+    let sampler = GroupSampler(generator: engine, text: text) { text, specification in
+      let score = Scorer.score(text: text, specification)
+      return RolloutScore(reward: score.reward, accuracy: score.accuracy, format: score.format)
+    }
+    return Policy(decoder: decoder, engine: engine, sampler: sampler)
+  }
+}
+
+/// A count that the decoding thread writes and the event loop reads.
+final class TokenCounter: Sendable {
+  let value = Atomic<UInt64>(0)
+}
