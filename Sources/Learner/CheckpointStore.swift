@@ -45,6 +45,11 @@ public struct CheckpointStore: Sendable {
   public struct Best: Equatable, Sendable {
     public var step: UInt32
     public var accuracy: Float
+
+    public init(step: UInt32, accuracy: Float) {
+      self.step = step
+      self.accuracy = accuracy
+    }
   }
 
   /// The moments of a save at which tests look at what a crash would leave.

@@ -18,7 +18,7 @@ public protocol SampleGenerator: AnyObject {
 
 /// How a policy reads prompts and writes text: its tokenizer, chat template and limits.
 public struct PolicyText: Sendable {
-  public var encode: @Sendable ([ChatMessage]) -> [Int32]
+  public var encode: @Sendable ([ChatMessage]) throws -> [Int32]
   /// Without special tokens.
   public var decode: @Sendable ([Int32]) -> String
   public var stopTokens: Set<Int32>
@@ -26,7 +26,7 @@ public struct PolicyText: Sendable {
   public var maxPositions: Int
 
   public init(
-    encode: @escaping @Sendable ([ChatMessage]) -> [Int32], decode: @escaping @Sendable ([Int32]) -> String,
+    encode: @escaping @Sendable ([ChatMessage]) throws -> [Int32], decode: @escaping @Sendable ([Int32]) -> String,
     stopTokens: Set<Int32>, maxPositions: Int
   ) {
     self.encode = encode
@@ -89,7 +89,7 @@ public struct GroupSampler<Generator: SampleGenerator> {
   /// Starts decoding a lease.
   /// - Throws: `InputError` when no worker could do it, for example a prompt longer than the model's positions.
   public mutating func start(_ lease: Lease) throws {
-    let prompt = text.encode(lease.messages)
+    let prompt = try text.encode(lease.messages)
     guard !prompt.isEmpty, prompt.count < text.maxPositions else {
       throw InputError(
         "sample a group", at: "prompt \(lease.prompt)", expected: "1 to \(text.maxPositions - 1) tokens",

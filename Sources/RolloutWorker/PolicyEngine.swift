@@ -102,7 +102,7 @@ struct PolicyEngine {
     let tokenizer = description.tokenizer
     let engine = GenerationEngine(decoder: decoder, slotCount: slots) { tokenizer.bytes(of: $0) }
     let text = PolicyText(
-      encode: { tokenizer.encodeChat($0) }, decode: { tokenizer.decode($0, skipSpecial: true) },
+      encode: { try tokenizer.encodeChat($0) }, decode: { tokenizer.decode($0, skipSpecial: true) },
       stopTokens: description.stopTokens, maxPositions: description.config.maxPositions)
     let sampler = GroupSampler(generator: engine, text: text) { text, specification in
       let score = Scorer.score(text: text, specification)
