@@ -53,14 +53,16 @@ struct ChunkDifference: ~Copyable {
     }
   }
 
+  /// Words, because the compiler makes vectors of them; of Swift's own SIMD64<UInt8> it makes single bytes.
   private static func xor(_ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) {
-    typealias Lanes = SIMD64<UInt8>
-    let whole = target.count & ~63
-    for offset in stride(from: 0, to: whole, by: 64) {
-      let lanes =
-        source.loadUnaligned(fromByteOffset: offset, as: Lanes.self)
-        ^ target.loadUnaligned(fromByteOffset: offset, as: Lanes.self)
-      target.storeBytes(of: lanes, toByteOffset: offset, as: Lanes.self)
+    precondition(source.count == target.count, "\(source.count) bytes into \(target.count)")
+    guard let from = source.baseAddress, let to = target.baseAddress else { return }
+    let whole = target.count & ~7
+    for offset in stride(from: 0, to: whole, by: 8) {
+      let word =
+        from.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        ^ to.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+      to.storeBytes(of: word, toByteOffset: offset, as: UInt64.self)
     }
     for offset in whole..<target.count { target[offset] ^= source[offset] }
   }
