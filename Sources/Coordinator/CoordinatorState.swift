@@ -199,6 +199,12 @@ public struct CoordinatorState: Sendable {
     if let learner = seat.live { send(.goodbye(Goodbye(reason: outcome.reason)), to: learner.address) }
   }
 
+  /// The learner has not left yet: it is a new process, or did not hear.
+  mutating func sayGoodbyeAgain() {
+    guard let closing, let learner = seat.live else { return }
+    send(.goodbye(Goodbye(reason: closing.outcome.reason)), to: learner.address)
+  }
+
   /// Finishes once the learner has left, is lost, or takes too long.
   private mutating func finish(_ closing: Closing) {
     guard seat.live == nil || clock - closing.since >= limits.closingMax else { return }

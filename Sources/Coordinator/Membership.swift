@@ -85,7 +85,7 @@ extension CoordinatorState {
       noteLearnerHeard(at: peer)
       seat.occupant?.activity = printable(heartbeat.activity)
       seat.occupant?.heldVersion = heartbeat.policyVersion
-      return
+      return sayGoodbyeAgain()
     }
     counters.foreign += 1
     if let reason = expelled[heartbeat.incarnation] { return send(.refused(Refused(reason: reason)), to: peer) }
