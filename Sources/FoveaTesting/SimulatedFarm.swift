@@ -63,6 +63,8 @@ public struct SimulatedFarm {
   }
 
   private static let stepLength: Milliseconds = 10
+  /// More packets under way than this are a storm: peers that answer each other's answers.
+  private static let packetsMax = 5000
 
   let seed: UInt64
   let plan: Plan
@@ -90,6 +92,7 @@ public struct SimulatedFarm {
       if clock.now > plan.faults.until + plan.calmMax {
         judge.fail("no progress: not over \(plan.calmMax) ms after the last fault; \(waits)")
       }
+      if network.count > Self.packetsMax { judge.fail("a storm: \(network.count) packets are under way") }
       startProcesses()
       misbehave()
       while let delivery = network.next(until: clock.now) { deliver(delivery) }
