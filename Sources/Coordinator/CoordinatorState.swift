@@ -47,6 +47,8 @@ public struct CoordinatorState: Sendable {
   var lastEvaluated: Evaluated?
   /// Processes that this coordinator knew and will not hear again, and why.
   var expelled: [UInt64: String] = [:]
+  /// When strangers were last told to say hello.
+  var askedAt: [PeerAddress: Milliseconds] = [:]
   let startedAt: Milliseconds
   var clock: Milliseconds
   var sweptAt: Milliseconds

@@ -1,5 +1,6 @@
 import Coordinator
 import Core
+import Learner
 import Settings
 import Wire
 
@@ -81,7 +82,7 @@ struct FarmJudge {
   }
 
   /// The learner has trained a batch.
-  mutating func trained(_ batch: TrainBatch, after state: SimulatedCheckpoint) {
+  mutating func trained(_ batch: TrainBatch, after state: TrainerState) {
     if batch.step + 1 != state.nextStep { fail("step \(batch.step) was trained as \(state.nextStep - 1)") }
     check(batch)
     if let (before, itsLife) = batches[batch.step], before != batch {

@@ -1,9 +1,11 @@
 import Coordinator
 import Core
+import Learner
 import Settings
 import Wire
 
-/// A whole farm in one value: the real coordinator state, simulated peers, a simulated network and clock, and faults.
+/// A whole farm in one value: the real states of coordinator, learner and workers, on a simulated network and clock, with
+/// faults.
 ///
 /// Equal seeds give equal runs, so a failing seed can be replayed. Node 0 is the coordinator, node 1 the learner, the rest are
 /// workers. A process that ends before the run does is started again, as a supervisor does; each life has an incarnation
@@ -72,7 +74,7 @@ public struct SimulatedFarm {
   private var random: RandomStream
   private var network: SimulatedNetwork<Packet>
   private var nodes: [Node]
-  private var disk = SimulatedCheckpoint()
+  private var disk = TrainerState()
   private var judge: FarmJudge
   private var outcome: CoordinatorOutcome?
 
@@ -126,7 +128,9 @@ public struct SimulatedFarm {
       case 1:
         nodes[1].process = .learner(
           SimulatedLearner(
-            incarnation: incarnation, from: disk, traits: plan.learnerTraits, seed: seed, now: clock.now))
+            incarnation: incarnation, from: disk, stepCount: UInt32(plan.settings.run.steps),
+            checkpointEvery: UInt32(plan.settings.checkpoint.every), traits: plan.learnerTraits, seed: seed,
+            now: clock.now))
       default:
         nodes[index].process = .worker(
           SimulatedWorker(
@@ -205,7 +209,7 @@ public struct SimulatedFarm {
       disk = learner.saved
       nodes[index].process = .learner(learner)
       toCoordinator(messages, from: index)
-      if case .ended = outcome { crash(index, for: 200) }
+      if outcome != .lives { crash(index, for: 200) }
     case .worker(var worker):
       guard delivery.packet.address == address(index) else { return }
       let (messages, outcome) = worker.receive(message, now: clock.now)
@@ -226,17 +230,19 @@ public struct SimulatedFarm {
     switch nodes[index].process {
     case .coordinator: if clock.now % 50 == 0 { coordinate(.tick) }
     case .learner(var learner):
-      let (messages, trained) = learner.tick(now: clock.now)
+      let (messages, outcome, trained) = learner.tick(now: clock.now)
       disk = learner.saved
       nodes[index].process = .learner(learner)
-      if let trained { judge.trained(trained, after: learner.state) }
+      if let trained { judge.trained(trained, after: learner.training) }
       toCoordinator(messages, from: index)
+      if outcome != .lives { crash(index, for: 200) }
     case .worker(var worker):
       let held = worker.held
-      let messages = worker.tick(now: clock.now, published: published)
+      let (messages, outcome) = worker.tick(now: clock.now, published: published)
       judge.held(before: held, now: worker.held)
       nodes[index].process = .worker(worker)
       toCoordinator(messages, from: index)
+      if outcome != .lives { crash(index, for: 200) }
     case nil: break
     }
   }
@@ -246,7 +252,7 @@ public struct SimulatedFarm {
     guard case .learner(let learner)? = nodes[1].process, nodes[1].hungUntil <= clock.now, !network.isCut(1) else {
       return nil
     }
-    return learner.state.version
+    return learner.published
   }
 
   private mutating func toCoordinator(_ messages: [Message], from index: Int) {

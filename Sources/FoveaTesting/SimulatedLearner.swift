@@ -1,117 +1,125 @@
 import Core
+import Learner
 import Wire
 
-/// What a simulated learner keeps on its disk.
-public struct SimulatedCheckpoint: Equatable, Sendable {
-  public var nextStep: UInt32 = 0
-  public var cursor: UInt64 = 0
-  public init() {}
-
-  /// One update a step.
-  public var version: PolicyVersion { PolicyVersion(UInt64(nextStep)) }
-}
-
-/// The simplest learner that keeps the protocol: hello until welcomed, train each batch once, say so until the next one
-/// comes, save every few steps, come back from what is saved.
+/// The real learner state on simulated time: training and saving take a while that is drawn, one after the other. Training
+/// adds one to the version; saving copies the state of training.
 public struct SimulatedLearner: Sendable {
   public struct Traits: Equatable, Sendable {
     public var trainTime: ClosedRange<Milliseconds> = 20...150
-    public var heartbeat: Milliseconds = 100
-    public var checkpointEvery: UInt32 = 3
+    public var saveTime: ClosedRange<Milliseconds> = 5...60
     public init() {}
   }
 
   public enum Outcome: Equatable, Sendable {
     case lives
+    /// It ended as a process does that is refused, drained, or told goodbye.
     case ended(String)
   }
 
-  public let incarnation: UInt64
-  public private(set) var state: SimulatedCheckpoint
-  /// The newest on the disk.
-  public private(set) var saved: SimulatedCheckpoint
+  private enum Job: Sendable {
+    case train(TrainBatch)
+    case save
+  }
+
+  /// Where training stands.
+  public private(set) var training: TrainerState
+  /// What is on the disk.
+  public private(set) var saved: TrainerState
   private let traits: Traits
+  private var state: LearnerState
   private var random: RandomStream
-  private var coordinator: UInt64?
-  private var helloAt: Milliseconds
-  private var heartbeatAt: Milliseconds = 0
-  private var training: (batch: TrainBatch, doneAt: Milliseconds)?
-  private var lastCompleted: StepCompleted?
-  private var isCompletionKnown = true
+  private var jobs: [Job] = []
+  /// When the first job is done.
+  private var doneAt: Milliseconds = 0
+  private var messages: [Message] = []
+  private var outcome = Outcome.lives
 
   public init(
-    incarnation: UInt64, from checkpoint: SimulatedCheckpoint, traits: Traits, seed: UInt64, now: Milliseconds
+    incarnation: UInt64, from saved: TrainerState, stepCount: UInt32, checkpointEvery: UInt32, traits: Traits,
+    seed: UInt64, now: Milliseconds
   ) {
-    self.incarnation = incarnation
     self.traits = traits
-    state = checkpoint
-    saved = checkpoint
+    self.saved = saved
+    training = saved
     random = RandomStream(seed: seed, purpose: .test, 3, UInt32(truncatingIfNeeded: incarnation))
-    helloAt = now
+    state = LearnerState(
+      identity: LearnerState.Identity(
+        runID: "simulated", name: "learner", incarnation: incarnation, host: "simulated", processID: 1, threads: 1,
+        weightsEndpoint: "simulated"),
+      start: saved, bestAccuracy: nil, stepCount: stepCount, checkpointEvery: checkpointEvery)
+    on(.started, now: now)
   }
 
+  /// The version that can be fetched.
+  public var published: PolicyVersion { state.version }
+
+  /// A message of the coordinator.
+  /// - Returns: what it sends to the coordinator, and whether it lives on.
   public mutating func receive(_ message: Message, now: Milliseconds) -> (send: [Message], outcome: Outcome) {
-    switch message {
-    case .welcome(let welcome):
-      let isNewProcess = coordinator != nil && coordinator != welcome.incarnation
-      coordinator = welcome.incarnation
-      helloAt = .max
-      return ((isNewProcess ? [hello] : []) + heartbeat(now: now), .lives)
-    case .trainBatch(let batch):
-      if batch.step == state.nextStep {
-        isCompletionKnown = true
-        if training == nil {
-          let span = UInt64(traits.trainTime.upperBound - traits.trainTime.lowerBound) + 1
-          training = (batch, now + traits.trainTime.lowerBound + Milliseconds(random.integer(below: span)))
-        }
-      } else if let lastCompleted, batch.step == lastCompleted.step {
-        return ([.stepCompleted(lastCompleted)], .lives)
-      }
-    case .refused(let refusal): return ([], .ended(refusal.reason))
-    case .goodbye(let goodbye):
-      saved = state
-      return ([], .ended(goodbye.reason))
-    default: break
-    }
-    return ([], .lives)
+    on(.received(message), now: now)
+    return takeMessages()
   }
 
-  /// - Returns: what to send, and the batch that has just been trained.
-  public mutating func tick(now: Milliseconds) -> (send: [Message], trained: TrainBatch?) {
-    var messages: [Message] = []
-    if now >= helloAt {
-      helloAt = now + 300
-      messages.append(hello)
-    }
+  /// Time has come to `now`.
+  /// - Returns: what it sends, whether it lives on, and the batch that it has just trained.
+  public mutating func tick(now: Milliseconds) -> (send: [Message], outcome: Outcome, trained: TrainBatch?) {
     var trained: TrainBatch?
-    if let (batch, doneAt) = training, doneAt <= now {
-      training = nil
-      trained = batch
-      state.nextStep += 1
-      state.cursor = batch.cursor
-      if state.nextStep % traits.checkpointEvery == 0 { saved = state }
-      let completed = StepCompleted(step: batch.step, version: state.version, metrics: ["loss": 1])
-      lastCompleted = completed
-      isCompletionKnown = false
-      messages.append(.stepCompleted(completed))
+    if let job = jobs.first, doneAt <= now {
+      jobs.removeFirst()
+      startFirstJob(now: now)
+      switch job {
+      case .train(let batch):
+        trained = batch
+        let completed = StepCompleted(
+          step: batch.step, version: PolicyVersion(training.policyVersion.value + 1), metrics: ["loss": 1])
+        training.nextStep += 1
+        training.policyVersion = completed.version
+        training.cursor = batch.cursor
+        training.lastCompleted = completed
+        on(.trained(completed, cursor: batch.cursor), now: now)
+      case .save:
+        saved = training
+        on(.saved(step: training.nextStep), now: now)
+      }
     }
-    if coordinator != nil && now >= heartbeatAt { messages += heartbeat(now: now) }
-    return (messages, trained)
+    on(.tick, now: now)
+    let (messages, outcome) = takeMessages()
+    return (messages, outcome, trained)
   }
 
-  private var hello: Message {
-    .hello(
-      Hello(
-        role: .learner, name: "learner", incarnation: incarnation, host: "simulated", processID: 1,
-        policyVersion: state.version, weightsEndpoint: "simulated", nextStep: state.nextStep, cursor: state.cursor))
+  private mutating func on(_ event: LearnerState.Event, now: Milliseconds) {
+    guard outcome == .lives else { return }
+    for effect in state.on(event, now: now) {
+      switch effect {
+      case .send(let message): messages.append(message)
+      case .train(let batch): add(.train(batch), now: now)
+      case .save: add(.save, now: now)
+      case .keepBest, .log: break
+      case .end(.finished(let reason)), .end(.failed(let reason)): outcome = .ended(reason)
+      }
+    }
   }
 
-  private mutating func heartbeat(now: Milliseconds) -> [Message] {
-    heartbeatAt = now + traits.heartbeat
-    let beat = Message.heartbeat(
-      Heartbeat(
-        incarnation: incarnation, activity: training == nil ? "idle" : "training", policyVersion: state.version))
-    guard !isCompletionKnown, let lastCompleted else { return [beat] }
-    return [beat, .stepCompleted(lastCompleted)]
+  private mutating func add(_ job: Job, now: Milliseconds) {
+    jobs.append(job)
+    if jobs.count == 1 { startFirstJob(now: now) }
+  }
+
+  private mutating func startFirstJob(now: Milliseconds) {
+    switch jobs.first {
+    case .train: doneAt = now + draw(traits.trainTime)
+    case .save: doneAt = now + draw(traits.saveTime)
+    case nil: break
+    }
+  }
+
+  private mutating func takeMessages() -> (send: [Message], outcome: Outcome) {
+    defer { messages = [] }
+    return (messages, outcome)
+  }
+
+  private mutating func draw(_ range: ClosedRange<Milliseconds>) -> Milliseconds {
+    range.lowerBound + Milliseconds(random.integer(below: UInt64(range.upperBound - range.lowerBound) + 1))
   }
 }

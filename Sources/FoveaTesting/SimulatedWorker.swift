@@ -1,8 +1,9 @@
 import Core
+import RolloutWorker
 import Wire
 
-/// The simplest worker that keeps the protocol: hello until welcomed, fetch what is announced, do leases of the version
-/// held, repeat results until acknowledged. Samples come from `SimulatedPolicy`.
+/// The real worker state on simulated time: fetching, loading and decoding take a while that is drawn, and samples come from
+/// `SimulatedPolicy`.
 public struct SimulatedWorker: Sendable {
   /// How a worker behaves.
   public struct Traits: Equatable, Sendable {
@@ -10,138 +11,96 @@ public struct SimulatedWorker: Sendable {
     /// From starting a lease to its result.
     public var leaseTime: ClosedRange<Milliseconds> = 20...120
     public var fetchTime: ClosedRange<Milliseconds> = 5...40
-    public var heartbeat: Milliseconds = 100
+    public var loadTime: ClosedRange<Milliseconds> = 1...10
     public var zeroVarianceShare: Float = 0
     /// Prompts whose leases kill the worker.
     public var poison: Set<UInt64> = []
     public init() {}
   }
 
-  /// What it does besides sending.
   public enum Outcome: Equatable, Sendable {
     case lives
-    /// Refused, or told goodbye.
+    /// It ended as a process does that is refused, drained, or told goodbye.
     case ended(String)
     /// A prompt killed it.
     case crashed
   }
 
-  private struct Work: Sendable {
-    var lease: Lease
-    var doneAt: Milliseconds
-  }
-
-  public let incarnation: UInt64
-  public let name: String
-  public private(set) var held: PolicyVersion?
   private let traits: Traits
+  private var state: RolloutState
   private var random: RandomStream
-  private var coordinator: UInt64?
-  private var helloAt: Milliseconds
-  private var heartbeatAt: Milliseconds = 0
-  private var target: PolicyVersion?
-  private var fetchedAt: Milliseconds = 0
-  private var work: [LeaseID: Work] = [:]
-  private var results: [LeaseID: (result: GroupResult, resendAt: Milliseconds)] = [:]
-  private var groupsDone: UInt64 = 0
+  private var fetch: (announced: PolicyAnnounced, at: Milliseconds)?
+  private var load: (version: PolicyVersion, at: Milliseconds)?
+  private var decoding: [LeaseID: (lease: Lease, at: Milliseconds)] = [:]
+  private var messages: [Message] = []
+  private var outcome = Outcome.lives
 
   public init(name: String, incarnation: UInt64, traits: Traits, seed: UInt64, now: Milliseconds) {
-    self.name = name
-    self.incarnation = incarnation
     self.traits = traits
-    random = RandomStream(seed: seed, purpose: .test, 2, UInt32(truncatingIfNeeded: incarnation))
-    helloAt = now
+    random = RandomStream(seed: seed, purpose: .test, 2, UInt32(truncatingIfNeeded: incarnation ^ incarnation >> 28))
+    state = RolloutState(
+      identity: RolloutState.Identity(
+        runID: "simulated", name: name, incarnation: incarnation, host: "simulated", processID: 1, threads: 1,
+        slots: traits.slots))
+    on(.started, now: now)
   }
+
+  /// The version in its decoder.
+  public var held: PolicyVersion? { state.policyVersion }
 
   /// A message of the coordinator.
+  /// - Returns: what it sends to the coordinator, and whether it lives on.
   public mutating func receive(_ message: Message, now: Milliseconds) -> (send: [Message], outcome: Outcome) {
-    switch message {
-    case .welcome(let welcome):
-      let isNewProcess = coordinator != nil && coordinator != welcome.incarnation
-      coordinator = welcome.incarnation
-      helloAt = .max
-      return ((isNewProcess ? [hello] : []) + [heartbeat(now: now)], .lives)
-    case .policyAnnounced(let announced):
-      if announced.version > max(held ?? PolicyVersion(0), target ?? PolicyVersion(0)) || (held == nil && target == nil)
-      {
-        target = announced.version
-        fetchedAt = now + draw(traits.fetchTime)
-      }
-    case .lease(let lease):
-      if traits.poison.contains(lease.prompt) && lease.purpose == .train { return ([], .crashed) }
-      if let done = results[lease.id] { return ([.groupResult(done.result)], .lives) }
-      guard lease.policyVersion == held else {
-        return (
-          [
-            .leaseReturned(
-              LeaseReturned(lease: lease.id, attempt: lease.attempt, cause: .versionNotHeld, reason: "not held"))
-          ], .lives
-        )
-      }
-      if work[lease.id] == nil {
-        work[lease.id] = Work(lease: lease, doneAt: now + draw(traits.leaseTime))
+    on(.received(message), now: now)
+    return takeMessages()
+  }
+
+  /// Time has come to `now`.
+  /// - Parameter published: the version that the learner serves; nil while it is down.
+  /// - Returns: what it sends to the coordinator, and whether it lives on.
+  public mutating func tick(now: Milliseconds, published: PolicyVersion?) -> (send: [Message], outcome: Outcome) {
+    if let (announced, at) = fetch, at <= now {
+      // The learner serves its newest version; one that has come back from a checkpoint is behind for a while.
+      if let published, published >= announced.version {
+        fetch = nil
+        on(.weightsFetched(published), now: now)
       } else {
-        work[lease.id]?.lease.attempt = lease.attempt
-      }
-    case .resultAcknowledged(let id):
-      results[id] = nil
-      work[id] = nil
-    case .refused(let refusal): return ([], .ended(refusal.reason))
-    case .goodbye(let goodbye): return ([], .ended(goodbye.reason))
-    default: break
-    }
-    return ([], .lives)
-  }
-
-  /// - Parameter published: the version that the learner serves now; nil while it is down.
-  public mutating func tick(now: Milliseconds, published: PolicyVersion?) -> [Message] {
-    var messages: [Message] = []
-    if now >= helloAt {
-      helloAt = now + 300
-      messages.append(hello)
-    }
-    if let wanted = target, now >= fetchedAt, let published, work.isEmpty {
-      // The learner serves its newest; one that has come back from a checkpoint is behind for a while.
-      if published >= wanted {
-        held = published
-        target = nil
-      } else {
-        fetchedAt = now + draw(traits.fetchTime)
+        fetch = (announced, now + draw(traits.fetchTime))
       }
     }
-    for id in work.filter({ $0.value.doneAt <= now }).keys.sorted() {
-      guard let lease = work.removeValue(forKey: id)?.lease else { continue }
-      groupsDone += 1
-      let group = SimulatedPolicy.group(for: lease, zeroVarianceShare: traits.zeroVarianceShare)
-      let result = GroupResult(lease: id, attempt: lease.attempt, group: group, milliseconds: 1)
-      results[id] = (result, now + 500)
-      messages.append(.groupResult(result))
+    if let (version, at) = load, at <= now {
+      load = nil
+      on(.policyLoaded(version), now: now)
     }
-    for id in results.keys.sorted() {
-      if let waiting = results[id], waiting.resendAt <= now {
-        results[id]?.resendAt = now + 500
-        messages.append(.groupResult(waiting.result))
+    for id in decoding.filter({ $0.value.at <= now }).keys.sorted() {
+      guard let lease = decoding.removeValue(forKey: id)?.lease else { continue }
+      for _ in 0..<lease.groupSize { on(.sampleFinished(id), now: now) }
+      on(.groupFinished(id, SimulatedPolicy.group(for: lease, zeroVarianceShare: traits.zeroVarianceShare)), now: now)
+    }
+    on(.tick(tokensSampled: 0), now: now)
+    return takeMessages()
+  }
+
+  private mutating func on(_ event: RolloutState.Event, now: Milliseconds) {
+    guard outcome == .lives else { return }
+    for effect in state.on(event, now: now) {
+      switch effect {
+      case .send(let message): messages.append(message)
+      case .fetch(let announced): fetch = (announced, now + draw(traits.fetchTime))
+      case .load(let version): load = (version, now + draw(traits.loadTime))
+      case .generate(let lease):
+        if traits.poison.contains(lease.prompt) && lease.purpose == .train { outcome = .crashed }
+        decoding[lease.id] = (lease, now + draw(traits.leaseTime))
+      case .cancel(let id): decoding[id] = nil
+      case .log: break
+      case .end(.finished(let reason)), .end(.failed(let reason)): outcome = .ended(reason)
       }
     }
-    if coordinator != nil && now >= heartbeatAt { messages.append(heartbeat(now: now)) }
-    return messages
   }
 
-  private var hello: Message {
-    .hello(
-      Hello(
-        role: .worker, name: name, incarnation: incarnation, host: "simulated", processID: 1, slots: traits.slots,
-        policyVersion: held))
-  }
-
-  private mutating func heartbeat(now: Milliseconds) -> Message {
-    heartbeatAt = now + traits.heartbeat
-    let active = work.values.reduce(UInt32(0)) { $0 + $1.lease.groupSize }
-    return .heartbeat(
-      Heartbeat(
-        incarnation: incarnation, activity: active > 0 ? "decoding" : "idle", policyVersion: held,
-        credit: held == nil ? 0 : (traits.slots > active ? max(1, (traits.slots - active) / 4) : 0),
-        activeSamples: active, groupsDone: groupsDone))
+  private mutating func takeMessages() -> (send: [Message], outcome: Outcome) {
+    defer { messages = [] }
+    return (messages, outcome)
   }
 
   private mutating func draw(_ range: ClosedRange<Milliseconds>) -> Milliseconds {
