@@ -11,16 +11,20 @@ public struct CoordinatorObserver: Sendable {
   public var status: @Sendable (FarmStatus) -> Void
   /// A row for metrics.jsonl.
   public var metrics: @Sendable (MetricsRow) -> Void
+  /// A batch as it goes to the learner; again when it is sent again.
+  public var batch: @Sendable (TrainBatch) -> Void
   /// A line for people.
   public var log: @Sendable (String) -> Void
 
   public init(
     status: @escaping @Sendable (FarmStatus) -> Void = { _ in },
     metrics: @escaping @Sendable (MetricsRow) -> Void = { _ in },
+    batch: @escaping @Sendable (TrainBatch) -> Void = { _ in },
     log: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     self.status = status
     self.metrics = metrics
+    self.batch = batch
     self.log = log
   }
 }
@@ -107,7 +111,9 @@ public final class CoordinatorRunner: Sendable {
   private func perform(_ effects: [CoordinatorEffect]) {
     for effect in effects {
       switch effect {
-      case .send(let message, to: let peer): reactor.send(message, on: .control, to: peer)
+      case .send(let message, to: let peer):
+        if case .trainBatch(let batch) = message { observer.batch(batch) }
+        reactor.send(message, on: .control, to: peer)
       case .record(let row): observer.metrics(row)
       case .log(let line): observer.log(line)
       case .finish(let outcome): observer.log("finished: \(outcome.reason)")

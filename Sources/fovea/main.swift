@@ -1,1 +1,5 @@
-print("fovea")
+// The one binary of Fovea: every role and every tool is a subcommand. This file only finds the command and runs it.
+
+import Console
+
+ProcessHost.run { host in await CommandLineTool.run(host) }

@@ -24,13 +24,16 @@ public struct FarmView: Sendable {
     if let version = status.version { line.add(" · policy \(version)") }
     line.add(" · ")
     line.add(status.phase, status.phase == "finished" ? .good : .accent)
-    if status.groupsWanted > 0 { line.add(" \(status.groupsDone)/\(status.groupsWanted) groups") }
+    if status.groupsWanted > 0 {
+      line.add(" \(status.groupsDone)/\(status.groupsWanted) \(status.phase == "evaluating" ? "prompts" : "groups")")
+    }
     return line
   }
 
   private func progress(_ status: FarmStatus, _ history: MetricsHistory) -> StyledLine {
     let total = Double(max(1, status.stepCount))
-    let open = status.groupsWanted > 0 ? Double(status.groupsDone) / Double(status.groupsWanted) : 0
+    let isCounted = status.groupsWanted > 0 && status.phase != "evaluating"
+    let open = isCounted ? Double(status.groupsDone) / Double(status.groupsWanted) : 0
     let finished = status.phase == "finished"
     let done = finished ? Double(status.step) : Double(max(1, status.step) - 1) + min(1, open) * 0.9
     let share = min(1, max(0, done / total))

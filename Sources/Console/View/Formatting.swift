@@ -1,9 +1,9 @@
 import Foundation
 
 /// Numbers as people read them.
-enum Formatting {
+public enum Formatting {
   /// A metric in at most six characters or so: three significant digits, an exponent only when there must be one.
-  static func metric(_ value: Double) -> String {
+  public static func metric(_ value: Double) -> String {
     guard value.isFinite else { return value.isNaN ? "nan" : value < 0 ? "-inf" : "inf" }
     let size = abs(value)
     if size == 0 { return "0" }
@@ -15,7 +15,7 @@ enum Formatting {
   }
 
   /// 4:12 or 1:02:33; "-" when it is not known.
-  static func duration(_ seconds: Double?) -> String {
+  public static func duration(_ seconds: Double?) -> String {
     guard let seconds, seconds.isFinite, seconds >= 0, seconds < 1e9 else { return "-" }
     let total = Int(seconds.rounded())
     let (hours, minutes, rest) = (total / 3600, total / 60 % 60, total % 60)
@@ -24,7 +24,7 @@ enum Formatting {
   }
 
   /// 512, 5.1k, 2.3M.
-  static func count(_ value: Double) -> String {
+  public static func count(_ value: Double) -> String {
     guard value.isFinite, value >= 0 else { return "-" }
     if value < 9999.5 { return String(format: "%.0f", value) }
     if value < 999_950 { return String(format: "%.1fk", value / 1e3) }
@@ -32,12 +32,12 @@ enum Formatting {
   }
 
   /// The age of a heartbeat: 0.2 s, 12 s.
-  static func age(milliseconds: UInt32) -> String {
+  public static func age(milliseconds: UInt32) -> String {
     milliseconds < 9950 ? String(format: "%.1f s", Double(milliseconds) / 1e3) : "\(milliseconds / 1000) s"
   }
 
   /// With its sign: +0.270.
-  static func difference(_ value: Double) -> String { (value < 0 ? "" : "+") + String(format: "%.3f", value) }
+  public static func difference(_ value: Double) -> String { (value < 0 ? "" : "+") + String(format: "%.3f", value) }
 }
 
 /// A curve in one line of block characters.

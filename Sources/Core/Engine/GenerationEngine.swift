@@ -50,6 +50,11 @@ public final class GenerationEngine {
   /// Whether nothing is active or waiting.
   public var isIdle: Bool { active.isEmpty && waiting.isEmpty }
 
+  /// The tokens drawn so far of a sample that has not ended; empty when it is not active. For showing text as it grows.
+  public func tokens(of request: UInt64, sample: Int) -> [Int32] {
+    active.first { $0.group.request.id == request && $0.index == sample }?.tokens ?? []
+  }
+
   /// Accepts a request; its samples start as slots come free, in the order of submission.
   ///
   /// - Throws: `InputError` when the prompt is empty, holds a token that the vocabulary lacks, or leaves no position for

@@ -1,0 +1,111 @@
+import Core
+import Foundation
+import Glibc
+
+/// The processes that `fovea train` starts on this machine: one learner and its workers.
+///
+/// `Supervision` decides, `ProcessHost` performs; this actor connects them and tells what happened. No restart is silent.
+public actor FarmProcesses {
+  /// What the farm's owner wants to hear.
+  public enum Event: Sendable {
+    /// Something that a person should read.
+    case note(String, StyledLine.Style)
+    /// The process ids changed.
+    case changed([String: pid_t])
+    /// Nothing can go on.
+    case failed(reason: String)
+  }
+
+  private static let restartDelay = Duration.seconds(1)
+  private let host: ProcessHost
+  private let report: @Sendable (Event) -> Void
+  private var supervision = Supervision()
+  private var running: [String: pid_t] = [:]
+  /// Ends that were heard of before their start.
+  private var earlyEnds: [String: ProcessEnd] = [:]
+  private var whenEmpty: [CheckedContinuation<Void, Never>] = []
+
+  public init(host: ProcessHost, report: @escaping @Sendable (Event) -> Void) {
+    self.host = host
+    self.report = report
+  }
+
+  /// Starts a process and keeps it running, as `Supervision` says.
+  public func start(_ specification: ProcessSpecification, _ kind: Supervision.Kind) async throws {
+    let name = specification.name
+    let child = try await host.start(specification) { end in
+      Task { await self.ended(specification, kind, end) }
+    }
+    supervision.onStart(name, kind)
+    running[name] = child
+    report(.changed(running))
+    if supervision.isDraining { host.send(SIGTERM, to: child) }
+    if let end = earlyEnds.removeValue(forKey: name) { await ended(specification, kind, end) }
+  }
+
+  /// Waits until every process has ended, for so many seconds; then asks with SIGTERM, at last ends with SIGKILL.
+  public func end(graceSeconds: Double, termSeconds: Double = 10) async {
+    supervision.onDrain()
+    for (signal, seconds) in [(SIGTERM, graceSeconds), (SIGKILL, termSeconds)] {
+      if await areAllGone(within: seconds) { return }
+      for (name, child) in running.sorted(by: { $0.key < $1.key }) {
+        if signal == SIGKILL { report(.note("\(name) does not end; it is killed", .warning)) }
+        host.send(signal, to: child)
+      }
+    }
+    _ = await areAllGone(within: .infinity)
+  }
+
+  /// The run is ending: processes leave by themselves, and none is replaced.
+  public func expectEnds() { supervision.onDrain() }
+
+  private func areAllGone(within seconds: Double) async -> Bool {
+    if running.isEmpty { return true }
+    let alarm = Task {
+      if seconds.isFinite, (try? await Task.sleep(for: .seconds(seconds))) != nil { wake() }
+    }
+    await withCheckedContinuation { whenEmpty.append($0) }
+    alarm.cancel()
+    return running.isEmpty
+  }
+
+  private func wake() {
+    for continuation in whenEmpty { continuation.resume() }
+    whenEmpty = []
+  }
+
+  private func ended(_ specification: ProcessSpecification, _ kind: Supervision.Kind, _ end: ProcessEnd) async {
+    let name = specification.name
+    guard running.removeValue(forKey: name) != nil else {
+      earlyEnds[name] = end
+      return
+    }
+    report(.changed(running))
+    let lastWords = Self.lastLine(of: specification.logPath).map { ": \($0)" } ?? ""
+    // A moment, so that one that keeps dying does not spin, and one that left because the run ends is not replaced.
+    if !supervision.isDraining { try? await Task.sleep(for: Self.restartDelay) }
+    switch supervision.onEnd(name, end) {
+    case .accept:
+      if !supervision.isDraining { report(.note("\(name) has left", .faint)) }
+    case .lose: report(.note("\(name) \(end); the farm goes on without it\(lastWords)", .bad))
+    case .giveUp(let reason): report(.failed(reason: "\(reason)\(lastWords)"))
+    case .replace(let left):
+      report(.note("\(name) \(end); it is started again (\(left) restarts left)", .warning))
+      do {
+        try await start(specification, kind)
+      } catch {
+        report(.failed(reason: "\(error)"))
+      }
+    }
+    if running.isEmpty { wake() }
+  }
+
+  /// The complaint that ends a log, else its last line; from its last 4 KiB.
+  private static func lastLine(of path: String) -> String? {
+    guard let file = FileHandle(forReadingAtPath: path), let size = try? file.seekToEnd() else { return nil }
+    try? file.seek(toOffset: size > 4096 ? size - 4096 : 0)
+    guard let data = try? file.readToEnd() else { return nil }
+    let lines = String(decoding: data, as: UTF8.self).split(separator: "\n")
+    return (lines.suffix(3).last { $0.hasPrefix("fovea: ") } ?? lines.last).map(String.init)
+  }
+}

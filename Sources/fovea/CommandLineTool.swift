@@ -1,0 +1,85 @@
+import Console
+import Core
+import Foundation
+import Glibc
+
+/// A subcommand: what it accepts, and what it does.
+protocol Command {
+  static var specification: CommandSpecification { get }
+  /// Does the work. Errors of outside input and of usage are thrown; the tool prints them in one place.
+  static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode
+}
+
+/// Finds the command that the first word names, runs it, and turns its errors into a line and an exit code.
+enum CommandLineTool {
+  static let version = "0.1.0"
+
+  static var commands: [any Command.Type] {
+    [
+      TrainCommand.self, CoordinatorCommand.self, LearnerCommand.self, WorkerCommand.self, StatusCommand.self,
+      CheckpointsCommand.self, EvalCommand.self,
+      GenerateCommand.self, TokenizeCommand.self, ScoreCommand.self,
+    ]
+  }
+
+  static func run(_ host: ProcessHost) async -> Int32 {
+    do {
+      return try await run(Array(CommandLine.arguments.dropFirst()), host).rawValue
+    } catch let error as UsageError {
+      complain("\(error)")
+      return ExitCode.usage.rawValue
+    } catch {
+      complain("\(error)")
+      return ExitCode.input.rawValue
+    }
+  }
+
+  private static func run(_ words: [String], _ host: ProcessHost) async throws -> ExitCode {
+    guard let name = words.first else {
+      print(overview.joined(separator: "\n"))
+      return .usage
+    }
+    let rest = Array(words.dropFirst())
+    switch name {
+    case "help", "--help", "-h":
+      guard let topic = rest.first else {
+        print(overview.joined(separator: "\n"))
+        return .success
+      }
+      print(try command(topic).specification.help.joined(separator: "\n"))
+      return .success
+    case "version", "--version", "-V":
+      print("fovea \(version)")
+      return .success
+    default:
+      let command = try command(name)
+      if rest.contains("--help") || rest.contains("-h") {
+        print(command.specification.help.joined(separator: "\n"))
+        return .success
+      }
+      return try await command.run(ParsedArguments(rest, for: command.specification), host: host)
+    }
+  }
+
+  private static func command(_ name: String) throws -> any Command.Type {
+    if let command = commands.first(where: { $0.specification.name == name }) { return command }
+    let near = nearest(to: name, among: commands.map { $0.specification.name })
+    throw UsageError(
+      "there is no command \"\(name)\"", hint: near.map { "did you mean fovea \($0)?" } ?? "fovea help lists them")
+  }
+
+  private static var overview: [String] {
+    ["fovea \(version): a distributed reinforcement-learning rollout farm", "", "usage: fovea COMMAND ...", ""]
+      + CommandSpecification.table(
+        commands.map { ($0.specification.name, $0.specification.summary) }
+          + [("help COMMAND", "Shows a command's options."), ("--version", "Prints the version.")])
+      + [
+        "",
+        "exit codes: 0 done or drained, 1 wrong input or environment, 2 wrong usage, 3 the farm gave up, "
+          + "130 interrupted twice",
+      ]
+  }
+
+  /// Prints to standard error.
+  static func complain(_ text: String) { FileHandle.standardError.write(Data("fovea: \(text)\n".utf8)) }
+}

@@ -1,0 +1,92 @@
+import Console
+import Core
+import Foundation
+import Settings
+
+/// `fovea train`: a whole farm on this machine, from one file of settings.
+enum TrainCommand: Command {
+  static let specification = CommandSpecification(
+    "train", "Trains a model: a coordinator, a learner and workers on this machine, with a live view.",
+    options: [
+      .option("config", "FILE", "Settings in YAML. Required, unless --resume is given."),
+      .option("resume", "RUN", "Goes on with a run from its last checkpoint, with the settings of its folder."),
+      .option("run-directory", "FOLDER", "The folder to make for the run, instead of the first free RUNS/NAME-SEED."),
+      .flag("dry-run", "Prints what would run and every setting, and starts nothing."),
+    ],
+    operands: .many(name: "KEY=VALUE", summary: "Settings that win over the file, for example run.steps=10."),
+    notes: [
+      """
+      fovea train --config configs/arithmetic.yaml
+      fovea train --config configs/arithmetic.yaml run.steps=10 farm.workers=4 --dry-run
+      fovea train --resume runs/arithmetic-1 run.steps=200
+      """,
+      "Ctrl-C or SIGTERM drains: the open step ends, the learner makes a checkpoint. A second one ends at once.",
+    ])
+
+  static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode {
+    let plan = try TrainPlan(arguments)
+    if arguments.has("dry-run") {
+      for line in try plan.described() { print(line) }
+      return .success
+    }
+    return try await FarmRun(plan: plan, host: host, startsProcesses: true).run()
+  }
+}
+
+/// What a call of `fovea train` asks for, checked, before anything is made or started.
+struct TrainPlan {
+  var settings: RunSettings
+  /// The folder of the run to go on with.
+  var resumes: String?
+  /// The folder to make.
+  var runDirectory: String?
+
+  init(_ arguments: ParsedArguments) throws {
+    resumes = arguments["resume"]
+    runDirectory = arguments["run-directory"]
+    var path = arguments["config"]
+    if let run = resumes {
+      if path != nil || runDirectory != nil {
+        throw UsageError("--resume takes the settings and the folder of its run: neither --config nor --run-directory")
+      }
+      path = run + "/settings.yaml"
+    } else if path == nil {
+      throw UsageError("fovea train needs --config FILE or --resume RUN", hint: "fovea help train shows how it is used")
+    }
+    settings = try SettingsFile.load(path: path, overrides: arguments.operands)
+  }
+
+  var name: String { "\(settings.run.name)-\(settings.run.seed)" }
+
+  /// Kernel threads of each worker and of the learner.
+  var threads: (worker: Int, learner: Int) {
+    let cores = ProcessInfo.processInfo.activeProcessorCount
+    let farm = settings.farm
+    return (
+      worker: farm.workerThreads > 0 ? farm.workerThreads : max(1, cores / max(1, farm.workers)),
+      learner: farm.learnerThreads > 0 ? farm.learnerThreads : cores
+    )
+  }
+
+  /// What `--dry-run` prints. Reads the model's description, so that a wrong path shows now.
+  func described() throws -> [String] {
+    let config = try ModelLoader.describe(path: settings.model.path).config
+    let memory = MemoryEstimate(config: config, settings: settings)
+    let scalars = config.parameters.reduce(0) { $0 + $1.count }
+    let samples = settings.rollout.promptsPerStep * settings.rollout.groupSize
+    let folder =
+      resumes.map { "\($0) (resumed)" } ?? runDirectory ?? "\(settings.run.directory)/\(name) or the next free name"
+    return [
+      "dry run: nothing is started", "",
+      "model          \(settings.model.path), \(scalars / 1_000_000)M parameters",
+      "run directory  \(folder)",
+      "steps          \(settings.run.steps), each of \(settings.rollout.promptsPerStep) prompts with "
+        + "\(settings.rollout.groupSize) samples: \(samples * settings.run.steps) samples in all",
+      "coordinator    this process, listening on \(settings.farm.listen)",
+      "learner        1 process, \(threads.learner) threads, about \(MemoryEstimate.text(memory.learner))",
+      "workers        \(settings.farm.workers) processes, \(threads.worker) threads and \(settings.rollout.slots) slots each, "
+        + "about \(MemoryEstimate.text(memory.worker)) each",
+      "", "settings:",
+    ] + settings.described().split(separator: "\n").map { "  \($0)" }
+  }
+}

@@ -1,0 +1,37 @@
+import Console
+import Core
+import Foundation
+
+/// What learner and worker share as processes: a log on standard output, which is a file when `fovea train` started them, and
+/// the way from a signal to a drain.
+enum RoleLog {
+  /// Writes a line with the time of day.
+  static let write: @Sendable (String) -> Void = { TerminalOutput().write("\(TimeOfDay.now()) \($0)\n") }
+
+  /// Runs a role to its end; the first SIGINT or SIGTERM drains it.
+  static func run(
+    _ host: ProcessHost, drain: @escaping @Sendable () -> Void, _ body: () async throws -> String
+  ) async throws -> ExitCode {
+    let interruptions = host.interruptions
+    let watcher = Task {
+      for await _ in interruptions {
+        write("asked to stop")
+        drain()
+      }
+    }
+    defer { watcher.cancel() }
+    write("ended: \(try await body())")
+    return .success
+  }
+}
+
+/// Endpoints as people write them, tcp://HOST:PORT.
+enum Endpoint {
+  /// What to connect to, where a socket listens on all addresses of a machine.
+  static func replacingWildcard(_ endpoint: String, by host: String) -> String {
+    for wildcard in ["tcp://0.0.0.0:", "tcp://[::]:"] where endpoint.hasPrefix(wildcard) {
+      return "tcp://\(host):" + endpoint.dropFirst(wildcard.count)
+    }
+    return endpoint
+  }
+}

@@ -1,0 +1,78 @@
+import Console
+import Coordinator
+import Core
+import Synchronization
+import Wire
+
+/// What the coordinator's process shows of a run and writes into its folder.
+///
+/// A disk that takes no more ends the run with one line: the first failure is kept, and `onFailure` is called once.
+final class RunRecorder: Sendable {
+  let display: RunDisplay
+  private let metrics: MetricsFile
+  private let samples: SamplesFile
+  private let log: LogFile
+  private let failure = Mutex<(any Error)?>(nil)
+  private let onFailure: @Sendable () -> Void
+
+  /// - Parameter resumedStep: the run goes on after so many steps; rows of later ones are cut.
+  init(
+    _ directory: RunDirectory, stepCount: UInt32, resumedStep: UInt32?, onFailure: @escaping @Sendable () -> Void
+  ) throws {
+    self.onFailure = onFailure
+    display = RunDisplay(output: TerminalOutput(), stepCount: stepCount)
+    metrics = try MetricsFile(path: directory.metricsPath)
+    samples = try SamplesFile(path: directory.samplesPath)
+    log = try LogFile(path: directory.logPath("coordinator"))
+    if let resumedStep {
+      try metrics.cut(after: resumedStep)
+      display.recall(try metrics.rows())
+    }
+  }
+
+  /// What the coordinator tells. `onStatus` hears of each status too.
+  func observer(onStatus: @escaping @Sendable (FarmStatus) -> Void) -> CoordinatorObserver {
+    CoordinatorObserver(
+      status: {
+        self.display.show($0)
+        onStatus($0)
+      },
+      metrics: { row in
+        self.display.add(row)
+        self.attempt { try self.metrics.append(row) }
+      },
+      batch: { batch in self.attempt { try self.samples.append(batch.groups, step: batch.step + 1) } },
+      log: { self.log.write($0) })
+  }
+
+  /// Shows a line to the person who watches, and logs it.
+  func note(_ text: String, _ style: StyledLine.Style = .plain) {
+    display.note(text, style)
+    log.write(text)
+  }
+
+  /// Ends the run, unless something did before.
+  func fail(_ error: any Error) {
+    let isFirst = failure.withLock { failure in
+      defer { failure = failure ?? error }
+      return failure == nil
+    }
+    if isFirst {
+      log.write("\(error)")
+      onFailure()
+    }
+  }
+
+  /// What ended the run.
+  var firstFailure: (any Error)? { failure.withLock { $0 } }
+
+  private func attempt(_ body: () throws -> Void) {
+    do { try body() } catch { fail(error) }
+  }
+}
+
+/// The farm gave up; `ExitCode.farmFailed`.
+struct FarmFailure: Error, CustomStringConvertible {
+  var reason: String
+  var description: String { reason }
+}

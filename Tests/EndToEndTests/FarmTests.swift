@@ -1,0 +1,136 @@
+import Console
+import Core
+import Foundation
+import Glibc
+import Testing
+import Wire
+
+/// Whole farms as processes over ZeroMQ, and what becomes of them when processes are killed. One at a time: the machine's
+/// cores are what they share.
+@Suite(.serialized) struct FarmTests {
+  private static let samplesPerStep = Double(Farm.promptsPerStep * Farm.groupSize)
+
+  private func expectComplete(_ farm: Farm, steps: UInt32) throws {
+    let rows = try farm.steps
+    #expect(rows.map(\.step) == Array(1...steps))
+    for row in rows {
+      #expect(row.values["samples"] == Self.samplesPerStep)
+      #expect(row.values["samples_total"] == Double(row.step) * Self.samplesPerStep)
+      #expect(row.values["loss"]?.isFinite == true)
+    }
+  }
+
+  @Test(.timeLimit(.minutes(2))) func aRunOfAFewStepsEndsWithExactCounts() async throws {
+    let farm = try Farm()
+    let train = try farm.train()
+    let seen = await holds(within: 60) { farm.processes.count == 4 }
+    #expect(seen, "\(farm.diagnosis)")
+    let processes = farm.processes
+    let result = await train.wait(seconds: 90)
+    #expect(result.exitCode == 0, "\(result)\n\(farm.diagnosis)")
+    try expectComplete(farm, steps: 4)
+    #expect(try farm.metrics.filter { $0.kind == .evaluation }.map(\.step) == [0, 4])
+    #expect(FileManager.default.fileExists(atPath: farm.runPath + "/checkpoints/step-000004/model.safetensors"))
+    #expect(result.output.contains("finished: 4 steps, 32 samples"), "\(result)")
+    for (name, process) in processes { #expect(!isAlive(process), "\(name) is left") }
+    #expect(farm.processes.isEmpty)
+  }
+
+  @Test(.timeLimit(.minutes(3))) func aKilledWorkerIsReplacedAndNothingIsLostOrTrainedTwice() async throws {
+    let farm = try Farm()
+    let train = try farm.train(["run.steps=8"])
+    #expect(try await holds(within: 60) { try farm.steps.count >= 2 }, "\(farm.diagnosis)")
+    let victim = try #require(farm.processes["worker-0"])
+    kill(victim, SIGKILL)
+    #expect(await holds(within: 20) { farm.processes["worker-0"].map { $0 != victim } ?? false }, "\(farm.diagnosis)")
+    let result = await train.wait(seconds: 120)
+    #expect(result.exitCode == 0, "\(result)\n\(farm.diagnosis)")
+    #expect(result.output.contains("worker-0 was killed (signal 9); it is started again"), "\(result)")
+    try expectComplete(farm, steps: 8)
+  }
+
+  @Test(.timeLimit(.minutes(3))) func aKilledLearnerComesBackFromItsCheckpoint() async throws {
+    let farm = try Farm()
+    let train = try farm.train(["run.steps=8"])
+    #expect(try await holds(within: 60) { try farm.steps.count >= 3 }, "\(farm.diagnosis)")
+    kill(try #require(farm.processes["learner"]), SIGKILL)
+    let result = await train.wait(seconds: 120)
+    #expect(result.exitCode == 0, "\(result)\n\(farm.diagnosis)")
+    #expect(result.output.contains("learner was killed (signal 9); it is started again"), "\(result)")
+    try expectComplete(farm, steps: 8)
+  }
+
+  @Test(.timeLimit(.minutes(4))) func aWholeFarmThatWasKilledGoesOnWhereItWas() async throws {
+    let broken = try Farm()
+    let train = try broken.train(["run.steps=8"])
+    #expect(try await holds(within: 60) { try broken.steps.count >= 5 }, "\(broken.diagnosis)")
+    let processes = broken.processes
+    train.send(SIGKILL)
+    // Children die with their parent.
+    #expect(await holds(within: 10) { !processes.values.contains(where: isAlive) })
+    let atKill = try broken.steps
+    #expect(atKill.count < 8, "the run was over before it was killed")
+
+    let resumed = await (try broken.resume()).wait(seconds: 120)
+    #expect(resumed.exitCode == 0, "\(resumed)\n\(broken.diagnosis)")
+    try expectComplete(broken, steps: 8)
+    let rows = try broken.steps
+    // What lies before the checkpoint was not done again.
+    #expect(rows.prefix(2).map(\.values) == atKill.prefix(2).map(\.values))
+
+    // And the curve is that of a run that was never broken: the same data in the same order, the same weights.
+    let whole = try Farm()
+    let result = await (try whole.train(["run.steps=8"])).wait(seconds: 120)
+    #expect(result.exitCode == 0, "\(result)\n\(whole.diagnosis)")
+    for name in ["reward", "loss", "entropy", "tau", "completion_tokens"] {
+      #expect(try rows.map { $0.values[name] } == whole.steps.map { $0.values[name] }, "\(name) differs")
+    }
+  }
+
+  @Test(.timeLimit(.minutes(3))) func aWorkerThatStartsLateOnAnotherAddressContributes() async throws {
+    let farm = try Farm()
+    let train = try farm.train(["run.steps=40", "farm.workers=1"])
+    #expect(try await holds(within: 60) { try farm.steps.count >= 1 && farm.endpoint != nil }, "\(farm.diagnosis)")
+    let endpoint = try #require(farm.endpoint)
+    // From 127.0.0.2, as ZeroMQ writes a source address.
+    let late = try FoveaProcess(
+      [
+        "worker", "--connect", endpoint.replacingOccurrences(of: "tcp://", with: "tcp://127.0.0.2:0;"), "--name",
+        "late",
+        "--threads", "1", "--slots", "16",
+      ], in: farm.folder)
+    var groups = 0
+    for _ in 0..<60 where groups == 0 && train.isRunning {
+      groups = try await groupsDone(by: "late", endpoint: endpoint, farm)
+    }
+    #expect(groups > 0, "\(late.output)\n\(late.errors)\n\(farm.diagnosis)")
+    train.send(SIGTERM)
+    let result = await train.wait(seconds: 60)
+    #expect(result.exitCode == 0, "\(result)\n\(farm.diagnosis)")
+    #expect(await late.wait(seconds: 20).exitCode == 0, "\(late.output)\n\(late.errors)")
+  }
+
+  /// As `fovea status --json` tells.
+  private func groupsDone(by name: String, endpoint: String, _ farm: Farm) async throws -> Int {
+    let result = try await FoveaProcess.run(["status", "--connect", endpoint, "--json"], in: farm.folder)
+    guard result.exitCode == 0 else { return 0 }
+    let peers = try JSON.parse(Array(result.output.utf8), place: "status")["peers"]?.array ?? []
+    return peers.first { $0["name"]?.string == name }?["groups_done"]?.int ?? 0
+  }
+
+  @Test(.timeLimit(.minutes(2))) func sigtermDrainsAndTheRunCanGoOn() async throws {
+    let farm = try Farm()
+    let train = try farm.train(["run.steps=200"])
+    #expect(try await holds(within: 60) { try farm.steps.count >= 3 }, "\(farm.diagnosis)")
+    let processes = farm.processes
+    train.send(SIGTERM)
+    let result = await train.wait(seconds: 60)
+    #expect(result.exitCode == 0, "\(result)\n\(farm.diagnosis)")
+    #expect(result.output.contains("next: fovea train --resume"), "\(result)")
+    #expect(!processes.values.contains(where: isAlive))
+    let done = try farm.steps.count
+    let resumed = await (try farm.resume(["run.steps=\(done + 2)"])).wait(seconds: 90)
+    #expect(resumed.exitCode == 0, "\(resumed)\n\(farm.diagnosis)")
+    try expectComplete(farm, steps: UInt32(done + 2))
+  }
+}
