@@ -5,6 +5,7 @@
 #   make check              what a change must pass: format, warnings, tidiness, tests
 #   make bench              speed of the kernels, the engine and a training step
 #   make format             formats the sources in place
+#   make proto              writes the C of Sources/Wire/farm.proto anew
 #   make check-transformers opens folders that we saved in Hugging Face's transformers (in a Python environment of its own)
 
 SHELL := /bin/bash
@@ -13,7 +14,7 @@ ARGS ?=
 # Tests import no module with @testable, so that they share one build with the binary.
 SWIFT_TEST := swift test -c release --disable-testable-imports --disable-xctest
 
-.PHONY: train test check lint bench format setup check-transformers
+.PHONY: train test check lint bench format proto setup check-transformers
 
 train: setup
 	.build/release/fovea train --config $(CONFIG) $(ARGS)
@@ -36,6 +37,10 @@ bench: setup
 
 format:
 	swift format --in-place --recursive Package.swift Sources Tests
+
+proto:
+	protoc-c --c_out=Sources/CWire -I Sources/Wire farm.proto
+	mv Sources/CWire/farm.pb-c.h Sources/CWire/include/
 
 # Saves every kind of model and opens it in transformers; CHECKPOINT=runs/... opens a run's checkpoint as well.
 # PYTHON=... names a Python that has the packages of Tests/Fixtures/model/requirements.txt already.

@@ -2,7 +2,7 @@ import Core
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct ReactorTests {
+@Suite(.timeLimit(.minutes(5))) struct ReactorTests {
   /// The next event that is no tick.
   private func next(_ reactor: Reactor) async -> TransportEvent? {
     for await event in reactor.events {
@@ -176,5 +176,37 @@ import Wire
     #expect(goodbye.reason == "done")
     server.close()
     for await _ in server.events {}
+  }
+
+  @Test("a reader that is cancelled ends, and another goes on where it stopped") func cancelledReader() async throws {
+    let server = try server()
+    let reading = Task {
+      for await event in server.events {
+        if case .tick = event { continue }
+        return false
+      }
+      return Task.isCancelled
+    }
+    try await Task.sleep(for: .milliseconds(20))
+    reading.cancel()
+    #expect(await reading.value)
+    let client = try client(of: server)
+    client.send(.statusRequest, on: .control)
+    guard case .received(.statusRequest, _, _) = await next(server) else {
+      Issue.record("nothing arrived after the first reader")
+      return
+    }
+  }
+
+  @Test("a message longer than any frame may be is an event of its sender") func unsendable() async throws {
+    let reactor = try Reactor(sockets: [.dealer(.weights)])
+    let bytes = [UInt8](repeating: 0, count: WireLimits.frameByteCountMax)
+    let chunk = WeightsChunk(version: PolicyVersion(1), index: 0, encoding: .plain, base: nil, bytes: bytes)
+    #expect(!reactor.send(.chunk(chunk), on: .weights))
+    guard case .malformed(.weights, from: .server, let reason) = await next(reactor) else {
+      Issue.record("nothing was reported")
+      return
+    }
+    #expect(reason.contains("was not sent"))
   }
 }

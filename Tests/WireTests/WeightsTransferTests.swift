@@ -309,6 +309,29 @@ struct BadLine {
     #expect(asked == [0, 2000, 6000, 14_000, 30_000, 60_000, 90_000])
   }
 
+  @Test("a line so slow that a chunk takes longer than the time-out carries few second copies") func slowLine() {
+    var fetcher = WeightsFetcher()
+    let publisher = WeightsPublisher()
+    publisher.publish(payload(1, tinyWeights(seed: 1)))
+    var line: [Message] = []
+    var delivered = 0
+    func perform(_ effects: [WeightsFetcher.Effect]) {
+      for case .send(let message) in effects { line += publisher.answers(to: message) }
+    }
+    perform(fetcher.on(.announced(PolicyVersion(1)), now: 0))
+    for now in stride(from: Milliseconds(500), to: 1_000_000, by: 500) where fetcher.version == nil {
+      if now % 5000 == 0, !line.isEmpty {
+        delivered += 1
+        perform(fetcher.on(.received(line.removeFirst()), now: now))
+      } else {
+        perform(fetcher.on(.tick, now: now))
+      }
+    }
+    #expect(fetcher.version == PolicyVersion(1))
+    // The manifest twice, 14 chunks, and the window of 8 that was asked for twice more before the line's pace was known.
+    #expect(delivered <= 2 + 14 + 16)
+  }
+
   @Test("a difference is computed once for all workers, and payloads are bounded") func publisherIsBounded() {
     let publisher = WeightsPublisher(payloadsKept: 2)
     let old = tinyWeights(seed: 10)

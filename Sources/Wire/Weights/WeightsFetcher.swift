@@ -32,7 +32,8 @@ public struct WeightsFetcher: Sendable {
 
   /// Chunks under way.
   public static let windowDefault = 8
-  /// Without any progress for so long, what is under way is asked for again; the span doubles up to the maximum.
+  /// When nothing arrives for so long, or for three times as long as the last chunk took, what is under way is asked for
+  /// again; the span doubles up to the maximum. So a slow line is not filled with second copies.
   public static let timeout: Milliseconds = 2000
   public static let timeoutMax: Milliseconds = 30_000
 
@@ -68,7 +69,9 @@ public struct WeightsFetcher: Sendable {
   private var layout: WeightsManifest?
   /// The version of each chunk of the buffer; nil when its bytes mean nothing.
   private var versions: [PolicyVersion?] = []
-  private var lastProgress: Milliseconds = 0
+  /// When something last arrived or was asked for again.
+  private var lastSign: Milliseconds = 0
+  private var lastArrival: Milliseconds = 0
   private var patience = WeightsFetcher.timeout
   private var differ = SharedDifference()
 
@@ -120,21 +123,20 @@ public struct WeightsFetcher: Sendable {
 
   private mutating func askManifest(_ now: Milliseconds) -> [Effect] {
     phase = .askingManifest
-    lastProgress = now
-    patience = Self.timeout
+    arrived(now, patience: Self.timeout)
     return [.send(.manifestRequest)]
   }
 
   private mutating func timePassed(_ now: Milliseconds) -> [Effect] {
-    guard now - lastProgress >= patience else { return [] }
+    guard now - lastSign >= patience else { return [] }
     switch phase {
     case .idle, .delivered: return []
     case .askingManifest:
-      lastProgress = now
+      lastSign = now
       patience = min(patience * 2, Self.timeoutMax)
       return [.send(.manifestRequest)]
     case .fetching(var transfer):
-      lastProgress = now
+      lastSign = now
       patience = min(patience * 2, Self.timeoutMax)
       for index in transfer.chunks.indices where transfer.chunks[index] == .requested {
         transfer.chunks[index] = .missing
@@ -143,6 +145,12 @@ public struct WeightsFetcher: Sendable {
       transfer.cursor = 0
       return request(&transfer)
     }
+  }
+
+  private mutating func arrived(_ now: Milliseconds, patience: Milliseconds) {
+    lastSign = now
+    lastArrival = now
+    self.patience = patience
   }
 
   private mutating func received(_ manifest: WeightsManifest, _ now: Milliseconds) -> [Effect] {
@@ -159,8 +167,7 @@ public struct WeightsFetcher: Sendable {
       versions = Array(repeating: nil, count: manifest.chunkCount)
     }
     layout = manifest
-    lastProgress = now
-    patience = Self.timeout
+    arrived(now, patience: Self.timeout)
     var transfer = Transfer(manifest: manifest, chunks: versions.map { $0 == manifest.version ? .done : .missing })
     transfer.doneCount = transfer.chunks.count { $0 == .done }
     return transfer.doneCount == transfer.chunks.count ? finish(transfer, now) : request(&transfer)
@@ -201,6 +208,7 @@ public struct WeightsFetcher: Sendable {
     guard index < transfer.chunks.count else {
       return [.rejected(reason: "chunk \(index) of \(transfer.chunks.count)")]
     }
+    arrived(now, patience: min(max(3 * (now - lastArrival), Self.timeout), Self.timeoutMax))
     // A second copy must not be applied: the XOR would undo itself.
     guard transfer.chunks[index] != .done else { return [] }
     do {
@@ -212,8 +220,6 @@ public struct WeightsFetcher: Sendable {
     transfer.chunks[index] = .done
     transfer.doneCount += 1
     versions[index] = chunk.version
-    lastProgress = now
-    patience = Self.timeout
     if transfer.doneCount == transfer.chunks.count { return finish(transfer, now) }
     if transfer.requestedCount > window / 2 {
       phase = .fetching(transfer)

@@ -70,10 +70,17 @@ public final class Reactor: Sendable {
 
   /// Sends a message: on a ROUTER to a peer, on a DEALER to its server.
   ///
-  /// - Returns: false when the message was dropped at once because too much waits.
+  /// - Returns: false when the message was dropped at once, because too much waits or because no receiver would take a
+  ///   frame so long; the latter is also an event.
   @discardableResult
   public func send(_ message: Message, on socket: SocketName, to peer: PeerAddress? = nil) -> Bool {
-    outbox.post(.send(MessageCodec.encodeFrame(message), socket, peer ?? .server))
+    let frame = MessageCodec.encodeFrame(message)
+    guard frame.bytes.count <= WireLimits.frameByteCountMax else {
+      let reason = "a message of \(frame.bytes.count) bytes of ours was not sent: no frame is that long"
+      queue.push(.malformed(socket, from: peer ?? .server, reason: reason))
+      return false
+    }
+    return outbox.post(.send(frame, socket, peer ?? .server))
   }
 
   /// Gives a DEALER its server, in place of the one that it had; the same again changes nothing. What waits to be sent goes

@@ -24,11 +24,16 @@ public struct SocketSpecification: Equatable, Sendable {
   public var frameByteCountMax = WireLimits.frameByteCountMax
   /// Messages that wait for one peer, in each direction. A full queue of a ROUTER drops what is sent to that peer, and one
   /// that is read slowly holds back the sender.
-  public var queueLengthMax = 1024
+  public var queueLengthMax: Int
 
   public init(_ name: SocketName, _ kind: Kind) {
     self.name = name
     self.kind = kind
+    switch name {
+    case .control: queueLengthMax = 1024
+    // A chunk has a megabyte, and a worker has few under way.
+    case .weights: queueLengthMax = 64
+    }
   }
 
   public static func router(_ name: SocketName, listen endpoint: String) -> Self {

@@ -5,7 +5,8 @@ import Synchronization
 public enum TransportEvent: Equatable, Sendable {
   /// On a DEALER the sender is always `PeerAddress.server`.
   case received(Message, SocketName, from: PeerAddress)
-  /// A peer's first malformed frame, and once more when it is ignored from now on. Others are only counted.
+  /// A peer's first malformed frame, and once more when it is ignored from now on. Others are only counted. Also a message
+  /// for the peer that is longer than any frame may be, and was not sent.
   case malformed(SocketName, from: PeerAddress, reason: String)
   /// An endpoint given to `connect` cannot be one.
   case connectFailed(SocketName, endpoint: String, reason: String)
