@@ -60,7 +60,7 @@ let package = Package(
     tests("SettingsTests", ["Settings", "FoveaTesting"]),
     tests("TasksTests", ["Tasks", "FoveaTesting"]),
     tests("WireTests", ["Core", "Wire", "FoveaTesting"]),
-    tests("CoordinatorTests", ["Coordinator", "FoveaTesting"]),
+    tests("CoordinatorTests", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "FoveaTesting"]),
     tests("RolloutWorkerTests", ["Core", "Wire", "RolloutWorker", "FoveaTesting"]),
     tests("LearnerTests", ["Core", "Settings", "Wire", "Learner", "FoveaTesting"]),
     tests("ConsoleTests", ["Core", "Wire", "Console", "FoveaTesting"]),

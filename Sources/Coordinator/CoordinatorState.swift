@@ -47,6 +47,8 @@ public struct CoordinatorState: Sendable {
   var lastEvaluated: Evaluated?
   /// Processes that this coordinator knew and will not hear again, and why.
   var expelled: [UInt64: String] = [:]
+  /// When strangers were last told to say hello.
+  var askedAt: [PeerAddress: Milliseconds] = [:]
   let startedAt: Milliseconds
   var clock: Milliseconds
   var sweptAt: Milliseconds
@@ -197,6 +199,12 @@ public struct CoordinatorState: Sendable {
     guard closing == nil else { return }
     closing = Closing(outcome: outcome, since: clock)
     if let learner = seat.live { send(.goodbye(Goodbye(reason: outcome.reason)), to: learner.address) }
+  }
+
+  /// The learner has not left yet: it is a new process, or did not hear.
+  mutating func sayGoodbyeAgain() {
+    guard let closing, let learner = seat.live else { return }
+    send(.goodbye(Goodbye(reason: closing.outcome.reason)), to: learner.address)
   }
 
   /// Finishes once the learner has left, is lost, or takes too long.

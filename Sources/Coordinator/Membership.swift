@@ -74,6 +74,16 @@ extension CoordinatorState {
 
   mutating func welcome(_ peer: PeerAddress, name: String) { send(welcomeMessage(name: name), to: peer) }
 
+  /// Tells a stranger, a peer of an earlier coordinator for example, to say hello: by a welcome without a name. Once a
+  /// heartbeat at most, so that answers to answers cannot pile up.
+  mutating func askForHello(_ peer: PeerAddress) {
+    let interval = Milliseconds(settings.farm.heartbeatMilliseconds)
+    if let asked = askedAt[peer], clock - asked < interval { return }
+    if askedAt.count >= 4096 { askedAt = [:] }
+    askedAt[peer] = clock
+    welcome(peer, name: "")
+  }
+
   // MARK: Heartbeat
 
   mutating func onHeartbeat(_ heartbeat: Heartbeat, from peer: PeerAddress) {
@@ -85,12 +95,11 @@ extension CoordinatorState {
       noteLearnerHeard(at: peer)
       seat.occupant?.activity = printable(heartbeat.activity)
       seat.occupant?.heldVersion = heartbeat.policyVersion
-      return
+      return sayGoodbyeAgain()
     }
     counters.foreign += 1
     if let reason = expelled[heartbeat.incarnation] { return send(.refused(Refused(reason: reason)), to: peer) }
-    // A peer of an earlier coordinator. It says hello to this one when it sees another incarnation.
-    welcome(peer, name: "")
+    askForHello(peer)
   }
 
   private mutating func update(_ index: Int, by heartbeat: Heartbeat) {
@@ -122,7 +131,7 @@ extension CoordinatorState {
   mutating func knownWorker(at peer: PeerAddress) -> Int? {
     guard let index = registry.index(at: peer) else {
       counters.foreign += 1
-      welcome(peer, name: "")
+      askForHello(peer)
       return nil
     }
     noteHeard(index, at: peer)

@@ -5,6 +5,11 @@ import Tasks
 package struct DrawnPrompt: Equatable, Sendable {
   package var cursor: UInt64
   package var prompt: Prompt
+
+  package init(cursor: UInt64, prompt: Prompt) {
+    self.cursor = cursor
+    self.prompt = prompt
+  }
 }
 
 /// Draws prompts. What a step draws depends on the data set and on the cursor at the step's start, and on nothing that

@@ -17,6 +17,7 @@ extension CoordinatorState {
       return
     }
     let worker = registry[index].incarnation
+    returnCredit(of: work, to: index)
     if let fault = ResultCheck.fault(
       in: result.group, for: work, maxNewTokens: settings.rollout.sampling.maxNewTokens)
     {
@@ -35,10 +36,14 @@ extension CoordinatorState {
       registry[index].heldVersion = nil
       release(work.id, by: worker, isFailure: false, cause: "sampled from \(version), which is not known")
     case .usable:
-      registry[index].credit = min(registry[index].credit + work.groupSize, registry[index].slots)
-      registry[index].idleHeartbeats = 0
       admit(result.group, for: work, by: worker)
     }
+  }
+
+  /// The worker has room again.
+  private mutating func returnCredit(of work: LeaseWork, to index: Int) {
+    registry[index].credit = min(registry[index].credit + work.groupSize, registry[index].slots)
+    registry[index].idleHeartbeats = 0
   }
 
   private mutating func admit(_ group: RolloutGroup, for work: LeaseWork, by worker: UInt64) {
@@ -64,10 +69,11 @@ extension CoordinatorState {
   mutating func onLeaseReturned(_ returned: LeaseReturned, from peer: PeerAddress) {
     guard let index = knownWorker(at: peer) else { return }
     let worker = registry[index].incarnation
-    guard leases.attempt(returned.lease, by: worker) == returned.attempt else {
+    guard let work = leases.work(returned.lease), leases.attempt(work.id, by: worker) == returned.attempt else {
       counters.late += 1
       return
     }
+    returnCredit(of: work, to: index)
     switch returned.cause {
     case .draining: registry[index].credit = 0
     case .versionNotHeld: registry[index].heldVersion = nil

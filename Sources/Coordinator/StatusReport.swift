@@ -71,7 +71,10 @@ extension CoordinatorState {
       )
     }
     if let newest = gate.newest {
-      if leases.hasQueued && registry.liveCount == 0 { lines.append("\(leases.queued.count) leases wait for a worker") }
+      if leases.hasQueued {
+        let what = registry.liveCount == 0 ? "a worker" : "a worker with room and weights"
+        lines.append("\(leases.queued.count) leases wait for \(what)")
+      }
       for worker in registry.live where worker.heldVersion != newest {
         let held = worker.heldVersion.map { "holds \($0)" } ?? "holds no weights"
         lines.append(

@@ -116,7 +116,7 @@ extension CoordinatorState {
   mutating func onStepCompleted(_ done: StepCompleted, from peer: PeerAddress) {
     guard let learner = seat.occupant, learner.address == peer else {
       counters.foreign += 1
-      return welcome(peer, name: "")
+      return askForHello(peer)
     }
     noteLearnerHeard(at: peer)
     guard let outstanding = seat.outstanding, done.step == outstanding.step else {

@@ -6,7 +6,7 @@ package struct WorkerRecord: Equatable, Sendable {
   /// Random per process; what a worker is known by. Its address changes when it connects again.
   package let incarnation: UInt64
   package var address: PeerAddress
-  package let name: String
+  package var name: String
   package let host: String
   /// Samples that it decodes at once.
   package let slots: Int
@@ -81,11 +81,12 @@ package struct WorkerRegistry: Equatable, Sendable {
     indices[address] = index
   }
 
-  /// The worker was heard.
+  /// The worker was heard. One that comes back gets another name when its own is taken meanwhile.
   /// - Returns: true when it had been lost until now.
   package mutating func heard(_ index: Int, now: Milliseconds) -> Bool {
     records[index].heardAt = now
     guard records[index].lostAt != nil else { return false }
+    records[index].name = uniqueName(records[index].name)
     records[index].lostAt = nil
     records[index].idleHeartbeats = 0
     records[index].credit = 0

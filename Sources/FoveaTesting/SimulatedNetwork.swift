@@ -58,8 +58,8 @@ public struct SimulatedNetwork<Packet: Sendable>: Sendable {
     }
   }
 
-  /// The time of the next delivery.
-  public var nextTime: Milliseconds? { heap.first?.time }
+  /// Packets under way.
+  public var count: Int { heap.count }
 
   /// The next packet, when it arrives no later than `limit`. Packets of nodes that are cut by then are lost.
   public mutating func next(until limit: Milliseconds) -> Delivery? {

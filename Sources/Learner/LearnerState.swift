@@ -177,6 +177,7 @@ public struct LearnerState: Sendable {
 
   private mutating func welcomed(_ welcome: Welcome, now: Milliseconds) -> [Effect] {
     heartbeatInterval = Milliseconds(max(welcome.heartbeatMilliseconds, 1))
+    if welcome.name.isEmpty { return unknown(now: now) }
     let isNewProcess = coordinator != nil && coordinator != welcome.incarnation
     coordinator = welcome.incarnation
     if case .joining = phase { phase = .serving }
@@ -259,6 +260,15 @@ public struct LearnerState: Sendable {
     case .joining(let nextHello): return now >= nextHello ? hello(now: now) : []
     case .serving, .draining: return now >= nextHeartbeat ? heartbeat(now: now) : []
     case .ended: return []
+    }
+  }
+
+  /// The coordinator does not know this process: hello until it does. Heartbeats would only be asked about again.
+  private mutating func unknown(now: Milliseconds) -> [Effect] {
+    switch phase {
+    case .joining(let nextHello): now >= nextHello ? hello(now: now) : []
+    case .serving: hello(now: now)
+    case .draining, .ended: [.send(.hello(greeting))]
     }
   }
 

@@ -127,6 +127,18 @@ struct LearnerSteps {
     #expect(harness.receive(welcome(2)).hellos.isEmpty)
   }
 
+  @Test("A welcome without a name is a question: it says hello until it is welcomed by a name, and is silent else")
+  func unknown() {
+    var harness = Harness()
+    let question = Message.welcome(Welcome(runID: "run", name: "", heartbeatMilliseconds: 500, incarnation: 1))
+    let effects = harness.receive(question)
+    #expect(effects.hellos.count == 1 && effects.heartbeats.isEmpty)
+    #expect(harness.receive(question).isEmpty, "once is enough for now")
+    #expect(harness.wait(600).heartbeats.isEmpty)
+    #expect(harness.wait(600).hellos.count == 1)
+    #expect(harness.receive(welcome(1)).heartbeats.count == 1)
+  }
+
   @Test("A batch that makes no sense ends it with the reason, and so does a refusal")
   func ends() {
     var harness = Harness()

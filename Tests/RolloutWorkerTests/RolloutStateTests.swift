@@ -120,6 +120,18 @@ struct WorkerJoins {
     #expect(effects.results.map(\.lease) == [LeaseID(1)])
     #expect(harness.receive(welcome(2)).hellos.isEmpty)
   }
+
+  @Test("A welcome without a name is a question: it says hello until it is welcomed by a name, and is silent else")
+  func unknown() {
+    var harness = Harness.serving()
+    let question = Message.welcome(Welcome(runID: "run", name: "", heartbeatMilliseconds: 500, incarnation: 1))
+    let effects = harness.receive(question)
+    #expect(effects.hellos.count == 1 && effects.heartbeats.isEmpty)
+    #expect(harness.receive(question).isEmpty, "once is enough for now")
+    #expect(harness.wait(600).heartbeats.isEmpty)
+    #expect(harness.wait(600).hellos.count == 1)
+    #expect(harness.receive(welcome(1)).heartbeats.count == 1)
+  }
 }
 
 @Suite("A worker decodes leases")

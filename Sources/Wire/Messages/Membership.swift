@@ -46,6 +46,8 @@ public struct Hello: Equatable, Sendable {
 
 public struct Welcome: Equatable, Sendable {
   public var runID: String
+  /// The name that the peer has in the farm. Empty is a question: the coordinator does not know the peer (any more), which
+  /// says hello until it is welcomed by a name.
   public var name: String
   public var heartbeatMilliseconds: UInt32
   /// The coordinator's own incarnation: a peer that sees a new one says hello again and offers its unacknowledged results.

@@ -1,0 +1,109 @@
+import Core
+import RolloutWorker
+import Wire
+
+/// The real worker state on simulated time: fetching, loading and decoding take a while that is drawn, and samples come from
+/// `SimulatedPolicy`.
+public struct SimulatedWorker: Sendable {
+  /// How a worker behaves.
+  public struct Traits: Equatable, Sendable {
+    public var slots: UInt32 = 8
+    /// From starting a lease to its result.
+    public var leaseTime: ClosedRange<Milliseconds> = 20...120
+    public var fetchTime: ClosedRange<Milliseconds> = 5...40
+    public var loadTime: ClosedRange<Milliseconds> = 1...10
+    public var zeroVarianceShare: Float = 0
+    /// Prompts whose leases kill the worker.
+    public var poison: Set<UInt64> = []
+    public init() {}
+  }
+
+  public enum Outcome: Equatable, Sendable {
+    case lives
+    /// It ended as a process does that is refused, drained, or told goodbye.
+    case ended(String)
+    /// A prompt killed it.
+    case crashed
+  }
+
+  private let traits: Traits
+  private var state: RolloutState
+  private var random: RandomStream
+  private var fetch: (announced: PolicyAnnounced, at: Milliseconds)?
+  private var load: (version: PolicyVersion, at: Milliseconds)?
+  private var decoding: [LeaseID: (lease: Lease, at: Milliseconds)] = [:]
+  private var messages: [Message] = []
+  private var outcome = Outcome.lives
+
+  public init(name: String, incarnation: UInt64, traits: Traits, seed: UInt64, now: Milliseconds) {
+    self.traits = traits
+    random = RandomStream(seed: seed, purpose: .test, 2, UInt32(truncatingIfNeeded: incarnation ^ incarnation >> 28))
+    state = RolloutState(
+      identity: RolloutState.Identity(
+        runID: "simulated", name: name, incarnation: incarnation, host: "simulated", processID: 1, threads: 1,
+        slots: traits.slots))
+    on(.started, now: now)
+  }
+
+  /// The version in its decoder.
+  public var held: PolicyVersion? { state.policyVersion }
+
+  /// A message of the coordinator.
+  /// - Returns: what it sends to the coordinator, and whether it lives on.
+  public mutating func receive(_ message: Message, now: Milliseconds) -> (send: [Message], outcome: Outcome) {
+    on(.received(message), now: now)
+    return takeMessages()
+  }
+
+  /// Time has come to `now`.
+  /// - Parameter published: the version that the learner serves; nil while it is down.
+  /// - Returns: what it sends to the coordinator, and whether it lives on.
+  public mutating func tick(now: Milliseconds, published: PolicyVersion?) -> (send: [Message], outcome: Outcome) {
+    if let (announced, at) = fetch, at <= now {
+      // The learner serves its newest version; one that has come back from a checkpoint is behind for a while.
+      if let published, published >= announced.version {
+        fetch = nil
+        on(.weightsFetched(published), now: now)
+      } else {
+        fetch = (announced, now + draw(traits.fetchTime))
+      }
+    }
+    if let (version, at) = load, at <= now {
+      load = nil
+      on(.policyLoaded(version), now: now)
+    }
+    for id in decoding.filter({ $0.value.at <= now }).keys.sorted() {
+      guard let lease = decoding.removeValue(forKey: id)?.lease else { continue }
+      for _ in 0..<lease.groupSize { on(.sampleFinished(id), now: now) }
+      on(.groupFinished(id, SimulatedPolicy.group(for: lease, zeroVarianceShare: traits.zeroVarianceShare)), now: now)
+    }
+    on(.tick(tokensSampled: 0), now: now)
+    return takeMessages()
+  }
+
+  private mutating func on(_ event: RolloutState.Event, now: Milliseconds) {
+    guard outcome == .lives else { return }
+    for effect in state.on(event, now: now) {
+      switch effect {
+      case .send(let message): messages.append(message)
+      case .fetch(let announced): fetch = (announced, now + draw(traits.fetchTime))
+      case .load(let version): load = (version, now + draw(traits.loadTime))
+      case .generate(let lease):
+        if traits.poison.contains(lease.prompt) && lease.purpose == .train { outcome = .crashed }
+        decoding[lease.id] = (lease, now + draw(traits.leaseTime))
+      case .cancel(let id): decoding[id] = nil
+      case .log: break
+      case .end(.finished(let reason)), .end(.failed(let reason)): outcome = .ended(reason)
+      }
+    }
+  }
+
+  private mutating func takeMessages() -> (send: [Message], outcome: Outcome) {
+    defer { messages = [] }
+    return (messages, outcome)
+  }
+
+  private mutating func draw(_ range: ClosedRange<Milliseconds>) -> Milliseconds {
+    range.lowerBound + Milliseconds(random.integer(below: UInt64(range.upperBound - range.lowerBound) + 1))
+  }
+}

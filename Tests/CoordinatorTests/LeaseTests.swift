@@ -1,0 +1,227 @@
+import Coordinator
+import Core
+import FoveaTesting
+import Settings
+import Testing
+import Wire
+
+@Suite("Leases and results")
+struct LeaseTests {
+  @Test("A lease carries everything that the work depends on")
+  func content() {
+    var bench = Bench {
+      $0.run.seed = 42
+      $0.rollout.sampling.temperature = 0.7
+    }
+    let leases = bench.start()
+    #expect(leases.map(\.prompt) == [0, 1, 2])
+    for lease in leases {
+      #expect(lease.purpose == .train && lease.step == 0 && lease.attempt == 1 && lease.seed == 42)
+      #expect(lease.groupSize == 2 && lease.sampling == bench.settings.rollout.sampling)
+      #expect(lease.policyVersion == PolicyVersion(0) && lease.deadlineMilliseconds == 5000)
+      #expect(lease.messages == [ChatMessage(role: "user", content: "prompt \(lease.prompt)")])
+    }
+  }
+
+  @Test("Work goes to workers with credit, evenly, and not beyond their slots")
+  func balance() {
+    var bench = Bench { $0.rollout.promptsPerStep = 6 }
+    bench.join(1, slots: 4)
+    bench.join(2, slots: 4)
+    bench.join(3, credit: 0)
+    let leases = bench.joinLearner().leases
+    #expect(leases.count == 4)
+    #expect(bench.effects.leases(to: 1).map(\.prompt) == [0, 2])
+    #expect(bench.effects.leases(to: 2).map(\.prompt) == [1, 3])
+    #expect(bench.finish(leases[0], by: 1).leases(to: 1).map(\.prompt) == [4], "a finished group makes room")
+  }
+
+  @Test("A worker with fewer slots than a group has samples still gets one group at a time")
+  func smallWorker() {
+    var bench = Bench { $0.rollout.groupSize = 4 }
+    bench.joinLearner()
+    #expect(bench.join(1, slots: 2, credit: 1).leases.count == 1)
+  }
+
+  @Test("After its deadline a lease goes to another worker; the first result counts, whoever brings it")
+  func deadline() {
+    var bench = Bench()
+    let first = bench.start()
+    bench.join(2)
+    let again = bench.wait(5100).leases
+    #expect(again.map(\.id) == first.map(\.id) && again.allSatisfy { $0.attempt == 2 })
+    #expect(bench.state.tally.expired == 3)
+    let effects = bench.finish(first[0], by: 1)
+    #expect(effects.acknowledged(to: 1) == [first[0].id] && effects.acknowledged(to: 2) == [first[0].id])
+    #expect(bench.finish(again[0], by: 2).acknowledged(to: 2) == [first[0].id])
+    #expect(bench.state.tally.duplicates == 1 && bench.state.status(now: bench.now).groupsDone == 1)
+  }
+
+  @Test("A lease that its worker seems not to have got is sent to it again, as the same attempt")
+  func resending() {
+    var bench = Bench()
+    let first = bench.start()
+    bench.beat(1, holding: 0, credit: 1, active: 0)
+    let again = bench.wait(600).leases
+    #expect(again.prefix(3) == first[...])
+    #expect(bench.state.tally.resent >= 3 && bench.state.tally.requeued == 0)
+  }
+
+  @Test("A lease that a draining worker returns is given out again, without counting as an attempt")
+  func drainingWorker() {
+    var bench = Bench { $0.farm.attemptsMax = 1 }
+    let first = bench.start()
+    bench.join(2)
+    let returned = LeaseReturned(lease: first[1].id, attempt: 1, cause: .draining, reason: "leaving")
+    let again = bench.receive(.leaseReturned(returned), from: Bench.worker(1)).leases
+    #expect(again.map(\.id) == [first[1].id] && bench.effects.leases(to: 2).count == 1)
+    bench.receive(.leaseReturned(returned), from: Bench.worker(1))
+    #expect(bench.state.tally.late == 1 && bench.state.tally.requeued == 1, "the repetition changes nothing")
+  }
+
+  @Test("A lease whose version the worker does not hold goes to one that does")
+  func versionNotHeld() {
+    var bench = Bench()
+    let first = bench.start()
+    bench.join(2)
+    let returned = LeaseReturned(lease: first[0].id, attempt: 1, cause: .versionNotHeld, reason: "")
+    #expect(bench.receive(.leaseReturned(returned), from: Bench.worker(1)).leases(to: 2).map(\.id) == [first[0].id])
+  }
+
+  @Test("A prompt that fails all its attempts is quarantined, reported and replaced, and the step is whole")
+  func quarantine() {
+    var bench = Bench()
+    var leases = bench.start()
+    let poison = leases[1]
+    for attempt in 1...3 as ClosedRange<UInt32> {
+      let returned = LeaseReturned(lease: poison.id, attempt: attempt, cause: .impossible, reason: "too long")
+      let effects = bench.receive(.leaseReturned(returned), from: Bench.worker(1))
+      if attempt < 3 {
+        #expect(effects.leases.map(\.attempt) == [attempt + 1])
+      } else {
+        #expect(effects.logs.contains { $0.contains("prompt 1 of step 0 is quarantined") && $0.contains("too long") })
+        leases += effects.leases
+      }
+    }
+    leases.remove(at: 1)
+    let batch = bench.work(leases, by: 1).batches.first
+    #expect(batch?.groups.count == 3)
+    #expect(batch?.groups.contains { $0.prompt == poison.prompt } == false)
+    #expect(bench.state.tally.quarantined == 1)
+    #expect(bench.complete(0).rows.first?.values["prompts_quarantined"] == 1)
+  }
+
+  @Test("A worker's death counts as an attempt of its leases")
+  func deaths() {
+    var bench = Bench { $0.farm.attemptsMax = 2 }
+    bench.joinLearner()
+    for number in 1...2 as ClosedRange<UInt8> {
+      bench.join(number)
+      bench.silence(Bench.worker(number))
+      bench.wait(1000)
+    }
+    #expect(bench.state.tally.quarantined == 3 && bench.state.brokenInvariants.isEmpty)
+  }
+
+  @Test("When prompt after prompt fails, the run ends with the reason")
+  func hopeless() {
+    var bench = Bench { $0.farm.attemptsMax = 1 }
+    var open = bench.start()
+    var logs: [CoordinatorEffect] = []
+    while let lease = open.first, bench.state.outcome == nil {
+      open.removeFirst()
+      let returned = LeaseReturned(lease: lease.id, attempt: 1, cause: .impossible, reason: "too long")
+      logs += bench.receive(.leaseReturned(returned), from: Bench.worker(1))
+      open += bench.effects.leases
+    }
+    bench.receive(.goodbye(Goodbye(reason: "saved")), from: Bench.learner)
+    guard case .failed(let reason)? = bench.effects.outcome else { return #expect(Bool(false), "\(bench.effects)") }
+    #expect(reason.contains("too long"))
+  }
+
+  @Test("Results that nobody waits for are acknowledged and counted")
+  func lateAndForeign() {
+    var bench = Bench()
+    let first = bench.start()
+    bench.work(first, by: 1)
+    bench.complete(0)
+    #expect(bench.finish(first[0], by: 1).acknowledged(to: 1) == [first[0].id])
+    var result = Bench.result(first[0])
+    result.lease = LeaseID(12345)
+    result.group.step = 77
+    #expect(bench.receive(.groupResult(result), from: Bench.worker(1)).acknowledged(to: 1) == [result.lease])
+    #expect(bench.state.tally.late == 1 && bench.state.tally.foreign == 1)
+  }
+
+  struct Fault: Sendable, CustomTestStringConvertible {
+    var name: String
+    var change: @Sendable (inout RolloutGroup) -> Void
+    var testDescription: String { name }
+    init(_ name: String, _ change: @escaping @Sendable (inout RolloutGroup) -> Void) {
+      self.name = name
+      self.change = change
+    }
+  }
+
+  @Test(
+    "A result that contradicts its lease is not admitted, and the work is done again",
+    arguments: [
+      Fault("step") { $0.step += 1 },
+      Fault("prompt") { $0.prompt += 1 },
+      Fault("no prompt tokens") { $0.promptTokens = [] },
+      Fault("negative prompt token") { $0.promptTokens = [-1] },
+      Fault("too few rollouts") { $0.rollouts.removeLast() },
+      Fault("too many rollouts") { $0.rollouts.append($0.rollouts[0]) },
+      Fault("no tokens") {
+        $0.rollouts[1].tokens = []
+        $0.rollouts[1].behaviourLogProbabilities = []
+        $0.rollouts[1].logKeptMasses = []
+        $0.rollouts[1].entropies = []
+      },
+      Fault("too many tokens") {
+        $0.rollouts[1].tokens = Array(repeating: 1, count: 9)
+        $0.rollouts[1].behaviourLogProbabilities = Array(repeating: -1, count: 9)
+        $0.rollouts[1].logKeptMasses = Array(repeating: 0, count: 9)
+        $0.rollouts[1].entropies = Array(repeating: 1, count: 9)
+      },
+      Fault("negative token") { $0.rollouts[0].tokens[0] = -5 },
+      Fault("log-probabilities short") { $0.rollouts[0].behaviourLogProbabilities.removeLast() },
+      Fault("kept masses long") { $0.rollouts[0].logKeptMasses.append(0) },
+      Fault("entropies short") { $0.rollouts[0].entropies.removeLast() },
+      Fault("log-probability NaN") { $0.rollouts[0].behaviourLogProbabilities[0] = .nan },
+      Fault("log-probability positive") { $0.rollouts[0].behaviourLogProbabilities[0] = 1 },
+      Fault("kept mass infinite") { $0.rollouts[0].logKeptMasses[0] = -.infinity },
+      Fault("entropy negative") { $0.rollouts[0].entropies[0] = -1 },
+      Fault("reward infinite") { $0.rollouts[0].reward = .infinity },
+      Fault("accuracy beyond 1") { $0.rollouts[0].accuracy = 1.5 },
+      Fault("format NaN") { $0.rollouts[0].format = .nan },
+    ])
+  func malformedResults(_ fault: Fault) {
+    var bench = Bench()
+    let lease = bench.start()[0]
+    var result = Bench.result(lease)
+    fault.change(&result.group)
+    let effects = bench.receive(.groupResult(result), from: Bench.worker(1))
+    #expect(effects.acknowledged(to: 1) == [lease.id])
+    #expect(effects.leases.map(\.id) == [lease.id] && effects.leases.map(\.attempt) == [2])
+    #expect(bench.state.tally.malformed == 1 && bench.state.status(now: 0).groupsDone == 0)
+  }
+
+  @Test("A sample of an unknown version is refused, and one of an older version dropped; both are done again")
+  func versions() {
+    var bench = Bench()
+    bench.work(bench.start(), by: 1)
+    let leases = bench.complete(0).leases + bench.beat(1, holding: 1).leases
+    #expect(leases.count == 3)
+    var result = Bench.result(leases[0])
+    result.group.policyVersion = PolicyVersion(9)
+    #expect(bench.receive(.groupResult(result), from: Bench.worker(1)).acknowledged(to: 1).count == 1)
+    result = Bench.result(leases[1])
+    result.group.policyVersion = PolicyVersion(0)
+    bench.receive(.groupResult(result), from: Bench.worker(1))
+    #expect(bench.state.tally.unknownVersion == 1 && bench.state.tally.stale == 1)
+    #expect(bench.state.status(now: 0).groupsDone == 0)
+    #expect(bench.beat(1, holding: 1).leases.map(\.id) == [leases[0].id, leases[1].id])
+    #expect(bench.state.tally.quarantined == 0)
+  }
+}

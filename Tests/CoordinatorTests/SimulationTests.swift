@@ -1,0 +1,100 @@
+import Coordinator
+import Core
+import Foundation
+import FoveaTesting
+import Settings
+import Testing
+import Wire
+
+/// Whole runs on a bad network with processes that crash, hang and come back. A failure prints its seed, and the same seed
+/// fails again. FOVEA_SIMULATION_FACTOR=10 runs ten times as many seeds.
+@Suite("Simulated farms")
+struct SimulationTests {
+  /// Runs a plan over seeds and records every violation with its seed.
+  private func simulate(_ seeds: Range<UInt64>, _ plan: (UInt64) -> SimulatedFarm.Plan) -> [FarmVerdict] {
+    let factor = ProcessInfo.processInfo.environment["FOVEA_SIMULATION_FACTOR"].flatMap { UInt64($0) } ?? 1
+    let end = seeds.lowerBound + UInt64(seeds.count) * max(1, min(factor, 10_000))
+    return (seeds.lowerBound..<end).map { seed in
+      var farm = SimulatedFarm(seed: seed, plan: plan(seed))
+      let verdict = farm.run()
+      if !verdict.violations.isEmpty || verdict.outcome != .completed { Issue.record("\(verdict)") }
+      return verdict
+    }
+  }
+
+  private func plan(
+    _ seed: UInt64, coordinatorCrashes: Bool = false, _ change: (inout SimulatedFarm.Plan) -> Void = { _ in }
+  ) -> SimulatedFarm.Plan {
+    var plan = SimulatedFarm.Plan()
+    plan.workerCount = 1 + Int(seed % 4)
+    plan.faults = .drawn(seed: seed, until: 6000, coordinatorCrashes: coordinatorCrashes)
+    change(&plan)
+    return plan
+  }
+
+  @Test("Synchronous: nothing is lost, nothing is trained twice, the run ends")
+  func synchronous() {
+    let verdicts = simulate(0..<150) { plan($0) }
+    let total = verdicts.map(\.counters)
+    // The faults have to have happened.
+    #expect(total.contains { $0.workersLost > 0 } && total.contains { $0.duplicates > 0 })
+    #expect(total.contains { $0.expired > 0 } && total.contains { $0.resent > 0 } && total.contains { $0.late > 0 })
+  }
+
+  @Test("Overlapping steps, dynamic sampling")
+  func asynchronous() {
+    let verdicts = simulate(1_000_000..<1_000_100) { seed in
+      plan(seed) {
+        $0.settings.rollout.maxStaleness = 1 + Int(seed % 3)
+        $0.settings.algorithm.dynamicSampling = true
+        $0.workerTraits.zeroVarianceShare = 0.4
+      }
+    }
+    #expect(verdicts.contains { $0.counters.replaced > 0 })
+    #expect(verdicts.contains { $0.rows.contains { $0.values["staleness_max"] ?? 0 > 0 } })
+  }
+
+  @Test("The coordinator dies too")
+  func coordinatorDies() { _ = simulate(2_000_000..<2_000_075) { plan($0, coordinatorCrashes: true) } }
+
+  @Test("Prompts that kill their workers are quarantined, and the run ends")
+  func poison() {
+    let verdicts = simulate(3_000_000..<3_000_050) { seed in
+      plan(seed) {
+        $0.settings.farm.attemptsMax = 3
+        $0.workerTraits.poison = [seed % 7, 9 + seed % 11]
+      }
+    }
+    #expect(verdicts.allSatisfy { verdict in verdict.batches.allSatisfy { $0.groups.count == 4 } })
+    #expect(verdicts.contains { $0.counters.quarantined > 0 })
+  }
+
+  @Test("What is trained does not depend on the number of workers, nor on who dies")
+  func determinism() {
+    var plain = SimulatedFarm.Plan()
+    plain.settings.algorithm.dynamicSampling = true
+    plain.workerTraits.zeroVarianceShare = 0.3
+    var reference = SimulatedFarm(seed: 0, plan: plain)
+    let expected = reference.run().batches
+    #expect(expected.count == 8)
+    for (offset, workers) in [1, 2, 4, 7].enumerated() {
+      for seed in UInt64(offset * 10)..<UInt64(offset * 10 + 8) {
+        var plan = plain
+        plan.workerCount = workers
+        plan.faults = .drawn(seed: seed, until: 5000, coordinatorCrashes: seed % 2 == 1)
+        var farm = SimulatedFarm(seed: 4000 + seed, plan: plan)
+        let verdict = farm.run()
+        #expect(verdict.batches == expected, "\(workers) workers, \(verdict)")
+      }
+    }
+  }
+
+  @Test("Equal seeds give equal runs, event by event", arguments: [1, 2, 3] as [UInt64])
+  func repeatable(seed: UInt64) {
+    var first = SimulatedFarm(seed: seed, plan: plan(seed, coordinatorCrashes: true))
+    var second = SimulatedFarm(seed: seed, plan: plan(seed, coordinatorCrashes: true))
+    let (a, b) = (first.run(), second.run())
+    #expect(a.eventCount == b.eventCount && a.duration == b.duration && a.batches == b.batches && a.rows == b.rows)
+    #expect(a.counters == b.counters && a.eventCount > 200)
+  }
+}
