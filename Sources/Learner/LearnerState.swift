@@ -84,8 +84,7 @@ public struct LearnerState: Sendable {
   private enum Phase: Equatable {
     case joining(nextHello: Milliseconds)
     case serving
-    /// `tellsCoordinator`: the learner leaves on its own account.
-    case draining(reason: String, tellsCoordinator: Bool)
+    case draining(reason: String)
     case ended
   }
 
@@ -142,20 +141,19 @@ public struct LearnerState: Sendable {
     case .received(let message): return received(message, now: now)
     case .trained(let completed, let cursor): return trained(completed, cursor: cursor, now: now)
     case .trainingFailed(let reason):
-      phase = .ended
-      return [.send(.goodbye(Goodbye(reason: reason))), .end(.failed(reason))]
+      return end(.failed(reason))
     case .saved(let step):
       savesUnderWay -= 1
       savedStep = max(savedStep, step)
       return [.log("checkpoint after step \(step)")] + endWhenDrained()
     case .saveFailed(let reason):
       savesUnderWay -= 1
-      if case .draining(_, let tells) = phase { return end(.failed(reason), tellsCoordinator: tells) }
+      if isDraining { return end(.failed(reason)) }
       return [.log("\(reason); training goes on, the earlier checkpoints are untouched")]
     case .activity(let text):
       activity = text
       return []
-    case .drainRequested: return drain(reason: "asked to stop", tellsCoordinator: true)
+    case .drainRequested: return drain(reason: "asked to stop")
     case .tick: return tick(now: now)
     }
   }
@@ -168,7 +166,7 @@ public struct LearnerState: Sendable {
     case .refused(let refusal):
       phase = .ended
       return [.end(.failed("refused by the coordinator: \(refusal.reason)"))]
-    case .goodbye(let goodbye): return drain(reason: goodbye.reason, tellsCoordinator: false)
+    case .goodbye(let goodbye): return drain(reason: goodbye.reason)
     case .trainBatch(let batch): return arrived(batch)
     case .evaluated(let evaluated): return evaluation(evaluated)
     default: return [.log("a message that is not for a learner is ignored")]
@@ -233,22 +231,27 @@ public struct LearnerState: Sendable {
     return [.save]
   }
 
-  private mutating func drain(reason: String, tellsCoordinator: Bool) -> [Effect] {
+  private mutating func drain(reason: String) -> [Effect] {
     if isDraining { return [] }
-    phase = .draining(reason: reason, tellsCoordinator: tellsCoordinator)
+    phase = .draining(reason: reason)
     guard training == nil else { return [.log("draining after step \(nextStep)")] }
     if savedStep != nextStep, savesUnderWay == 0 { return save() }
     return endWhenDrained()
   }
 
   private mutating func endWhenDrained() -> [Effect] {
-    guard case .draining(let reason, let tells) = phase, training == nil, savesUnderWay == 0 else { return [] }
-    return savedStep == nextStep ? end(.finished(reason), tellsCoordinator: tells) : save()
+    guard case .draining(let reason) = phase, training == nil, savesUnderWay == 0 else { return [] }
+    return savedStep == nextStep ? end(.finished(reason)) : save()
   }
 
-  private mutating func end(_ ending: Ending, tellsCoordinator: Bool) -> [Effect] {
+  /// The coordinator hears of it, so that it need not wait for the silence.
+  private mutating func end(_ ending: Ending) -> [Effect] {
     phase = .ended
-    return (tellsCoordinator ? [.send(.goodbye(Goodbye(reason: "drained")))] : []) + [.end(ending)]
+    let reason =
+      switch ending {
+      case .finished(let reason), .failed(let reason): reason
+      }
+    return [.send(.goodbye(Goodbye(reason: reason))), .end(ending)]
   }
 
   private var isDraining: Bool { if case .draining = phase { true } else { false } }

@@ -13,15 +13,18 @@ struct MemoryEstimate {
   init(config: ModelConfig, settings: RunSettings) {
     let scalars = config.parameters.reduce(0) { $0 + $1.count }
     let keyValues = config.keyValueHeadCount * config.headSize
-    // fp32 for each token and layer: residual stream, norms, queries, attention, and the three products of the
-    // feed-forward block.
-    let activations = 4 * config.layerCount * (6 * config.hiddenSize + 2 * keyValues + 3 * config.feedForwardSize)
-    // Master weights, gradients, two moments in fp32; bf16 weights packed, and as payload.
-    let reference = settings.algorithm.loss.klCoefficient > 0 ? 2 : 0
-    learner = scalars * (4 * 4 + 2 + 2 + reference) + settings.optimizer.microBatchTokens * activations
-    // bf16 weights packed, and two payloads while a new version comes in.
+    let queries = config.headCount * config.headSize
+    // Each token and layer: the residual stream twice in fp32; queries, keys, values, attention, gate and up in bf16.
+    let unit = settings.model.precision == .bfloat16 ? 2 : 4
+    let activations =
+      config.layerCount
+      * (8 * config.hiddenSize + unit * (2 * queries + 2 * keyValues + 2 * config.feedForwardSize))
+    // fp32 master weights, gradients and two moments; packed weights for both directions, and two payloads to send.
+    let reference = settings.algorithm.loss.klCoefficient > 0 ? unit : 0
+    learner = scalars * (4 * 4 + 4 * unit + reference) + settings.optimizer.microBatchTokens * activations
+    // Packed weights, and two payloads while a new version comes in.
     let positions = min(config.maxPositions, 512 + settings.rollout.sampling.maxNewTokens)
-    worker = scalars * (2 + 2 + 2) + settings.rollout.slots * positions * config.layerCount * 2 * keyValues * 2
+    worker = scalars * 3 * unit + settings.rollout.slots * positions * config.layerCount * 2 * keyValues * unit
   }
 
   /// 1.5 GiB.

@@ -133,4 +133,27 @@ import Wire
     #expect(resumed.exitCode == 0, "\(resumed)\n\(farm.diagnosis)")
     try expectComplete(farm, steps: UInt32(done + 2))
   }
+
+  @Test(.timeLimit(.minutes(2))) func aSecondSignalEndsEverythingAtOnce() async throws {
+    let farm = try Farm()
+    // A step that takes long, so that draining does.
+    let train = try farm.train(["rollout.sampling.max_new_tokens=1000", "rollout.group_size=64"])
+    #expect(await holds(within: 60) { farm.processes.count == 4 }, "\(farm.diagnosis)")
+    let processes = farm.processes
+    train.send(SIGINT)
+    #expect(await holds(within: 10) { train.output.contains("asked to stop") }, "\(train.output)")
+    train.send(SIGINT)
+    let result = await train.wait(seconds: 10)
+    #expect(result.exitCode == 130, "\(result)\n\(farm.diagnosis)")
+    #expect(!processes.values.contains(where: isAlive))
+  }
+
+  @Test(.timeLimit(.minutes(2))) func aLearnerThatCannotStartEndsTheRunWithItsReason() async throws {
+    let farm = try Farm()
+    let train = try farm.train(["farm.weights_listen=tcp://192.0.2.1:9"])
+    let result = await train.wait(seconds: 60)
+    #expect(result.exitCode == 3, "\(result)\n\(farm.diagnosis)")
+    #expect(result.errors.contains("the farm gave up: learner ended with exit code 1"), "\(result)")
+    #expect(result.errors.contains("192.0.2.1"), "\(result)")
+  }
 }

@@ -89,9 +89,13 @@ public struct FarmView: Sendable {
     return line
   }
 
+  /// Columns of the figures behind a peer's name and state.
+  private static let figuresWidth = 8 + 8 + 8 + 5 + 11
+
   private func peers(_ status: FarmStatus) -> [StyledLine] {
     let nameWidth = min(20, max(8, status.peers.map(\.name.columns).max() ?? 8)) + 2
-    let stateWidth = min(24, max(12, status.peers.map(\.state.columns).max() ?? 12)) + 2
+    // As wide as the terminal lets it be, whatever the states are now, so that columns stand still.
+    let stateWidth = min(30, max(14, width - nameWidth - Self.figuresWidth))
     var head = StyledLine()
     for (text, width, right) in [
       ("peer", nameWidth, false), ("state", stateWidth, false), ("tokens/s", 8, true), ("groups", 8, true),

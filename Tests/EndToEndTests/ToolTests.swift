@@ -1,0 +1,107 @@
+import Console
+import Core
+import Foundation
+import Glibc
+import Testing
+import Wire
+
+/// The commands beside training, on the tiny model: what they print is what other programs read.
+@Suite struct ToolTests {
+  private let folder: TemporaryFolder
+
+  init() throws {
+    folder = try TemporaryFolder()
+    try TinyModel.write(to: folder.path + "/model")
+  }
+
+  private func json(_ arguments: [String]) async throws -> JSON {
+    let result = try await FoveaProcess.run(arguments, in: folder)
+    #expect(result.exitCode == 0, "\(result)")
+    return try JSON.parse(Array(result.output.utf8), place: arguments[0])
+  }
+
+  @Test func tokenizePrintsIdsThatDecodeToTheText() async throws {
+    let result = try await json(["tokenize", "--model", "model", "Hé!", "--json"])
+    #expect(result["tokens"]?.array?.compactMap(\.int) == [72, 195, 169, 33])
+    #expect(result["text"]?.string == "Hé!")
+    let plain = try await FoveaProcess.run(["tokenize", "--model", "model", "Hé!"], in: folder)
+    #expect(plain.output == "72 195 169 33\n")
+  }
+
+  @Test func scoreGivesEachTokenButTheFirstALogProbabilityAndAnEntropy() async throws {
+    try folder.write("Some text.", to: "text.txt")
+    let result = try await json(["score", "--model", "model", "--text", "text.txt", "--json", "--threads", "1"])
+    let logProbabilities = result["logProbabilities"]?.array?.compactMap(\.double) ?? []
+    let entropies = result["entropies"]?.array?.compactMap(\.double) ?? []
+    #expect(result["tokens"]?.array?.count == 10 && logProbabilities.count == 9 && entropies.count == 9)
+    #expect(logProbabilities.allSatisfy { $0 < 0 } && entropies.allSatisfy { (0...log(258.0)).contains($0) })
+  }
+
+  @Test func theSameSeedDrawsTheSameCompletionsAndStreamingShowsTheSame() async throws {
+    let words = [
+      "generate", "--model", "model", "--prompt", "Hello", "--max-tokens", "12", "--threads", "1", "--seed", "7",
+    ]
+    let first = try await FoveaProcess.run(words + ["--json"], in: folder)
+    #expect(first.exitCode == 0, "\(first)")
+    let text = try JSON.parse(Array(first.output.utf8), place: "generate")["text"]?.string
+    let second = try await FoveaProcess.run(words + ["--json"], in: folder)
+    #expect(second.output == first.output)
+    let streamed = try await FoveaProcess.run(words, in: folder)
+    #expect(streamed.output == (text ?? "") + "\n")
+    let group = try await FoveaProcess.run(words + ["--json", "--samples", "3"], in: folder)
+    #expect(group.output.split(separator: "\n").contains { $0 + "\n" == first.output }, "\(group)")
+  }
+
+  @Test func dryRunPrintsEverySettingAndStartsNothing() async throws {
+    try folder.write("model: {path: model}\n", to: "settings.yaml")
+    let result = try await FoveaProcess.run(
+      ["train", "--config", "settings.yaml", "--dry-run", "run.steps=17", "run.directory=elsewhere"], in: folder)
+    #expect(result.exitCode == 0 && result.output.contains("steps: 17"), "\(result)")
+    #expect(result.output.contains("dry run: nothing is started"))
+    #expect(!FileManager.default.fileExists(atPath: folder.path + "/elsewhere"))
+  }
+
+  @Test(.timeLimit(.minutes(2))) func aCheckpointIsEvaluatedAsTheRunDidAndDamageIsFound() async throws {
+    let farm = try Farm()
+    let train = await (try farm.train(["run.steps=2"])).wait(seconds: 90)
+    #expect(train.exitCode == 0, "\(train)\n\(farm.diagnosis)")
+    let checkpoint = farm.runPath + "/checkpoints/step-000002"
+    let output = farm.folder.path + "/answers.jsonl"
+    let result = try await FoveaProcess.run(
+      [
+        "eval", "--config", farm.runPath + "/settings.yaml", "--model", checkpoint, "--output", output, "--threads",
+        "1",
+        "--json",
+      ], in: farm.folder)
+    #expect(result.exitCode == 0, "\(result)")
+    let metrics = try farm.metrics
+    let own = try #require(metrics.last { $0.kind == .evaluation })
+    let lines = try String(contentsOfFile: output, encoding: .utf8).split(separator: "\n")
+      .map { try JSON.parse(Array($0.utf8), place: output) }
+    let tokens = lines.compactMap { $0["tokens"]?.double }
+    #expect(lines.count == 4 && tokens.reduce(0, +) / 4 == own.values["heldout_completion_tokens"])
+    let json = try JSON.parse(Array(result.output.utf8), place: "eval")
+    #expect(json["heldout_accuracy"]?.double == own.values["heldout_accuracy"])
+
+    let whole = try await FoveaProcess.run(["checkpoints", farm.runPath], in: farm.folder)
+    #expect(whole.exitCode == 0 && whole.output.contains("step-000002") && whole.output.contains("whole"), "\(whole)")
+    let weights = URL(fileURLWithPath: checkpoint + "/model.safetensors")
+    var bytes = try Data(contentsOf: weights)
+    bytes[bytes.count - 1] ^= 1
+    try bytes.write(to: weights)
+    let damaged = try await FoveaProcess.run(["checkpoints", farm.runPath], in: farm.folder)
+    #expect(damaged.exitCode == 1 && damaged.output.contains("model.safetensors"), "\(damaged)")
+  }
+
+  @Test func everyMetricIsDocumented() async throws {
+    let farm = try Farm()
+    let train = await (try farm.train(["run.steps=2"])).wait(seconds: 90)
+    #expect(train.exitCode == 0, "\(train)\n\(farm.diagnosis)")
+    let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent("docs/METRICS.md")
+    let text = try String(contentsOf: page, encoding: .utf8)
+    for name in Set(try farm.metrics.flatMap(\.values.keys)) where !name.hasPrefix("omega_bin_") {
+      #expect(text.contains("`\(name)`"), "docs/METRICS.md does not tell what \(name) is")
+    }
+  }
+}
