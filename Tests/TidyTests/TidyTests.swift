@@ -88,12 +88,18 @@ struct TidyTests {
     }
   }
 
-  @Test("Every command of the README exists in the Makefile")
+  @Test("Every command of the README exists")
   func commands() {
     let targets = Set(SourceTree.text("Makefile").matches(of: #/(?m)^([a-z-]+):/#).map { String($0.1) })
     let commands = SourceTree.text("README.md").matches(of: #/\bmake ([a-z][a-z-]*)\b/#).map { String($0.1) }
     #expect(commands.contains("train") && commands.contains("test"))
     for command in commands { #expect(targets.contains(command), "README says make \(command)") }
+
+    let known = Set(SourceTree.paths.map(\.path))
+    for match in SourceTree.text("README.md").matches(of: #/[$`]fovea ([a-z]+)/#) where match.1 != "help" {
+      let file = "Sources/fovea/Commands/\(match.1.prefix(1).uppercased())\(match.1.dropFirst())Command.swift"
+      #expect(known.contains(file), "README says fovea \(match.1)")
+    }
   }
 
   @Test("Every file that the README points at exists")
