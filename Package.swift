@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Imports go one way only:
-//   system libraries, CKernels -> Core -> Settings, Tasks, Wire -> Coordinator | RolloutWorker | Learner | Console -> fovea
+//   C -> Core -> Imaging -> Settings, Tasks, Wire -> Coordinator | RolloutWorker | Learner | Console -> fovea
 // No role imports another role; FoveaTesting is imported by tests only.
 
 let swift: [SwiftSetting] = [
@@ -31,16 +31,21 @@ let package = Package(
     .systemLibrary(name: "CPCRE2"),
     .systemLibrary(name: "CZstd"),
     .systemLibrary(name: "CXXHash"),
+    .systemLibrary(name: "CZlib"),
 
     // The kernel's calls that Swift cannot make itself.
     .systemLibrary(name: "CLinux"),
 
     .target(name: "CKernels", cSettings: c),
+    // libjpeg-turbo and libpng, whose errors are longjmps that must not cross Swift.
+    .target(
+      name: "CImages", cSettings: c, linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png16")]),
     .target(name: "CWire", dependencies: ["CProtobufC"], cSettings: c),
 
-    module("Core", ["CKernels", "CPCRE2"]),
+    module("Core", ["CKernels", "CPCRE2", "CXXHash"]),
     module("Settings", ["Core", "CYAML"]),
-    module("Tasks", ["Core"]),
+    module("Imaging", ["Core", "CImages"]),
+    module("Tasks", ["Core", "Imaging", "CZlib"]),
     module("Wire", ["Core", "CWire", "CZeroMQ", "CZstd", "CXXHash"], exclude: ["farm.proto"]),
 
     module("Coordinator", ["Core", "Settings", "Tasks", "Wire"]),
@@ -58,7 +63,8 @@ let package = Package(
     module("FoveaTesting", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner"]),
     tests("CoreTests", ["Core", "CKernels", "FoveaTesting"]),
     tests("SettingsTests", ["Settings", "FoveaTesting"]),
-    tests("TasksTests", ["Tasks", "FoveaTesting"]),
+    tests("ImagingTests", ["Core", "Imaging", "FoveaTesting"]),
+    tests("TasksTests", ["Core", "Imaging", "Tasks", "FoveaTesting"]),
     tests("WireTests", ["Core", "Wire", "FoveaTesting"]),
     tests("CoordinatorTests", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "FoveaTesting"]),
     tests("RolloutWorkerTests", ["Core", "Wire", "RolloutWorker", "FoveaTesting"]),

@@ -2418,7 +2418,7 @@ const ProtobufCMessageDescriptor fovea__sampling_settings__descriptor =
   (ProtobufCMessageInit) fovea__sampling_settings__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor fovea__lease__field_descriptors[13] =
+static const ProtobufCFieldDescriptor fovea__lease__field_descriptors[14] =
 {
   {
     "id",
@@ -2576,12 +2576,25 @@ static const ProtobufCFieldDescriptor fovea__lease__field_descriptors[13] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "images",
+    14,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Fovea__Lease, n_images),
+    offsetof(Fovea__Lease, images),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned fovea__lease__field_indices_by_name[] = {
   1,   /* field[1] = attempt */
   12,   /* field[12] = deadline_milliseconds */
   8,   /* field[8] = group_size */
   0,   /* field[0] = id */
+  13,   /* field[13] = images */
   5,   /* field[5] = messages */
   7,   /* field[7] = policy_version */
   4,   /* field[4] = prompt */
@@ -2595,7 +2608,7 @@ static const unsigned fovea__lease__field_indices_by_name[] = {
 static const ProtobufCIntRange fovea__lease__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 13 }
+  { 0, 14 }
 };
 const ProtobufCMessageDescriptor fovea__lease__descriptor =
 {
@@ -2605,7 +2618,7 @@ const ProtobufCMessageDescriptor fovea__lease__descriptor =
   "Fovea__Lease",
   "fovea",
   sizeof(Fovea__Lease),
-  13,
+  14,
   fovea__lease__field_descriptors,
   fovea__lease__field_indices_by_name,
   1,  fovea__lease__number_ranges,
@@ -2754,7 +2767,7 @@ const ProtobufCMessageDescriptor fovea__rollout__descriptor =
   (ProtobufCMessageInit) fovea__rollout__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor fovea__rollout_group__field_descriptors[5] =
+static const ProtobufCFieldDescriptor fovea__rollout_group__field_descriptors[6] =
 {
   {
     "step",
@@ -2816,8 +2829,21 @@ static const ProtobufCFieldDescriptor fovea__rollout_group__field_descriptors[5]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "images",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Fovea__RolloutGroup, n_images),
+    offsetof(Fovea__RolloutGroup, images),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned fovea__rollout_group__field_indices_by_name[] = {
+  5,   /* field[5] = images */
   2,   /* field[2] = policy_version */
   1,   /* field[1] = prompt */
   3,   /* field[3] = prompt_tokens */
@@ -2827,7 +2853,7 @@ static const unsigned fovea__rollout_group__field_indices_by_name[] = {
 static const ProtobufCIntRange fovea__rollout_group__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor fovea__rollout_group__descriptor =
 {
@@ -2837,7 +2863,7 @@ const ProtobufCMessageDescriptor fovea__rollout_group__descriptor =
   "Fovea__RolloutGroup",
   "fovea",
   sizeof(Fovea__RolloutGroup),
-  5,
+  6,
   fovea__rollout_group__field_descriptors,
   fovea__rollout_group__field_indices_by_name,
   1,  fovea__rollout_group__number_ranges,

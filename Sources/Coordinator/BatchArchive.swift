@@ -1,3 +1,4 @@
+import Core
 import Wire
 
 /// The batches that a restarted learner may need again.
@@ -5,8 +6,11 @@ import Wire
 /// A learner that dies comes back from its last checkpoint, some steps behind. The farm does not go back with it: workers
 /// never step back to an older version. The learner gets the very groups again that it trained before, and as training is
 /// exact, it arrives at the same weights.
-/// Bounded: `stepCountMax` steps and `tokenCountMax` tokens; the newest batch is always kept.
+/// Bounded: `stepCountMax` steps and `tokenCountMax` tokens; the newest batch is always kept. Images count by what tokens of
+/// their size would.
 package struct BatchArchive: Sendable {
+  /// Of a rollout: its id and three numbers.
+  private static let bytesPerToken = 16
   private let stepCountMax: Int
   private let tokenCountMax: Int
   private var batches: [TrainBatch] = []
@@ -35,6 +39,9 @@ package struct BatchArchive: Sendable {
   package var oldestStep: UInt32? { batches.first?.step }
 
   private static func tokens(_ batch: TrainBatch) -> Int {
-    batch.groups.reduce(0) { $0 + $1.promptTokens.count + $1.rollouts.reduce(0) { $0 + $1.tokens.count } }
+    batch.groups.reduce(0) { total, group in
+      total + group.promptTokens.count + group.images.reduce(0) { $0 + $1.bytes.count / bytesPerToken }
+        + group.rollouts.reduce(0) { $0 + $1.tokens.count }
+    }
   }
 }

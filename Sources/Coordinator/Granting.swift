@@ -91,8 +91,8 @@ extension CoordinatorState {
     let sampling = settings.rollout.sampling
     return Lease(
       id: work.id, attempt: attempt, purpose: work.purpose, step: work.step, prompt: work.drawn.prompt.id,
-      messages: work.drawn.prompt.messages, reward: work.drawn.prompt.reward, policyVersion: version,
-      groupSize: UInt32(work.groupSize),
+      messages: work.drawn.prompt.messages, images: work.drawn.prompt.images, reward: work.drawn.prompt.reward,
+      policyVersion: version, groupSize: UInt32(work.groupSize),
       sampling: work.purpose == .train
         ? sampling : SamplingSettings(temperature: 0, maxNewTokens: sampling.maxNewTokens),
       stopStrings: settings.rollout.stopStrings, seed: settings.run.seed,

@@ -66,6 +66,8 @@ package struct GroupAssembler: Sendable {
   package mutating func admit(_ group: RolloutGroup, for work: LeaseWork, staleness: Int, now: Milliseconds) -> Bool {
     precondition(work.step == step && open.remove(work.drawn.cursor) != nil, "\(work.id) is not open in step \(step)")
     lastAdmittedAt = now
+    var group = group
+    group.images = work.drawn.prompt.images
     let admitted = Admitted(cursor: work.drawn.cursor, group: group, staleness: staleness)
     guard Self.hasNoVariance(group) else {
       useful.append(admitted)

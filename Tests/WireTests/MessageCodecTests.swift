@@ -123,6 +123,7 @@ import Wire
       ("lease.group_size", lease { $0.groupSize = 0 }),
       ("lease.group_size", lease { $0.groupSize = 5000 }),
       ("lease.messages", lease { $0.messages = [] }),
+      ("lease.images", lease { $0.images = Array(repeating: PromptImage(bytes: [1]), count: 7) }),
       ("lease.sampling.temperature", lease { $0.sampling.temperature = -1 }),
       ("lease.sampling.top_p", lease { $0.sampling.topP = .nan }),
       ("lease.sampling.max_new_tokens", lease { $0.sampling.maxNewTokens = 0 }),

@@ -24,10 +24,16 @@ struct RandomMessages {
   private mutating func maybeVersion() -> PolicyVersion? { below(3) == 0 ? nil : version() }
   private mutating func role() -> Role { Role.allCases[count(UInt64(Role.allCases.count))] }
 
+  private mutating func images() -> [PromptImage] {
+    list(count(UInt64(PromptImage.countMax + 1))) { r in
+      PromptImage(bytes: r.list(r.count(40)) { UInt8($0.below(256)) })
+    }
+  }
+
   mutating func group() -> RolloutGroup {
     RolloutGroup(
       step: small(), prompt: random.next(), policyVersion: version(),
-      promptTokens: list(1 + count()) { Int32($0.below(1 << 31)) },
+      promptTokens: list(1 + count()) { Int32($0.below(1 << 31)) }, images: images(),
       rollouts: list(1 + count(3)) { r in
         let length = 1 + r.count()
         return Rollout(
@@ -42,6 +48,7 @@ struct RandomMessages {
     Lease(
       id: LeaseID(random.next()), attempt: small(), purpose: below(2) == 0 ? .train : .evaluate, step: small(),
       prompt: random.next(), messages: list(1 + count()) { ChatMessage(role: $0.text(), content: $0.text()) },
+      images: images(),
       reward: RewardSpecification(
         kind: text(), reference: text(), accuracyWeight: float(), formatWeight: float(),
         options: Dictionary(list(count()) { ($0.text(), $0.text()) }) { a, _ in a }),

@@ -402,10 +402,15 @@ struct  Fovea__Lease
   ProtobufCBinaryData *stop_strings;
   uint64_t seed;
   uint32_t deadline_milliseconds;
+  /*
+   * Encoded files, JPEG or PNG, in the order of their placeholders in the messages.
+   */
+  size_t n_images;
+  ProtobufCBinaryData *images;
 };
 #define FOVEA__LEASE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__lease__descriptor) \
-    , 0, 0, FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_UNSPECIFIED, 0, 0, 0,NULL, NULL, 0, 0, NULL, 0,NULL, 0, 0 }
+    , 0, 0, FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_UNSPECIFIED, 0, 0, 0,NULL, NULL, 0, 0, NULL, 0,NULL, 0, 0, 0,NULL }
 
 
 /*
@@ -461,10 +466,15 @@ struct  Fovea__RolloutGroup
   int32_t *prompt_tokens;
   size_t n_rollouts;
   Fovea__Rollout **rollouts;
+  /*
+   * The prompt's images, as in its lease. Coordinator to learner only; a worker leaves them out.
+   */
+  size_t n_images;
+  ProtobufCBinaryData *images;
 };
 #define FOVEA__ROLLOUT_GROUP__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__rollout_group__descriptor) \
-    , 0, 0, 0, 0,NULL, 0,NULL }
+    , 0, 0, 0, 0,NULL, 0,NULL, 0,NULL }
 
 
 /*

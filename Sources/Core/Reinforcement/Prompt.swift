@@ -38,11 +38,14 @@ public struct Prompt: Equatable, Sendable {
   /// Identifies the prompt within its split; part of the random key of its samples.
   public var id: UInt64
   public var messages: [ChatMessage]
+  /// In the order of their placeholders in the messages; at most `PromptImage.countMax`.
+  public var images: [PromptImage]
   public var reward: RewardSpecification
 
-  public init(id: UInt64, messages: [ChatMessage], reward: RewardSpecification) {
+  public init(id: UInt64, messages: [ChatMessage], images: [PromptImage] = [], reward: RewardSpecification) {
     self.id = id
     self.messages = messages
+    self.images = images
     self.reward = reward
   }
 }

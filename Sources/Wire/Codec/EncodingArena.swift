@@ -1,5 +1,6 @@
 import CProtobufC
 import CWire
+import Core
 import Glibc
 
 /// The memory behind the C structs of one message while it is encoded, freed all at once afterwards.
@@ -41,6 +42,10 @@ final class EncodingArena {
   func bytes(_ values: [UInt8]) -> ProtobufCBinaryData { ProtobufCBinaryData(len: values.count, data: array(values)) }
 
   func text(_ value: String) -> ProtobufCBinaryData { bytes(Array(value.utf8)) }
+
+  func images(_ images: [PromptImage]) -> UnsafeMutablePointer<ProtobufCBinaryData>? {
+    array(images.map { bytes($0.bytes) })
+  }
 
   /// An absent version is a null pointer.
   func version(_ version: PolicyVersion?) -> UnsafeMutablePointer<Fovea__Version>? {

@@ -65,6 +65,15 @@ enum Field {
     try text(value, name, max: WireLimits.lineByteCountMax)
   }
 
+  /// Encoded images, whatever they hold.
+  static func images(
+    _ count: Int, _ pointer: UnsafeMutablePointer<ProtobufCBinaryData>?, _ name: String
+  ) throws -> [PromptImage] {
+    try numbers(count, pointer, name, 0...PromptImage.countMax).map {
+      PromptImage(bytes: try bytes($0, name, max: PromptImage.byteCountMax))
+    }
+  }
+
   /// A submessage that has to be there.
   static func required<T>(_ pointer: UnsafeMutablePointer<T>?, _ name: String) throws -> T {
     guard let pointer else { throw failure(name, expected: "a value", found: "none") }

@@ -91,6 +91,8 @@ extension Lease {
     m.stop_strings = arena.array(stopStrings.map { arena.text($0) })
     m.seed = seed
     m.deadline_milliseconds = deadlineMilliseconds
+    m.n_images = images.count
+    m.images = arena.images(images)
     return arena.place(m)
   }
 
@@ -103,6 +105,7 @@ extension Lease {
       prompt: m.prompt,
       messages: try Field.list(
         m.n_messages, m.messages, "lease.messages", 1...WireLimits.messagesPerPromptMax, ChatMessage.init),
+      images: try Field.images(m.n_images, m.images, "lease.images"),
       reward: try RewardSpecification(Field.required(m.reward, "lease.reward")),
       policyVersion: try Field.version(m.policy_version, "lease.policy_version"),
       groupSize: try Field.within(m.group_size, 1...UInt32(WireLimits.rolloutsPerGroupMax), "lease.group_size"),

@@ -50,6 +50,8 @@ extension RolloutGroup {
     m.prompt_tokens = arena.array(promptTokens)
     m.n_rollouts = rollouts.count
     m.rollouts = arena.pointers(rollouts.map { $0.encoded(in: arena) })
+    m.n_images = images.count
+    m.images = arena.images(images)
     return arena.place(m)
   }
 
@@ -59,6 +61,7 @@ extension RolloutGroup {
       prompt: m.prompt,
       policyVersion: try Field.version(m.policy_version, "group.policy_version"),
       promptTokens: try Field.tokens(m.n_prompt_tokens, m.prompt_tokens, "group.prompt_tokens"),
+      images: try Field.images(m.n_images, m.images, "group.images"),
       rollouts: try Field.list(
         m.n_rollouts, m.rollouts, "group.rollouts", 1...WireLimits.rolloutsPerGroupMax, Rollout.init))
   }

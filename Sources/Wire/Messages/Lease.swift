@@ -17,6 +17,7 @@ public struct Lease: Equatable, Sendable {
   /// Identifies the prompt within its split; part of the random key.
   public var prompt: UInt64
   public var messages: [ChatMessage]
+  public var images: [PromptImage]
   public var reward: RewardSpecification
   /// The worker must hold exactly this version when `exactVersion`, else at least this one.
   public var policyVersion: PolicyVersion
@@ -29,7 +30,8 @@ public struct Lease: Equatable, Sendable {
 
   public init(
     id: LeaseID, attempt: UInt32, purpose: LeasePurpose, step: UInt32, prompt: UInt64, messages: [ChatMessage],
-    reward: RewardSpecification, policyVersion: PolicyVersion, groupSize: UInt32, sampling: SamplingSettings,
+    images: [PromptImage] = [], reward: RewardSpecification, policyVersion: PolicyVersion, groupSize: UInt32,
+    sampling: SamplingSettings,
     stopStrings: [String], seed: UInt64, deadlineMilliseconds: UInt32
   ) {
     self.id = id
@@ -38,6 +40,7 @@ public struct Lease: Equatable, Sendable {
     self.step = step
     self.prompt = prompt
     self.messages = messages
+    self.images = images
     self.reward = reward
     self.policyVersion = policyVersion
     self.groupSize = groupSize

@@ -41,15 +41,19 @@ public struct RolloutGroup: Equatable, Sendable {
   public var prompt: UInt64
   public var policyVersion: PolicyVersion
   public var promptTokens: [Int32]
+  /// The prompt's images, for the learner: the coordinator adds them, workers leave them out.
+  public var images: [PromptImage]
   public var rollouts: [Rollout]
 
   public init(
-    step: UInt32, prompt: UInt64, policyVersion: PolicyVersion, promptTokens: [Int32], rollouts: [Rollout]
+    step: UInt32, prompt: UInt64, policyVersion: PolicyVersion, promptTokens: [Int32], images: [PromptImage] = [],
+    rollouts: [Rollout]
   ) {
     self.step = step
     self.prompt = prompt
     self.policyVersion = policyVersion
     self.promptTokens = promptTokens
+    self.images = images
     self.rollouts = rollouts
   }
 }
