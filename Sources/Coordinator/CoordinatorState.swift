@@ -49,6 +49,8 @@ public struct CoordinatorState: Sendable {
   var expelled: [UInt64: String] = [:]
   /// When strangers were last told to say hello.
   var askedAt: [PeerAddress: Milliseconds] = [:]
+  /// Processes whose refusal stands in the log.
+  var refusedLogged: Set<UInt64> = []
   let startedAt: Milliseconds
   var clock: Milliseconds
   var sweptAt: Milliseconds
@@ -174,7 +176,7 @@ public struct CoordinatorState: Sendable {
     let span = clock - sweptAt
     guard span >= limits.sweepInterval else { return }
     sweptAt = clock
-    if span > registry.silenceMax / 2 {
+    if span > limits.sweepInterval + registry.silenceMax / 2 {
       registry.excuse(span, now: clock)
       seat.excuse(span, now: clock)
     }

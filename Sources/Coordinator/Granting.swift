@@ -54,11 +54,11 @@ extension CoordinatorState {
     for index in candidates {
       let worker = registry[index]
       guard let version = worker.heldVersion, judge(version, for: work) == .usable else { continue }
-      let load = leases.load(of: worker.incarnation).samples
-      let hasRoom = load + work.groupSize <= worker.slots && work.groupSize <= worker.credit
-      guard hasRoom || load == 0 else { continue }
+      // A group larger than all of a worker's slots goes to one that does nothing else.
+      let isIdle = leases.load(of: worker.incarnation).leases == 0
+      guard worker.credit >= work.groupSize || isIdle else { continue }
       // Whoever let this lease expire gets it again only if there is nobody else.
-      let rank = (leases.attempt(work.id, by: worker.incarnation) == nil ? 0 : 1, load)
+      let rank = (leases.attempt(work.id, by: worker.incarnation) == nil ? 0 : 1, worker.busySlots)
       if best.map({ rank < $0.rank }) ?? true { best = (index, rank) }
     }
     return best?.index
@@ -67,8 +67,7 @@ extension CoordinatorState {
   private mutating func grant(_ work: LeaseWork, to index: Int) {
     guard let version = registry[index].heldVersion else { preconditionFailure("a worker without weights") }
     let attempt = leases.grant(work.id, to: registry[index].incarnation, version: version, now: clock)
-    registry[index].credit = max(0, registry[index].credit - work.groupSize)
-    registry[index].idleHeartbeats = 0
+    registry[index].grant(samples: work.groupSize, now: clock)
     if work.purpose == .train, let open = openStepIndex(work.step), openSteps[open].startedAt == nil {
       openSteps[open].startedAt = clock
     }

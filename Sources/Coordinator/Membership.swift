@@ -39,6 +39,9 @@ extension CoordinatorState {
   mutating func refuse(_ peer: PeerAddress, _ hello: Hello, _ reason: String) {
     counters.refused += 1
     send(.refused(Refused(reason: reason)), to: peer)
+    // Once a process, however often it asks.
+    if refusedLogged.count >= 4096 { refusedLogged = [] }
+    guard refusedLogged.insert(hello.incarnation).inserted else { return }
     log("refused \(hello.role) \(printable(hello.name)) on \(printable(hello.host)): \(reason)")
   }
 
@@ -108,8 +111,7 @@ extension CoordinatorState {
     worker.activity = printable(heartbeat.activity)
     worker.tokensPerSecond = heartbeat.tokensPerSecond.isFinite ? max(0, heartbeat.tokensPerSecond) : 0
     worker.groupsDone = heartbeat.groupsDone
-    let groupSize = max(1, settings.rollout.groupSize)
-    worker.credit = min(Int(heartbeat.credit), worker.slots) * groupSize
+    worker.report(takesWork: heartbeat.credit > 0, activeSamples: heartbeat.activeSamples, now: clock)
     let isIdle = heartbeat.activeSamples == 0 && leases.load(of: worker.incarnation).leases > 0
     worker.idleHeartbeats = isIdle ? worker.idleHeartbeats + 1 : 0
     registry[index] = worker

@@ -17,7 +17,7 @@ extension CoordinatorState {
       return
     }
     let worker = registry[index].incarnation
-    returnCredit(of: work, to: index)
+    registry[index].idleHeartbeats = 0
     if let fault = ResultCheck.fault(
       in: result.group, for: work, maxNewTokens: settings.rollout.sampling.maxNewTokens)
     {
@@ -38,12 +38,6 @@ extension CoordinatorState {
     case .usable:
       admit(result.group, for: work, by: worker)
     }
-  }
-
-  /// The worker has room again.
-  private mutating func returnCredit(of work: LeaseWork, to index: Int) {
-    registry[index].credit = min(registry[index].credit + work.groupSize, registry[index].slots)
-    registry[index].idleHeartbeats = 0
   }
 
   private mutating func admit(_ group: RolloutGroup, for work: LeaseWork, by worker: UInt64) {
@@ -73,9 +67,9 @@ extension CoordinatorState {
       counters.late += 1
       return
     }
-    returnCredit(of: work, to: index)
+    registry[index].giveBack(samples: work.groupSize)
     switch returned.cause {
-    case .draining: registry[index].credit = 0
+    case .draining: registry[index].takesNothing()
     case .versionNotHeld: registry[index].heldVersion = nil
     case .impossible: break
     }

@@ -16,8 +16,10 @@ package struct WorkerRecord: Equatable, Sendable {
   package var lostAt: Milliseconds?
   package var heldVersion: PolicyVersion?
   package var announcedAt: Milliseconds = 0
-  /// Samples that it would take, by its last heartbeat and what was granted and returned since.
-  package var credit = 0
+  /// Samples that it would take: its free slots by its last heartbeat, less what was granted since.
+  private(set) package var credit = 0
+  /// Grants that a heartbeat may have crossed on its way.
+  private var recentGrants: [Grant] = []
   package var activity = "joining"
   package var tokensPerSecond: Float = 0
   package var groupsDone: UInt64 = 0
@@ -25,6 +27,50 @@ package struct WorkerRecord: Equatable, Sendable {
   package var idleHeartbeats = 0
   /// Malformed frames and results.
   package var strikes = 0
+
+  private struct Grant: Equatable, Sendable {
+    var at: Milliseconds
+    var samples: Int
+  }
+  /// The most that a heartbeat travels. A longer way makes a worker get a group early, which waits there.
+  private static let travelMax: Milliseconds = 20
+
+  init(
+    incarnation: UInt64, address: PeerAddress, name: String, host: String, slots: Int, heldVersion: PolicyVersion?,
+    now: Milliseconds
+  ) {
+    self.incarnation = incarnation
+    self.address = address
+    self.name = name
+    self.host = host
+    self.slots = slots
+    self.heldVersion = heldVersion
+    joinedAt = now
+    heardAt = now
+  }
+
+  /// Samples that it decodes, or is about to.
+  package var busySlots: Int { slots - credit }
+
+  /// Takes the credit of a heartbeat.
+  package mutating func report(takesWork: Bool, activeSamples: UInt32, now: Milliseconds) {
+    recentGrants.removeAll { $0.at < now - Self.travelMax }
+    let free = slots - min(slots, Int(activeSamples)) - recentGrants.reduce(0) { $0 + $1.samples }
+    credit = takesWork ? max(0, free) : 0
+  }
+
+  package mutating func grant(samples: Int, now: Milliseconds) {
+    credit = max(0, credit - samples)
+    idleHeartbeats = 0
+    recentGrants.removeAll { $0.at < now - Self.travelMax }
+    recentGrants.append(Grant(at: now, samples: samples))
+  }
+
+  /// A lease came back undone.
+  package mutating func giveBack(samples: Int) { credit = min(slots, credit + samples) }
+
+  /// It takes no work until it says so.
+  package mutating func takesNothing() { credit = 0 }
 }
 
 /// Who is in the farm: membership, incarnations, heartbeats, credit, and who was lost.
@@ -64,11 +110,10 @@ package struct WorkerRegistry: Equatable, Sendable {
   /// - Returns: its index.
   package mutating func join(_ hello: Hello, at address: PeerAddress, now: Milliseconds) -> Int {
     precondition(index(of: hello.incarnation) == nil && indices[address] == nil, "already here")
-    var record = WorkerRecord(
-      incarnation: hello.incarnation, address: address, name: uniqueName(hello.name), host: printable(hello.host),
-      slots: Int(hello.slots), joinedAt: now, heardAt: now)
-    record.heldVersion = hello.policyVersion
-    records.append(record)
+    records.append(
+      WorkerRecord(
+        incarnation: hello.incarnation, address: address, name: uniqueName(hello.name), host: printable(hello.host),
+        slots: Int(hello.slots), heldVersion: hello.policyVersion, now: now))
     indices[address] = records.count - 1
     return records.count - 1
   }
@@ -89,7 +134,7 @@ package struct WorkerRegistry: Equatable, Sendable {
     records[index].name = uniqueName(records[index].name)
     records[index].lostAt = nil
     records[index].idleHeartbeats = 0
-    records[index].credit = 0
+    records[index].takesNothing()
     return true
   }
 
@@ -99,7 +144,7 @@ package struct WorkerRegistry: Equatable, Sendable {
     var lost: [WorkerRecord] = []
     for i in records.indices where records[i].lostAt == nil && now - records[i].heardAt > silenceMax {
       records[i].lostAt = now
-      records[i].credit = 0
+      records[i].takesNothing()
       lost.append(records[i])
     }
     if !lost.isEmpty { forgetOldestLost() }

@@ -36,7 +36,8 @@ public struct SimulatedLearner: Sendable {
   private var outcome = Outcome.lives
 
   public init(
-    incarnation: UInt64, from saved: TrainerState, stepCount: UInt32, checkpointEvery: UInt32, traits: Traits,
+    incarnation: UInt64, from saved: TrainerState = TrainerState(), stepCount: UInt32, checkpointEvery: UInt32,
+    traits: Traits,
     seed: UInt64, now: Milliseconds
   ) {
     self.traits = traits

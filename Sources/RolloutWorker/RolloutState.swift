@@ -146,7 +146,8 @@ public struct RolloutState: Sendable {
     }
     guard phase != .ended else { return effects }
     effects += advance()
-    // More credit is told at once; less is what the coordinator expects anyway.
+    // Less credit is what the coordinator expects, who granted the leases; more is told at once.
+    announcedCredit = min(announcedCredit, credit)
     if isServing, credit > announcedCredit { effects += heartbeat(now: now) }
     return effects
   }

@@ -12,6 +12,7 @@ struct Bench {
   var effects: [CoordinatorEffect] = []
   /// Peers that send a heartbeat in `wait`, with what it says.
   var beating: [PeerAddress: Heartbeat] = [:]
+  private var beatAt: Milliseconds = 0
   let settings: RunSettings
 
   static let learner = PeerAddress(bytes: [1])
@@ -52,7 +53,8 @@ struct Bench {
     let end = now + span
     while now < end {
       now = min(end, now + 50)
-      if now % 100 == 0 {
+      if now - beatAt >= 100 {
+        beatAt = now
         for peer in beating.keys.sorted() { all += receive(.heartbeat(beating[peer]!), from: peer) }
       }
       all += on(.tick)
@@ -63,7 +65,7 @@ struct Bench {
 
   // MARK: Peers
 
-  static func workerHello(_ number: UInt8, slots: UInt32 = 8, name: String? = nil) -> Hello {
+  static func workerHello(_ number: UInt8, slots: UInt32 = 16, name: String? = nil) -> Hello {
     Hello(
       role: .worker, name: name ?? "w\(number)", incarnation: 100 + UInt64(number), host: "host", processID: 1,
       slots: slots)
@@ -81,7 +83,7 @@ struct Bench {
   /// A worker joins and reports that it holds a version and has credit.
   @discardableResult
   mutating func join(
-    _ number: UInt8, holding version: UInt64? = 0, slots: UInt32 = 8, credit: UInt32 = 4
+    _ number: UInt8, holding version: UInt64? = 0, slots: UInt32 = 16, credit: UInt32 = 4
   ) -> [CoordinatorEffect] {
     let welcome = receive(.hello(Self.workerHello(number, slots: slots)), from: Self.worker(number))
     return welcome + beat(number, holding: version, credit: credit)
@@ -119,9 +121,17 @@ struct Bench {
       group: SimulatedPolicy.group(for: lease, zeroVarianceShare: zeroVarianceShare), milliseconds: 1)
   }
 
+  /// A worker hands in a result, and says a little later that it has room again.
   @discardableResult
   mutating func finish(_ lease: Lease, by number: UInt8, zeroVarianceShare: Float = 0) -> [CoordinatorEffect] {
-    receive(.groupResult(Self.result(lease, zeroVarianceShare: zeroVarianceShare)), from: Self.worker(number))
+    let result = Self.result(lease, zeroVarianceShare: zeroVarianceShare)
+    var all = receive(.groupResult(result), from: Self.worker(number))
+    if let heartbeat = beating[Self.worker(number)] {
+      now += 25
+      all += receive(.heartbeat(heartbeat), from: Self.worker(number))
+    }
+    effects = all
+    return all
   }
 
   /// Has one worker do whatever is leased to it until nothing more is.

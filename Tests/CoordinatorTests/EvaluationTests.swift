@@ -36,7 +36,7 @@ struct EvaluationTests {
   func content() throws {
     var bench = bench()
     bench.joinLearner()
-    let leases = bench.join(1, slots: 4).leases
+    let leases = bench.join(1, slots: 5).leases
     #expect(leases.map(\.prompt) == [0, 1, 2, 3])
     #expect(bench.state.phase == .evaluating && bench.state.status(now: 0).groupsWanted == 4)
     for lease in leases {

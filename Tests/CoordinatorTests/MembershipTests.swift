@@ -98,6 +98,15 @@ struct MembershipTests {
     #expect(bench.state.tally.workersLost == 1 && bench.state.tally.requeued == 3)
   }
 
+  @Test("Silence is noticed with short heartbeats too")
+  func shortHeartbeats() {
+    var bench = Bench { $0.farm.heartbeatMilliseconds = 10 }
+    _ = bench.start()
+    bench.silence(Bench.worker(1))
+    bench.wait(300)
+    #expect(bench.state.tally.workersLost == 1)
+  }
+
   @Test("A lost worker that comes back is counted in again, and its late result still counts if it is the first")
   func comingBack() {
     var bench = Bench()
