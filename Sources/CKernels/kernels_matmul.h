@@ -1,7 +1,9 @@
-// The micro-kernel: `rows` rows times `vectors` * 16 columns, one chain over the units per element.
+// The micro-kernel: `rows` rows times `vectors` * 16 columns, one chain over the units per element. Meanwhile it asks for
+// `ahead`, a line a unit: the panel that comes next, so that weights stream from memory while the few rows of a decode step
+// are being computed. NULL asks for nothing.
 INLINE void matmul_tile(
   const fv_kind kind, const int rows, const int vectors, const fv_matmul *p, const uint32_t *a, const uint32_t *b,
-  int64_t units, float *y, int64_t valid, int from_y, const float *bias) {
+  int64_t units, float *y, int64_t valid, int from_y, const float *bias, const uint32_t *ahead) {
   vf c[FV_MATMUL_ROWS][FV_MATMUL_VECTORS];
   const int64_t a_row = p->a_row, a_unit = p->a_unit;
 #pragma clang loop unroll(full)
@@ -11,6 +13,7 @@ INLINE void matmul_tile(
       c[i][v] = from_y ? vf_load_part(y + i * p->y_row + 16 * v, valid - 16 * v, 0) : vf_set1(0);
   for (int64_t j = 0; j < units; j++) {
     vu w[FV_MATMUL_VECTORS];
+    if (ahead) __builtin_prefetch(ahead + 16 * j, 0, 2);
 #pragma clang loop unroll(full)
     for (int v = 0; v < vectors; v++) w[v] = vu_load(b + 64 * j + 16 * v);
 #pragma clang loop unroll(full)
@@ -48,13 +51,18 @@ INLINE void matmul_block(
         for (int64_t part = 0; part < parts; part++) {
           const int64_t row = block + (end - block) * part / parts;
           const int64_t rows = block + (end - block) * (part + 1) / parts - row;
+          // The next panel's four lines a unit, asked for by the first four blocks of rows. A single block is bound by
+          // memory anyway, and the processor's own streams serve it better.
+          const int64_t turn = (block - row_begin) / 64 * parts + part;
+          const int asks = panel + 1 < panel_end && turn < 4 && row_end - row_begin > FV_MATMUL_ROWS;
+          const uint32_t *ahead = asks ? b + p->units * 64 + turn * units * 16 : (const uint32_t *)0;
           const uint32_t *a = p->a + (row / 64) * p->a_panel + (row % 64) * p->a_row + first * p->a_unit;
           for (int64_t v = 0; v < 4; v += FV_MATMUL_VECTORS) {
             const int64_t valid = p->columns - column - 16 * v;
             if (valid <= 0) break;
             float *y = p->y + row * p->y_row + column + 16 * v;
             const float *bias = last && p->bias ? p->bias + column + 16 * v : 0;
-#define TILE(n) case n: matmul_tile(kind, n, FV_MATMUL_VECTORS, p, a, b + 16 * v, units, y, valid, from_y, bias); break;
+#define TILE(n) case n: matmul_tile(kind, n, FV_MATMUL_VECTORS, p, a, b + 16 * v, units, y, valid, from_y, bias, ahead); break;
             switch (rows) {
               TILE(1)
               TILE(2)

@@ -121,9 +121,9 @@ package struct Product {
       accumulate: accumulates ? 1 : 0)
     let panelCount = PackedMatrix.panelCount(columns)
     let rowTasks = (rows + Self.rowsPerTask - 1) / Self.rowsPerTask
-    let panelsPerTask =
-      pool.threadCount == 1
-      ? panelCount : max(1, min(panelCount, panelCount * rowTasks / (8 * pool.threadCount)))
+    // Few rows: long runs of panels, since each asks for the next one's weights. Many rows: small tasks, for balance.
+    let tasks = pool.threadCount == 1 ? 1 : pool.threadCount * (rowTasks == 1 ? 2 : 8)
+    let panelsPerTask = max(1, min(panelCount, (panelCount * rowTasks + tasks - 1) / tasks))
     let panelTasks = (panelCount + panelsPerTask - 1) / panelsPerTask
     let kind = precision.kind
     pool.run(rowTasks * panelTasks) { task in

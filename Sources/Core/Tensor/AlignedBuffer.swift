@@ -9,12 +9,17 @@ public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable 
   public let pointer: UnsafeMutablePointer<Element>
   /// The number of elements.
   public let count: Int
+  private static var hugePage: Int { 2 << 20 }
 
   /// Allocates `count` zeroed elements.
   public init(count: Int) {
     precondition(count >= 0, "negative count \(count)")
-    let byteCount = max(64, (count * MemoryLayout<Element>.stride + 63) & ~63)
-    guard let raw = aligned_alloc(64, byteCount) else { fatalError("out of memory for \(byteCount) bytes") }
+    let bytes = count * MemoryLayout<Element>.stride
+    // Large blocks (weights, above all) get huge pages: a decode step walks all of them.
+    let alignment = bytes >= Self.hugePage ? Self.hugePage : 64
+    let byteCount = max(alignment, (bytes + alignment - 1) & ~(alignment - 1))
+    guard let raw = aligned_alloc(alignment, byteCount) else { fatalError("out of memory for \(byteCount) bytes") }
+    if alignment == Self.hugePage { madvise(raw, byteCount, MADV_HUGEPAGE) }
     memset(raw, 0, byteCount)
     pointer = raw.bindMemory(to: Element.self, capacity: max(count, 1))
     self.count = count
