@@ -60,6 +60,7 @@ let package = Package(
       dependencies: ["Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner", "Console"],
       swiftSettings: swift),
 
+    module("Benchmarks", ["Core", "CKernels"]),
     module("FoveaTesting", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner"]),
     tests("CoreTests", ["Core", "CKernels", "FoveaTesting"]),
     tests("SettingsTests", ["Settings", "FoveaTesting"]),

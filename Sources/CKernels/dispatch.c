@@ -66,6 +66,7 @@
     (const fv_adamw *settings, int64_t begin, int64_t end, float *parameters, const float *gradients, float *first, \
      float *second), \
     (settings, begin, end, parameters, gradients, first, second)) \
+  X(double, peak, (fv_kind kind, int64_t rounds), (kind, rounds)) \
   X(double, sum_of_squares, (const float *x, int64_t begin, int64_t end), (x, begin, end))
 
 typedef struct {

@@ -88,3 +88,22 @@ void KERNEL(matmul_block)(
   if (kind == fv_bf16) matmul_block(fv_bf16, p, row_begin, row_end, panel_begin, panel_end);
   else matmul_block(fv_f32, p, row_begin, row_end, panel_begin, panel_end);
 }
+
+// As many independent chains as the registers hold, nothing from memory: the most that the processor can do.
+INLINE float peak(const fv_kind kind, int64_t rounds) {
+  vf c[FV_MATMUL_ROWS * FV_MATMUL_VECTORS];
+  const vu a = vu_set1(0x3F803F80u), b = vu_set1(0x00010001u);
+  for (int i = 0; i < FV_MATMUL_ROWS * FV_MATMUL_VECTORS; i++) c[i] = vf_set1((float)i);
+  for (int64_t round = 0; round < rounds; round++)
+#pragma clang loop unroll(full)
+    for (int i = 0; i < FV_MATMUL_ROWS * FV_MATMUL_VECTORS; i++) c[i] = vf_dot(kind, c[i], a, b);
+  vf sum = vf_set1(0);
+  for (int i = 0; i < FV_MATMUL_ROWS * FV_MATMUL_VECTORS; i++) sum = vf_add(sum, c[i]);
+  return vf_sum(sum);
+}
+
+double KERNEL(peak)(fv_kind kind, int64_t rounds) {
+  volatile float result = kind == fv_bf16 ? peak(fv_bf16, rounds) : peak(fv_f32, rounds);
+  (void)result;
+  return (double)rounds * FV_MATMUL_ROWS * FV_MATMUL_VECTORS * 16 * (kind == fv_bf16 ? 4 : 2);
+}

@@ -52,3 +52,7 @@ void fv_pack_depth_rows(
 
 // Row `column` of w as fp32, read back out of panels made by fv_pack_columns. out [depth]
 void fv_unpack_column(fv_kind kind, const uint32_t *panels, int64_t units, int64_t column, int64_t depth, float *out);
+
+// Runs `rounds` rounds of the product's instruction on registers alone and returns the floating-point operations done: over
+// the time that it took, the processor's peak, which benchmarks divide by.
+double fv_peak(fv_kind kind, int64_t rounds);

@@ -1,0 +1,155 @@
+import Core
+
+/// `fovea bench engine`: rollouts, prefill, learner steps and weight packing of one model, as rates and as shares of the peak
+/// that the same run measured.
+///
+/// Operations are counted from the shapes: 2 for each weight of a product and row, and attention's products; sampling is part
+/// of the time and adds none. Weights and prompts do not matter to the time, so tokens are drawn from Philox.
+public struct EngineBenchmark {
+  /// One measured line.
+  public struct Row: Sendable {
+    public var name: String
+    /// Tokens that the line counts, and the seconds that they took.
+    public var tokens: Int
+    public var seconds: Double
+    /// Floating-point operations of products.
+    public var operations: Double
+    public var tokensPerSecond: Double { Double(tokens) / seconds }
+    public var gigaflops: Double { operations / seconds / 1e9 }
+  }
+
+  private let model: LoadedModel
+  private let precision: Precision
+  private let pool: ThreadPool
+  private var config: ModelConfig { model.description.config }
+
+  public init(model: LoadedModel, precision: Precision, pool: ThreadPool) {
+    self.model = model
+    self.precision = precision
+    self.pool = pool
+  }
+
+  // MARK: Rollouts
+
+  /// A decoder with the model's weights, and the line of packing them.
+  public func decoder() -> (Decoder, Row) {
+    let decoder = Decoder(config: config, precision: precision, pool: pool)
+    let watch = Stopwatch()
+    decoder.load(model.parameters)
+    let count = config.parameters.reduce(0) { $0 + $1.count }
+    return (decoder, Row(name: "pack weights (weights/s)", tokens: count, seconds: watch.seconds, operations: 0))
+  }
+
+  /// Prefill of `batch` prompts, then decoding of `batch` sequences with sampling: two lines.
+  public func rollout(_ decoder: Decoder, batch: Int, prompt: Int, tokens: Int) throws -> [Row] {
+    let engine = GenerationEngine(
+      decoder: decoder, slotCount: batch, positions: prompt + tokens, bytesOfToken: { _ in [] })
+    for index in 0..<batch {
+      try engine.submit(
+        GenerationRequest(
+          id: UInt64(index), promptTokens: randomTokens(prompt, index),
+          key: SampleKey(seed: 1, step: 0, prompt: UInt64(index), sample: 0), sampleCount: 1,
+          sampling: SamplingSettings(maxNewTokens: tokens), stopTokens: []))
+    }
+    let prefill = Stopwatch()
+    _ = engine.step()  // prefill, the first token, and one decode step
+    let prefillSeconds = prefill.seconds
+    let before = engine.tokensSampled
+    let decode = Stopwatch()
+    while !engine.isIdle { _ = engine.step() }
+    let seconds = decode.seconds
+    let decoded = Int(engine.tokensSampled - before)
+    let stepSeconds = seconds / Double(max(1, decoded / batch))
+    let attended = (0..<tokens - 2).reduce(0.0) { $0 + Double(prompt + 2 + $1) } * Double(batch)
+    return [
+      Row(
+        name: "prefill B=\(batch) x \(prompt)", tokens: batch * prompt,
+        seconds: max(prefillSeconds - stepSeconds, 1e-9),
+        operations: Double(batch) * (Double(prompt) * layerOperations + headOperations)
+          + attentionOperations * Double(batch) * Double(prompt) * Double(prompt + 1) / 2),
+      Row(
+        name: "decode B=\(batch), \(prompt)+\(tokens)", tokens: decoded, seconds: seconds,
+        operations: Double(decoded) * (layerOperations + headOperations) + attentionOperations * attended),
+    ]
+  }
+
+  // MARK: Learner
+
+  /// One learner step, optimizer and packing included: `prompts` prompts of `prompt` tokens with `group` completions of
+  /// `completion` tokens each. Counts all completion tokens and every prompt once per completion, as a padded trainer would.
+  public func learner(
+    _ session: LearnerSession, prompts: Int, prompt: Int, group: Int, completion: Int
+  ) -> Row {
+    let groups = (0..<prompts).map { index in
+      TrainingGroup(
+        promptTokens: randomTokens(prompt, 1000 + index),
+        completions: (0..<group).map { randomTokens(completion, 2000 + index * group + $0) })
+    }
+    session.step(groups)  // allocates
+    let watch = Stopwatch()
+    session.step(groups)
+    let seconds = watch.seconds
+    let rows = Double(prompts * prompt + prompts * group * (completion - 1))
+    let outputs = Double(prompts * group * completion)
+    return Row(
+      name: "learner \(prompts) x \(prompt) + \(group) x \(completion)",
+      tokens: prompts * group * (prompt + completion), seconds: seconds,
+      // forward once and backward twice; the head's forward a second time in the backward pass
+      operations: 3 * rows * layerOperations + 4 * outputs * headOperations)
+  }
+
+  /// A learner's state for `learner`.
+  public func learnerSession() -> LearnerSession {
+    LearnerSession(model: model, precision: precision, pool: pool)
+  }
+
+  public final class LearnerSession {
+    private let training: TrainingModel
+    private let optimizer: AdamW
+
+    init(model: LoadedModel, precision: Precision, pool: ThreadPool) {
+      training = TrainingModel(
+        config: model.description.config, parameters: model.parameters, precision: precision, pool: pool)
+      optimizer = AdamW(parameters: model.parameters, pool: pool)
+    }
+
+    func step(_ groups: [TrainingGroup]) {
+      training.gradients.values.clear()
+      training.accumulateGradients(groups, temperature: 1) { scores in
+        let count = Float(scores.reduce(0) { $0 + $1.count })
+        return scores.map { group in
+          group.enumerated().map { index, score in
+            // alternating signs: a loss whose gradient does not vanish
+            let length = score.logProbabilities.count
+            return Array(repeating: (index % 2 == 0 ? 1 : -1) / (Float(length) * count), count: length)
+          }
+        }
+      }
+      let norm = optimizer.globalNorm(training.gradients)
+      optimizer.step(
+        parameters: training.parameters, gradients: training.gradients, gradientScale: Float(min(1, 1 / norm)),
+        learningRate: 1e-7, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0)
+      training.weightsChanged()
+    }
+  }
+
+  // MARK: Counting
+
+  /// Products of all layers for one row.
+  private var layerOperations: Double {
+    let q = Double(config.headCount * config.headSize)
+    let kv = Double(config.keyValueHeadCount * config.headSize)
+    let c = Double(config.hiddenSize)
+    return 2 * Double(config.layerCount) * (c * (q + 2 * kv) + q * c + 3 * c * Double(config.feedForwardSize))
+  }
+
+  private var headOperations: Double { 2 * Double(config.hiddenSize * config.vocabularySize) }
+
+  /// Scores and weighted values of one row and one key, all layers.
+  private var attentionOperations: Double { 4 * Double(config.layerCount * config.headCount * config.headSize) }
+
+  private func randomTokens(_ count: Int, _ stream: Int) -> [Int32] {
+    var random = RandomStream(seed: 7, purpose: .test, UInt32(stream))
+    return (0..<count).map { _ in Int32(random.integer(below: UInt64(config.vocabularySize))) }
+  }
+}

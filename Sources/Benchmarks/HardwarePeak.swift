@@ -1,0 +1,67 @@
+import CKernels
+import Core
+import Glibc
+
+/// What this machine can do at most, measured now: the denominators of every share in a benchmark's table.
+public struct HardwarePeak: Sendable {
+  /// Products of the precision on all threads together, in 10^9 operations a second.
+  public let gigaflops: Double
+  /// Reading memory on all threads together, in 10^9 bytes a second.
+  public let gigabytesPerSecond: Double
+
+  /// Measures for about half a second.
+  public init(precision: Precision, pool: ThreadPool) {
+    let rounds: Int64 = 4_000_000
+    let kind = precision.kind
+    gigaflops = Self.best { start in
+      pool.run(pool.threadCount) { _ in _ = fv_peak(kind, rounds) }
+      return fv_peak(kind, 1) * Double(rounds) * Double(pool.threadCount) / start.seconds / 1e9
+    }
+    let buffer = AlignedBuffer<Float>(count: 64 << 20)
+    gigabytesPerSecond = Self.best { start in
+      let chunk = buffer.count / (8 * pool.threadCount)
+      let sums = AlignedBuffer<Double>(count: 8 * pool.threadCount)
+      pool.run(8 * pool.threadCount) { index in
+        sums.pointer[index] = Double(Self.sum(buffer.pointer + index * chunk, chunk))
+      }
+      precondition(sums.pointer[0] == 0)
+      return Double(buffer.count * 4) / start.seconds / 1e9
+    }
+  }
+
+  private static func best(_ measure: (Stopwatch) -> Double) -> Double {
+    (0..<5).map { _ in measure(Stopwatch()) }.max()!
+  }
+
+  /// Reads every line once.
+  private static func sum(_ x: UnsafePointer<Float>, _ count: Int) -> Float {
+    var lanes = SIMD16<Float>()
+    let vectors = UnsafeRawPointer(x).assumingMemoryBound(to: SIMD16<Float>.self)
+    for index in 0..<count / 16 { lanes += vectors[index] }
+    return lanes.sum()
+  }
+}
+
+/// Monotonic time since its making.
+public struct Stopwatch: Sendable {
+  private let start = Stopwatch.now()
+  public init() {}
+
+  public var seconds: Double { Self.now() - start }
+
+  private static func now() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
+  }
+}
+
+/// Memory of this process.
+public enum ProcessMemory {
+  /// The most that was resident so far, in bytes.
+  public static var peakByteCount: Int {
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    return usage.ru_maxrss * 1024
+  }
+}

@@ -1,0 +1,159 @@
+import Core
+
+/// `fovea verify`: the claims of exactness, proven on this machine and this model, a line each.
+///
+/// Every claim compares bits that two different ways of computing gave: alone and in company, prefill and decode, worker
+/// and learner, one thread and three, each instruction set that the processor has. Nothing is compared with itself.
+public struct Verification {
+  /// A claim and whether it held.
+  public struct Line: Sendable {
+    public var claim: String
+    public var holds: Bool
+    /// What was compared, for people.
+    public var detail: String
+  }
+
+  private let model: LoadedModel
+  private let precision: Precision
+  private var config: ModelConfig { model.description.config }
+
+  public init(model: LoadedModel, precision: Precision) {
+    self.model = model
+    self.precision = precision
+  }
+
+  /// Runs every proof; `report` gets each line as it is known.
+  public func run(report: (Line) -> Void) throws {
+    let one = decoder(threads: 1)
+    let alone = try sample(one, slots: 1, company: 0)
+    report(
+      Line(
+        claim: "a sample is the same alone and beside 6 others",
+        holds: try sample(one, slots: 7, company: 6) == alone, detail: detail(alone)))
+    report(
+      Line(
+        claim: "a sample is the same alone and beside 63 others that join and leave",
+        holds: try sample(one, slots: 64, company: 63) == alone, detail: detail(alone)))
+    report(
+      Line(
+        claim: "a prompt prefilled at once and token by token gives the same log-probabilities",
+        holds: prefilled(one) == stepwise(one), detail: "\(prompt.count) tokens"))
+    for threads in [2, 3] {
+      report(
+        Line(
+          claim: "a sample is the same with 1 and with \(threads) threads",
+          holds: try sample(decoder(threads: threads), slots: 7, company: 6) == alone, detail: detail(alone)))
+    }
+    for threads in [1, 2, 3] {
+      report(
+        Line(
+          claim: "the learner gives the worker's log-probabilities and entropies, with \(threads) threads",
+          holds: learned(alone, threads: threads) == worked(alone), detail: detail(alone)))
+    }
+    try verifyInstructionSets(expected: alone, report: report)
+  }
+
+  private func verifyInstructionSets(expected: [Completion], report: (Line) -> Void) throws {
+    let best = InstructionSet.active
+    defer { best.force() }
+    for set in InstructionSet.allCases where set != best {
+      guard set.force() else {
+        report(Line(claim: "\(set) gives the bits of \(best)", holds: true, detail: "this processor does not have it"))
+        continue
+      }
+      // portable C is some fifty times slower: fewer tokens
+      let tokens = set == .portable ? 2 : 8
+      let short = try sample(decoder(threads: 2), slots: 2, company: 0, tokens: tokens)
+      let holds = zip(short, expected).allSatisfy { a, b in
+        b.tokens.starts(with: a.tokens) && b.logProbabilities.starts(with: a.logProbabilities)
+          && b.entropies.starts(with: a.entropies)
+      }
+      report(Line(claim: "\(set) gives the bits of \(best)", holds: holds, detail: detail(short)))
+    }
+  }
+
+  // MARK: Ways of computing
+
+  private let tokenCount = 24
+
+  private var prompt: [Int32] { tokens(21, stream: 0) }
+
+  private func tokens(_ count: Int, stream: UInt32) -> [Int32] {
+    var random = RandomStream(seed: 3, purpose: .test, stream)
+    return (0..<count).map { _ in Int32(random.integer(below: UInt64(config.vocabularySize))) }
+  }
+
+  private func decoder(threads: Int) -> Decoder {
+    let decoder = Decoder(config: config, precision: precision, pool: ThreadPool(threads: threads))
+    decoder.load(model.parameters)
+    return decoder
+  }
+
+  /// Two samples of the prompt, while `company` other requests of other lengths come and go.
+  private func sample(
+    _ decoder: Decoder, slots: Int, company: Int, tokens count: Int? = nil
+  ) throws -> [Completion] {
+    let engine = GenerationEngine(decoder: decoder, slotCount: slots, positions: 128, bytesOfToken: { _ in [] })
+    func submit(_ id: UInt64, _ prompt: [Int32], _ samples: Int, _ length: Int) throws {
+      try engine.submit(
+        GenerationRequest(
+          id: id, promptTokens: prompt, key: SampleKey(seed: 3, step: 1, prompt: id, sample: 0), sampleCount: samples,
+          sampling: SamplingSettings(maxNewTokens: length), stopTokens: []))
+    }
+    var done: [Completion] = []
+    for other in 0..<company {
+      if other == company / 2 { try submit(0, prompt, 2, count ?? tokenCount) }
+      try submit(UInt64(other + 1), tokens(1 + other * 7 % 60, stream: UInt32(other + 1)), 1, 1 + other * 5 % 40)
+      if other % 8 == 7 { done += engine.step() }
+    }
+    if company == 0 { try submit(0, prompt, 2, count ?? tokenCount) }
+    while !engine.isIdle { done += engine.step() }
+    return done.filter { $0.request == 0 }.sorted { $0.sample < $1.sample }
+  }
+
+  /// Log-probabilities of the prompt's own tokens, from one forward pass.
+  private func prefilled(_ decoder: Decoder) -> [Float] {
+    scores(decoder, TrainingGroup(promptTokens: [prompt[0]], completions: [Array(prompt.dropFirst())]))
+  }
+
+  /// The same from one forward pass a token, over a cache that grows.
+  private func stepwise(_ decoder: Decoder) -> [Float] {
+    let blocks = KeyValueCache.blocks(for: prompt.count)
+    let cache = KeyValueCache(
+      config: config, precision: precision, layerCount: config.layerCount, blockCount: blocks)
+    let table = (0..<blocks).map { _ in cache.take()! }
+    var head = VocabularyLoss(decoder: decoder)
+    return zip(prompt, prompt.dropFirst()).enumerated().flatMap { position, pair in
+      var rows = RowBatch()
+      let start = rows.addTable(table)
+      rows.outputs.append(rows.addRow(token: pair.0, position: position, table: start))
+      let states = decoder.forward(rows, cache: cache)
+      return head.score(states, targets: [pair.1], temperature: 1).logProbabilities
+    }
+  }
+
+  private func scores(_ decoder: Decoder, _ group: TrainingGroup) -> [Float] {
+    let packed = PackedGroups([group])
+    let cache = KeyValueCache(config: config, precision: precision, layerCount: 1, blockCount: packed.blockCount)
+    var head = VocabularyLoss(decoder: decoder)
+    return head.score(decoder.forward(packed.rows, cache: cache), targets: packed.targets, temperature: 1)
+      .logProbabilities
+  }
+
+  private func learned(_ completions: [Completion], threads: Int) -> [Float] {
+    let learner = TrainingModel(
+      config: config, parameters: model.parameters, precision: precision, pool: ThreadPool(threads: threads),
+      trainable: false)
+    let group = TrainingGroup(promptTokens: prompt, completions: completions.map(\.tokens))
+    let other = TrainingGroup(promptTokens: tokens(35, stream: 99), completions: [tokens(9, stream: 98)])
+    return learner.score([other, group], temperature: 1)[1].flatMap { $0.logProbabilities + $0.entropies }
+  }
+
+  private func worked(_ completions: [Completion]) -> [Float] {
+    completions.flatMap { $0.logProbabilities + $0.entropies }
+  }
+
+  private func detail(_ completions: [Completion]) -> String {
+    "\(completions.count) samples, \(completions.reduce(0) { $0 + $1.tokens.count }) tokens"
+  }
+}
