@@ -3,18 +3,21 @@
 #   make train              the default run; CONFIG=... another one, ARGS='run.steps=10 ...' overrides
 #   make test               every test
 #   make check              what a change must pass: format, warnings, tidiness, tests
-#   make bench              speed, printed
+#   make bench              rates of rollouts and learner steps, as shares of this machine's peak; MODEL=... another model
+#   make bench-transfer     rates of the weights' way to the workers
+#   make verify             proofs that workers and learner compute the same bits
 #   make format             formats the sources in place
 #   make proto              writes the C of Sources/Wire/farm.proto anew
 #   make check-transformers opens folders that we saved in Hugging Face's transformers (in a Python environment of its own)
 
 SHELL := /bin/bash
+MODEL ?= models/SmolLM2-135M-Instruct.Q4_1.gguf
 CONFIG ?= configs/arithmetic.yaml
 ARGS ?=
 # Tests import no module with @testable, so that they share one build with the binary.
 SWIFT_TEST := swift test -c release --disable-testable-imports --disable-xctest
 
-.PHONY: train test check lint bench format proto setup check-transformers
+.PHONY: train test check lint bench bench-transfer verify format proto setup check-transformers
 
 train: setup
 	.build/release/fovea train --config $(CONFIG) $(ARGS)
@@ -32,10 +35,17 @@ lint:
 # Warnings are errors in every target (Package.swift); tidiness is a test (Tests/TidyTests).
 check: lint test
 
-# Benchmarks are tests that print figures; they are skipped elsewhere.
-bench:
+bench: setup
+	.build/release/fovea bench engine --model $(MODEL) $(ARGS)
+
+# The transfer of a model's weights over loopback; its figures are printed by a test that is skipped elsewhere.
+bench-transfer:
 	@deploy/setup --no-build
-	FOVEA_BENCH=1 $(SWIFT_TEST) --filter Bench $(ARGS)
+	FOVEA_BENCH=1 $(SWIFT_TEST) --filter WeightsTransferBench $(ARGS)
+
+# The proofs that workers and learner compute the same bits, on this machine.
+verify: setup
+	.build/release/fovea verify --model $(MODEL)
 
 format:
 	swift format --in-place --recursive Package.swift Sources Tests

@@ -57,7 +57,9 @@ let package = Package(
 
     .executableTarget(
       name: "fovea",
-      dependencies: ["Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner", "Console"],
+      dependencies: [
+        "Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner", "Benchmarks", "Console",
+      ],
       swiftSettings: swift),
 
     module("Benchmarks", ["Core", "CKernels"]),
@@ -72,6 +74,7 @@ let package = Package(
     tests("LearnerTests", ["Core", "Settings", "Wire", "Learner", "FoveaTesting"]),
     tests("ConsoleTests", ["Core", "Wire", "Console", "FoveaTesting"]),
     tests("EndToEndTests", ["Core", "Settings", "Wire", "Console", "FoveaTesting"]),
+    tests("BenchmarksTests", ["Core", "Benchmarks", "FoveaTesting"]),
     tests("TidyTests", []),
   ],
   cLanguageStandard: .c17

@@ -18,13 +18,14 @@ public struct EngineBenchmark {
     public var gigaflops: Double { operations / seconds / 1e9 }
   }
 
-  private let model: LoadedModel
+  private let config: ModelConfig
+  private let parameters: ParameterSet
   private let precision: Precision
   private let pool: ThreadPool
-  private var config: ModelConfig { model.description.config }
 
-  public init(model: LoadedModel, precision: Precision, pool: ThreadPool) {
-    self.model = model
+  public init(config: ModelConfig, parameters: ParameterSet, precision: Precision, pool: ThreadPool) {
+    self.config = config
+    self.parameters = parameters
     self.precision = precision
     self.pool = pool
   }
@@ -35,15 +36,23 @@ public struct EngineBenchmark {
   public func decoder() -> (Decoder, Row) {
     let decoder = Decoder(config: config, precision: precision, pool: pool)
     let watch = Stopwatch()
-    decoder.load(model.parameters)
+    decoder.load(parameters)
     let count = config.parameters.reduce(0) { $0 + $1.count }
     return (decoder, Row(name: "pack weights (weights/s)", tokens: count, seconds: watch.seconds, operations: 0))
   }
 
-  /// Prefill of `batch` prompts, then decoding of `batch` sequences with sampling: two lines.
-  public func rollout(_ decoder: Decoder, batch: Int, prompt: Int, tokens: Int) throws -> [Row] {
-    let engine = GenerationEngine(
-      decoder: decoder, slotCount: batch, positions: prompt + tokens, bytesOfToken: { _ in [] })
+  /// An engine for `rollout`, whose cache and scratch space warm up as it is used.
+  public func engine(_ decoder: Decoder, slots: Int, positions: Int) -> GenerationEngine {
+    GenerationEngine(decoder: decoder, slotCount: slots, positions: positions, bytesOfToken: { _ in [] })
+  }
+
+  /// Prefill of `batch` prompts, then decoding of `batch` sequences with sampling: two lines. Done twice, timed once.
+  public func rollout(_ engine: GenerationEngine, batch: Int, prompt: Int, tokens: Int) throws -> [Row] {
+    _ = try timedRollout(engine, batch: batch, prompt: prompt, tokens: tokens)
+    return try timedRollout(engine, batch: batch, prompt: prompt, tokens: tokens)
+  }
+
+  private func timedRollout(_ engine: GenerationEngine, batch: Int, prompt: Int, tokens: Int) throws -> [Row] {
     for index in 0..<batch {
       try engine.submit(
         GenerationRequest(
@@ -100,17 +109,17 @@ public struct EngineBenchmark {
 
   /// A learner's state for `learner`.
   public func learnerSession() -> LearnerSession {
-    LearnerSession(model: model, precision: precision, pool: pool)
+    LearnerSession(config: config, parameters: parameters, precision: precision, pool: pool)
   }
 
   public final class LearnerSession {
     private let training: TrainingModel
     private let optimizer: AdamW
 
-    init(model: LoadedModel, precision: Precision, pool: ThreadPool) {
+    init(config: ModelConfig, parameters: ParameterSet, precision: Precision, pool: ThreadPool) {
       training = TrainingModel(
-        config: model.description.config, parameters: model.parameters, precision: precision, pool: pool)
-      optimizer = AdamW(parameters: model.parameters, pool: pool)
+        config: config, parameters: parameters, precision: precision, pool: pool)
+      optimizer = AdamW(parameters: parameters, pool: pool)
     }
 
     func step(_ groups: [TrainingGroup]) {

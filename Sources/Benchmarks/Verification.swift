@@ -13,12 +13,13 @@ public struct Verification {
     public var detail: String
   }
 
-  private let model: LoadedModel
+  private let config: ModelConfig
+  private let parameters: ParameterSet
   private let precision: Precision
-  private var config: ModelConfig { model.description.config }
 
-  public init(model: LoadedModel, precision: Precision) {
-    self.model = model
+  public init(config: ModelConfig, parameters: ParameterSet, precision: Precision) {
+    self.config = config
+    self.parameters = parameters
     self.precision = precision
   }
 
@@ -85,7 +86,7 @@ public struct Verification {
 
   private func decoder(threads: Int) -> Decoder {
     let decoder = Decoder(config: config, precision: precision, pool: ThreadPool(threads: threads))
-    decoder.load(model.parameters)
+    decoder.load(parameters)
     return decoder
   }
 
@@ -142,7 +143,7 @@ public struct Verification {
 
   private func learned(_ completions: [Completion], threads: Int) -> [Float] {
     let learner = TrainingModel(
-      config: config, parameters: model.parameters, precision: precision, pool: ThreadPool(threads: threads),
+      config: config, parameters: parameters, precision: precision, pool: ThreadPool(threads: threads),
       trainable: false)
     let group = TrainingGroup(promptTokens: prompt, completions: completions.map(\.tokens))
     let other = TrainingGroup(promptTokens: tokens(35, stream: 99), completions: [tokens(9, stream: 98)])

@@ -186,7 +186,7 @@ int64_t fv_attention_scratch(int64_t heads_per_key_value, int64_t length) {
 
 int64_t fv_attention_backward_scratch(int64_t head_size, int64_t length) {
   const int64_t wide = (head_size + 15) / 16 * 16, row = (length + 15) / 16 * 16;
-  return 2 * head_size * row + 3 * length * wide + 2 * row + 3 * wide;
+  return 2 * head_size * row + 3 * length * wide + 8 * row + 12 * wide;
 }
 
 float fv_log_probability(const float *logits, int64_t token, float inverse_temperature, fv_softmax softmax) {

@@ -172,82 +172,164 @@ INLINE float kind_element(const fv_kind kind, const void *p, int64_t i) {
   return x;
 }
 
+// Attention weights p and score gradients ds of `heads` heads of one query row, over `count` blocks of 16 keys from j on.
+INLINE void backward_scores(
+  const int heads, const int count, int64_t size, int64_t row, int64_t wide, const float *key_t, const float *value_t,
+  const float *q, const float *dout, int64_t j, vf scale, const vf *shift, const vf *normal, const vf *delta, float *p,
+  float *ds) {
+  vf score[4][2], dp[4][2];
+#pragma clang loop unroll(full)
+  for (int h = 0; h < heads; h++)
+#pragma clang loop unroll(full)
+    for (int b = 0; b < count; b++) score[h][b] = dp[h][b] = vf_set1(0);
+  for (int64_t d = 0; d < size; d++) {
+    vf k[2], v[2];
+#pragma clang loop unroll(full)
+    for (int b = 0; b < count; b++) {
+      k[b] = vf_load(key_t + d * row + j + 16 * b);
+      v[b] = vf_load(value_t + d * row + j + 16 * b);
+    }
+#pragma clang loop unroll(full)
+    for (int h = 0; h < heads; h++) {
+      const vf x = vf_set1(q[h * wide + d]), y = vf_set1(dout[h * wide + d]);
+#pragma clang loop unroll(full)
+      for (int b = 0; b < count; b++) {
+        score[h][b] = vf_fma(x, k[b], score[h][b]);
+        dp[h][b] = vf_fma(y, v[b], dp[h][b]);
+      }
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int h = 0; h < heads; h++)
+#pragma clang loop unroll(full)
+    for (int b = 0; b < count; b++) {
+      const vf weight = vf_mul(vf_exp(vf_sub(vf_mul(score[h][b], scale), shift[h])), normal[h]);
+      vf_store(p + h * row + j + 16 * b, weight);
+      vf_store(ds + h * row + j + 16 * b, vf_mul(vf_mul(weight, vf_sub(dp[h][b], delta[h])), scale));
+    }
+}
+
+// From p and ds: dq = ds k, and for every key dk += ds q, dv += p dout, for `vectors` * 16 of D.
+INLINE void backward_sums(
+  const int heads, const int vectors, int64_t keys_count, int64_t row, int64_t wide, const float *p, const float *ds,
+  const float *q, const float *dout, const float *keys, float *dkeys, float *dvalues, float *dq) {
+  vf sum[4][2], x[4][2], y[4][2];
+#pragma clang loop unroll(full)
+  for (int h = 0; h < heads; h++)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) {
+      sum[h][v] = vf_set1(0);
+      x[h][v] = vf_load(q + h * wide + 16 * v);
+      y[h][v] = vf_load(dout + h * wide + 16 * v);
+    }
+  for (int64_t j = 0; j < keys_count; j++)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) {
+      const vf k = vf_load(keys + j * wide + 16 * v);
+      vf dk = vf_load(dkeys + j * wide + 16 * v), dv = vf_load(dvalues + j * wide + 16 * v);
+#pragma clang loop unroll(full)
+      for (int h = 0; h < heads; h++) {
+        const vf a = vf_set1(ds[h * row + j]);
+        sum[h][v] = vf_fma(a, k, sum[h][v]);
+        dk = vf_fma(a, x[h][v], dk);
+        dv = vf_fma(vf_set1(p[h * row + j]), y[h][v], dv);
+      }
+      vf_store(dkeys + j * wide + 16 * v, dk);
+      vf_store(dvalues + j * wide + 16 * v, dv);
+    }
+#pragma clang loop unroll(full)
+  for (int h = 0; h < heads; h++)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) vf_store(dq + h * wide + 16 * v, sum[h][v]);
+}
+
+// Where one task works: the sequence's keys and values, their gradients, and one row's heads.
+typedef struct {
+  int64_t size, wide, row;
+  float *key_t, *value_t, *keys, *dkeys, *dvalues, *p, *ds, *q, *dout, *dq;
+} KERNEL(backward_space);
+
+// Row r of the sequence for `heads` (1 to 4) heads from `head` on, which share one key-value head.
+INLINE void backward_row(
+  const fv_kind kind, const int heads, const fv_attention_sequence *s, const KERNEL(backward_space) *w, int64_t r,
+  int64_t head) {
+  const int64_t n = s->prefix_count + r + 1, blocks = (n + 15) / 16, size = w->size;
+  vf shift[4], normal[4], delta[4];
+  for (int h = 0; h < heads; h++) {
+    const int64_t index = r * s->heads + head + h;
+    vf dot = vf_set1(0);
+    for (int64_t d = 0; d < size; d += 16) {
+      const char *own = (const char *)s->own + r * s->row * kind_bytes(kind);
+      const vf y = vf_load_part(s->dout + index * size + d, size - d, 0);
+      vf_store(w->q + h * w->wide + d, vf_load_kind_part(kind, own, (head + h) * size + d, size - d));
+      vf_store(w->dout + h * w->wide + d, y);
+      dot = vf_fma(y, vf_load_kind_part(kind, s->out, index * size + d, size - d), dot);
+    }
+    shift[h] = vf_set1(s->stats[2 * index]);
+    normal[h] = vf_set1(1.0f / s->stats[2 * index + 1]);
+    delta[h] = vf_set1(vf_sum(dot));
+  }
+  const vf scale = vf_set1(s->scale);
+#define SCORES(count) \
+  backward_scores( \
+    heads, count, size, w->row, w->wide, w->key_t, w->value_t, w->q, w->dout, 16 * b, scale, shift, normal, delta, \
+    w->p, w->ds)
+  int64_t b = 0;
+  for (; b + 2 <= blocks; b += 2) SCORES(2);
+  if (b < blocks) SCORES(1);
+#undef SCORES
+#define SUMS(vectors) \
+  backward_sums( \
+    heads, vectors, n, w->row, w->wide, w->p, w->ds, w->q + d, w->dout + d, w->keys + d, w->dkeys + d, \
+    w->dvalues + d, w->dq + d)
+  int64_t d = 0;
+  for (; d + 32 <= w->wide; d += 32) SUMS(2);
+  if (d < w->wide) SUMS(1);
+#undef SUMS
+  for (int h = 0; h < heads; h++)
+    memcpy(s->down + r * s->row + (head + h) * size, w->dq + h * w->wide, (size_t)size * 4);
+}
+
 INLINE void attention_backward(const fv_kind kind, const fv_attention_sequence *s, int64_t kv, float *scratch) {
   const int64_t size = s->head_size, wide = (size + 15) / 16 * 16, group = s->heads / s->key_value_heads;
   const int64_t length = s->prefix_count + s->count, row = (length + 15) / 16 * 16;
   const int64_t key_column = (s->heads + kv) * size, value_column = (s->heads + s->key_value_heads + kv) * size;
-  float *key_t = scratch, *value_t = key_t + size * row, *keys = value_t + size * row;
-  float *dkeys = keys + length * wide, *dvalues = dkeys + length * wide;
-  float *p = dvalues + length * wide, *ds = p + row, *q = ds + row, *dout = q + wide, *dq = dout + wide;
-
-  memset(key_t, 0, (size_t)(2 * size * row + 3 * length * wide) * 4);
+  KERNEL(backward_space) w = {.size = size, .wide = wide, .row = row};
+  float **const parts[] = {&w.key_t, &w.value_t, &w.keys, &w.dkeys, &w.dvalues, &w.p, &w.ds, &w.q, &w.dout, &w.dq};
+  const int64_t counts[] = {
+    size * row, size * row, length * wide, length * wide, length * wide, 4 * row, 4 * row, 4 * wide, 4 * wide, 4 * wide};
+  for (int i = 0; i < 10; i++) {
+    *parts[i] = scratch;
+    scratch += counts[i];
+  }
+  memset(w.key_t, 0, (size_t)(w.p - w.key_t) * 4);
   for (int64_t j = 0; j < length; j++) {
     const int own = j >= s->prefix_count;
     const char *base = (const char *)(own ? s->own : s->prefix);
     const void *packed = base + (own ? j - s->prefix_count : j) * s->row * kind_bytes(kind);
     for (int64_t d = 0; d < size; d++) {
       const float k = kind_element(kind, packed, key_column + d);
-      keys[j * wide + d] = k;
-      key_t[d * row + j] = k;
-      value_t[d * row + j] = kind_element(kind, packed, value_column + d);
+      w.keys[j * wide + d] = k;
+      w.key_t[d * row + j] = k;
+      w.value_t[d * row + j] = kind_element(kind, packed, value_column + d);
     }
   }
-  for (int64_t i = size; i < wide; i++) q[i] = dout[i] = 0;
-
-  for (int64_t r = 0; r < s->count; r++) {
-    const int64_t n = s->prefix_count + r + 1, blocks = (n + 15) / 16 * 16;
-    for (int64_t g = 0; g < group; g++) {
+  for (int64_t r = 0; r < s->count; r++)
+    for (int64_t g = 0; g < group; g += 4) {
       const int64_t head = kv * group + g;
-      const float m = s->stats[2 * (r * s->heads + head)], sum = s->stats[2 * (r * s->heads + head) + 1];
-      vf dot = vf_set1(0);
-      for (int64_t d = 0; d < size; d += 16) {
-        const vf x = vf_load_kind_part(
-          kind, (const char *)s->own + r * s->row * kind_bytes(kind), head * size + d, size - d);
-        const vf y = vf_load_part(s->dout + (r * s->heads + head) * size + d, size - d, 0);
-        vf_store(q + d, x);
-        vf_store(dout + d, y);
-        dot = vf_fma(y, vf_load_kind_part(kind, s->out, (r * s->heads + head) * size + d, size - d), dot);
+      switch (group - g) {
+        case 1: backward_row(kind, 1, s, &w, r, head); break;
+        case 2: backward_row(kind, 2, s, &w, r, head); break;
+        case 3: backward_row(kind, 3, s, &w, r, head); break;
+        default: backward_row(kind, 4, s, &w, r, head); break;
       }
-      const vf delta = vf_set1(vf_sum(dot)), shift = vf_set1(m), scale = vf_set1(s->scale);
-      const vf normal = vf_set1(1.0f / sum);
-      for (int64_t j = 0; j < blocks; j += 16) {
-        vf score = vf_set1(0), dp = vf_set1(0);
-        for (int64_t d = 0; d < size; d++) {
-          score = vf_fma(vf_set1(q[d]), vf_load(key_t + d * row + j), score);
-          dp = vf_fma(vf_set1(dout[d]), vf_load(value_t + d * row + j), dp);
-        }
-        const vf weight = vf_mul(vf_exp(vf_sub(vf_mul(score, scale), shift)), normal);
-        vf_store(p + j, weight);
-        vf_store(ds + j, vf_mul(vf_mul(weight, vf_sub(dp, delta)), scale));
-      }
-      for (int64_t d = 0; d < wide; d += 64) {
-        const int64_t vectors = wide - d >= 64 ? 4 : (wide - d) / 16;
-        vf acc[4], qv[4], dv[4];
-        for (int64_t v = 0; v < vectors; v++) {
-          acc[v] = vf_set1(0);
-          qv[v] = vf_load(q + d + 16 * v);
-          dv[v] = vf_load(dout + d + 16 * v);
-        }
-        for (int64_t j = 0; j < n; j++) {
-          const vf a = vf_set1(ds[j]), b = vf_set1(p[j]);
-          float *k = keys + j * wide + d, *dk = dkeys + j * wide + d, *dval = dvalues + j * wide + d;
-          for (int64_t v = 0; v < vectors; v++) {
-            acc[v] = vf_fma(a, vf_load(k + 16 * v), acc[v]);
-            vf_store(dk + 16 * v, vf_fma(a, qv[v], vf_load(dk + 16 * v)));
-            vf_store(dval + 16 * v, vf_fma(b, dv[v], vf_load(dval + 16 * v)));
-          }
-        }
-        for (int64_t v = 0; v < vectors; v++) vf_store(dq + d + 16 * v, acc[v]);
-      }
-      memcpy(s->down + r * s->row + head * size, dq, (size_t)size * 4);
     }
-  }
   for (int64_t j = 0; j < length; j++) {
     const int own = j >= s->prefix_count;
     float *out = (own ? s->down : s->dprefix) + (own ? j - s->prefix_count : j) * s->row;
     for (int64_t d = 0; d < size; d++) {
-      out[key_column + d] += dkeys[j * wide + d];
-      out[value_column + d] += dvalues[j * wide + d];
+      out[key_column + d] += w.dkeys[j * wide + d];
+      out[value_column + d] += w.dvalues[j * wide + d];
     }
   }
 }

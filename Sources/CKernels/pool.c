@@ -14,7 +14,7 @@
 struct fv_pool {
   int32_t threads;
   pthread_t *handles;
-  void (*body)(void *, int64_t);
+  void (*body)(void *, int64_t, int64_t);
   void *context;
   int64_t count;
   _Alignas(64) _Atomic uint32_t epoch;
@@ -59,16 +59,23 @@ static void leave_mode(unsigned long before) {
 #endif
 }
 
-static void work(fv_pool *pool) {
+static void work(fv_pool *pool, int64_t thread) {
   for (;;) {
     const int64_t index = atomic_fetch_add(&pool->next, 1);
     if (index >= pool->count) return;
-    pool->body(pool->context, index);
+    pool->body(pool->context, index, thread);
   }
 }
 
+typedef struct {
+  fv_pool *pool;
+  int64_t thread;
+} thread_argument;
+
 static void *thread_main(void *argument) {
-  fv_pool *pool = argument;
+  fv_pool *pool = ((thread_argument *)argument)->pool;
+  const int64_t thread = ((thread_argument *)argument)->thread;
+  free(argument);
   enter_mode();
   uint32_t seen = 0;
   for (;;) {
@@ -79,7 +86,7 @@ static void *thread_main(void *argument) {
     }
     seen++;
     if (atomic_load(&pool->stop)) return 0;
-    work(pool);
+    work(pool, thread);
     if (atomic_fetch_sub(&pool->busy, 1) == 1) syscall(SYS_futex, &pool->busy, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
   }
 }
@@ -96,7 +103,13 @@ fv_pool *fv_pool_create(int32_t threads) {
   pool->threads = 1;
   pool->handles = calloc((size_t)(threads > 1 ? threads : 1), sizeof(pthread_t));
   for (int32_t i = 0; pool->handles && i + 1 < threads; i++) {
-    if (pthread_create(&pool->handles[i], 0, thread_main, pool)) break;
+    thread_argument *argument = malloc(sizeof *argument);
+    if (!argument) break;
+    *argument = (thread_argument){pool, i + 1};
+    if (pthread_create(&pool->handles[i], 0, thread_main, argument)) {
+      free(argument);
+      break;
+    }
     pool->threads++;
   }
   if (!pool->handles || pool->threads < threads) {
@@ -114,10 +127,10 @@ void fv_pool_destroy(fv_pool *pool) {
   free(pool);
 }
 
-void fv_pool_run(fv_pool *pool, int64_t count, void (*body)(void *, int64_t), void *context) {
+void fv_pool_run(fv_pool *pool, int64_t count, void (*body)(void *, int64_t, int64_t), void *context) {
   const unsigned long mode = enter_mode();
   if (pool->threads == 1 || count <= 1) {
-    for (int64_t i = 0; i < count; i++) body(context, i);
+    for (int64_t i = 0; i < count; i++) body(context, i, 0);
   } else {
     pool->body = body;
     pool->context = context;
@@ -125,7 +138,7 @@ void fv_pool_run(fv_pool *pool, int64_t count, void (*body)(void *, int64_t), vo
     atomic_store(&pool->next, 0);
     atomic_store(&pool->busy, pool->threads - 1);
     wake(pool);
-    work(pool);
+    work(pool, 0);
     int spun = 0;
     for (int32_t busy; (busy = atomic_load(&pool->busy)) > 0;) {
       if (spun++ < spins) relax();

@@ -18,7 +18,7 @@ enum CommandLineTool {
     [
       TrainCommand.self, CoordinatorCommand.self, LearnerCommand.self, WorkerCommand.self, StatusCommand.self,
       CheckpointsCommand.self, EvalCommand.self,
-      GenerateCommand.self, TokenizeCommand.self, ScoreCommand.self,
+      GenerateCommand.self, TokenizeCommand.self, ScoreCommand.self, VerifyCommand.self, BenchCommand.self,
     ]
   }
 

@@ -126,7 +126,8 @@ private let allowedImports: [String: Set<String>] = {
     "RolloutWorker": common.subtracting(["Settings"]),
     "Learner": common.subtracting(["Tasks"]).union(["CXXHash"]),
     "Console": common.subtracting(["Tasks", "Settings"]).union(["CLinux"]),
-    "fovea": common.union(roles).union(["Console"]),
+    "Benchmarks": ["Core", "CKernels"],
+    "fovea": common.union(roles).union(["Console", "Benchmarks"]),
     "FoveaTesting": common.union(roles),
   ]
 }()

@@ -13,6 +13,7 @@ package final class DecoderBackward {
   private var dnormal = ScratchBuffer<Float>()
   private var dwide = ScratchBuffer<Float>()
   private var dinner = ScratchBuffer<Float>()
+  private var attentionScratch = ScratchBuffer<Float>()
   private var rounded: ElementScratch
   private var normal: ElementScratch
   private var activated: ElementScratch
@@ -143,26 +144,25 @@ package final class DecoderBackward {
     let width = decoder.headsWidth
     let kind = kind
     let scale = Float(1 / Double(d).squareRoot())
-    pool.run(packed.groups.count * kvHeads) { task in
+    let longest = packed.groups.map { $0.prompt.count + ($0.completions.map(\.count).max() ?? 0) }.max() ?? 0
+    let floats = Int(fv_attention_backward_scratch(Int64(d), Int64(longest)) + 15) & ~15
+    let scratches = attentionScratch.reserve(floats * pool.threadCount)
+    pool.run(packed.groups.count * kvHeads) { task, thread in
       let group = packed.groups[task / kvHeads]
-      let longest = group.prompt.count + (group.completions.map(\.count).max() ?? 0)
-      let floats = Int(fv_attention_backward_scratch(Int64(d), Int64(longest)))
-      withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { scratch in
-        let scratch = scratch.baseAddress!.assumingMemoryBound(to: Float.self)
-        func backward(_ run: PackedGroups.Run, prefix: PackedGroups.Run?) {
-          guard run.count > 0 else { return }
-          var sequence = fv_attention_sequence(
-            head_size: Int64(d), heads: Int64(heads), key_value_heads: Int64(kvHeads), scale: scale, row: Int64(width),
-            prefix: saved.heads.at((prefix?.first ?? 0) * width), own: saved.heads.at(run.first * width),
-            prefix_count: Int64(prefix?.count ?? 0), count: Int64(run.count),
-            out: saved.attended.at(run.first * heads * d), dout: dout + run.first * heads * d,
-            stats: saved.statistics.pointer + run.first * heads * 2, dprefix: dheads + (prefix?.first ?? 0) * width,
-            down: dheads + run.first * width)
-          fv_attention_backward(kind, &sequence, Int64(task % kvHeads), scratch)
-        }
-        backward(group.prompt, prefix: nil)
-        for run in group.completions { backward(run, prefix: group.prompt) }
+      let scratch = scratches + thread * floats
+      func backward(_ run: PackedGroups.Run, prefix: PackedGroups.Run?) {
+        guard run.count > 0 else { return }
+        var sequence = fv_attention_sequence(
+          head_size: Int64(d), heads: Int64(heads), key_value_heads: Int64(kvHeads), scale: scale, row: Int64(width),
+          prefix: saved.heads.at((prefix?.first ?? 0) * width), own: saved.heads.at(run.first * width),
+          prefix_count: Int64(prefix?.count ?? 0), count: Int64(run.count),
+          out: saved.attended.at(run.first * heads * d), dout: dout + run.first * heads * d,
+          stats: saved.statistics.pointer + run.first * heads * 2, dprefix: dheads + (prefix?.first ?? 0) * width,
+          down: dheads + run.first * width)
+        fv_attention_backward(kind, &sequence, Int64(task % kvHeads), scratch)
       }
+      backward(group.prompt, prefix: nil)
+      for run in group.completions { backward(run, prefix: group.prompt) }
     }
   }
 

@@ -22,12 +22,17 @@ public final class ThreadPool: @unchecked Sendable {
   /// Calls `body` once for every index in `0 ..< count`, on all threads, and returns when all are done. Denormals are
   /// flushed to zero inside. Which thread takes which index is open, so no result may depend on it.
   package func run(_ count: Int, _ body: (Int) -> Void) {
+    run(count) { index, _ in body(index) }
+  }
+
+  /// The same with the thread's number in `0 ..< threadCount`, for scratch space of its own.
+  package func run(_ count: Int, _ body: (_ index: Int, _ thread: Int) -> Void) {
     withoutActuallyEscaping(body) { body in
       withUnsafePointer(to: body) { context in
         fv_pool_run(
           pool, Int64(count),
-          { context, index in
-            context!.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(index))
+          { context, index, thread in
+            context!.assumingMemoryBound(to: ((Int, Int) -> Void).self).pointee(Int(index), Int(thread))
           }, UnsafeMutableRawPointer(mutating: context))
       }
     }

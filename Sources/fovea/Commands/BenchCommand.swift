@@ -1,0 +1,116 @@
+import Benchmarks
+import Console
+import Core
+
+/// `fovea bench engine`: rates of one model on this machine, as shares of the peak that the same run measured.
+enum BenchCommand: Command {
+  static let specification = CommandSpecification(
+    "bench", "Measures rollouts, prefill and learner steps of a model against this machine's peak.",
+    options: [
+      .option("model", "M", "A Hugging Face folder or a GGUF file.", required: true),
+      .option("precision", "P", "bfloat16 (default) or float32."),
+      .option("threads", "N", "Kernel threads. Default: all cores."),
+      .option("only", "PART", "rollout or learner."),
+      .flag("json", "Prints JSON, a row a line."),
+    ],
+    operands: .optional(name: "engine", summary: "What to measure; the engine is all there is."))
+
+  static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode {
+    guard arguments.operands.first ?? "engine" == "engine" else {
+      throw UsageError("fovea bench measures \"engine\", not \"\(arguments.operands[0])\"")
+    }
+    let part = arguments["only"]
+    guard part == nil || part == "rollout" || part == "learner" else {
+      throw UsageError("--only takes rollout or learner, not \"\(part!)\"")
+    }
+    let precision = try arguments.precision(default: .bfloat16)
+    let pool = ThreadPool(threads: try arguments.threads())
+    let model = try ModelLoader.load(path: arguments.required("model"))
+    let peak = HardwarePeak(precision: precision, pool: pool)
+    let table = BenchTable(json: arguments.has("json"), peak: peak)
+    table.header(precision: precision, threads: pool.threadCount)
+    let benchmark = EngineBenchmark(
+      config: model.description.config, parameters: model.parameters, precision: precision, pool: pool)
+    if part != "learner" { try rollouts(benchmark, table) }
+    if part != "rollout" { learners(benchmark, table) }
+    table.footer()
+    return .success
+  }
+
+  private static func rollouts(_ benchmark: EngineBenchmark, _ table: BenchTable) throws {
+    let (decoder, packing) = benchmark.decoder()
+    table.row(packing)
+    let engine = benchmark.engine(decoder, slots: 64, positions: 256)
+    for length in [64, 128] {
+      for batch in [1, 8, 16, 32, 64] {
+        try benchmark.rollout(engine, batch: batch, prompt: length, tokens: length).forEach(table.row)
+      }
+    }
+  }
+
+  private static func learners(_ benchmark: EngineBenchmark, _ table: BenchTable) {
+    let session = benchmark.learnerSession()
+    for (prompts, prompt, group, completion) in [(16, 1, 1, 128), (4, 64, 8, 64), (4, 512, 8, 64)] {
+      table.row(benchmark.learner(session, prompts: prompts, prompt: prompt, group: group, completion: completion))
+    }
+  }
+}
+
+/// The table as text, or as JSON lines.
+private struct BenchTable {
+  let json: Bool
+  let peak: HardwarePeak
+  private let output = TerminalOutput()
+
+  init(json: Bool, peak: HardwarePeak) {
+    self.json = json
+    self.peak = peak
+  }
+
+  func header(precision: Precision, threads: Int) {
+    let set = InstructionSet.active.rawValue
+    guard !json else {
+      return write([
+        "threads": .integer(Int64(threads)), "precision": .string(precision.rawValue), "instructions": .string(set),
+        "peak_gigaflops": .number(peak.gigaflops), "memory_gigabytes_per_second": .number(peak.gigabytesPerSecond),
+      ])
+    }
+    output.write(
+      "\(threads) threads, \(precision.rawValue), \(set); measured peak \(rounded(peak.gigaflops)) GFLOP/s, "
+        + "memory \(rounded(peak.gigabytesPerSecond)) GB/s\n")
+    line("", "tokens/s", "GFLOP/s", "of peak", "seconds")
+  }
+
+  func row(_ row: EngineBenchmark.Row) {
+    guard !json else {
+      return write([
+        "name": .string(row.name), "tokens": .integer(Int64(row.tokens)), "seconds": .number(row.seconds),
+        "tokens_per_second": .number(row.tokensPerSecond), "gigaflops": .number(row.gigaflops),
+        "share_of_peak": .number(row.gigaflops / peak.gigaflops),
+      ])
+    }
+    let computes = row.operations > 0
+    line(
+      row.name, rounded(row.tokensPerSecond), computes ? rounded(row.gigaflops) : "",
+      computes ? rounded(100 * row.gigaflops / peak.gigaflops) + " %" : "", "\((row.seconds * 1000).rounded() / 1000)")
+  }
+
+  func footer() {
+    let bytes = ProcessMemory.peakByteCount
+    guard !json else { return write(["peak_memory_bytes": .integer(Int64(bytes))]) }
+    output.write("peak memory \(bytes >> 20) MiB\n")
+  }
+
+  private func line(_ name: String, _ columns: String...) {
+    let cells = columns.map { String(repeating: " ", count: max(1, 12 - $0.count)) + $0 }
+    output.write(name + String(repeating: " ", count: max(1, 28 - name.count)) + cells.joined() + "\n")
+  }
+
+  private func write(_ fields: [String: JSON]) {
+    output.write(String(decoding: JSON.object(fields).serialized(), as: UTF8.self) + "\n")
+  }
+
+  private func rounded(_ value: Double) -> String {
+    value >= 100 ? "\(Int(value.rounded()))" : "\((value * 10).rounded() / 10)"
+  }
+}

@@ -1,0 +1,30 @@
+import Benchmarks
+import Core
+import FoveaTesting
+import Testing
+
+@Suite struct VerificationTests {
+  @Test(arguments: Precision.allCases) func everyProofHoldsOnASmallModel(_ precision: Precision) throws {
+    var lines: [Verification.Line] = []
+    let verification = Verification(
+      config: SmallModel.config, parameters: SmallModel.parameters(seed: 41), precision: precision)
+    try verification.run { lines.append($0) }
+    #expect(lines.count == 11)
+    for line in lines { #expect(line.holds, "\(line.claim)") }
+  }
+
+  /// A rate above the peak, or tokens that do not add up, would be a mistake in counting.
+  @Test func ratesAreBelowTheMeasuredPeakAndCountEveryToken() throws {
+    let pool = ThreadPool(threads: 1)
+    let peak = HardwarePeak(precision: .bfloat16, pool: pool)
+    let benchmark = EngineBenchmark(
+      config: SmallModel.config, parameters: SmallModel.parameters(seed: 42), precision: .bfloat16, pool: pool)
+    let engine = benchmark.engine(benchmark.decoder().0, slots: 8, positions: 64)
+    let rows = try benchmark.rollout(engine, batch: 8, prompt: 16, tokens: 20)
+    #expect(rows.map(\.tokens) == [8 * 16, 8 * 18])
+    let session = benchmark.learnerSession()
+    let learner = benchmark.learner(session, prompts: 2, prompt: 16, group: 4, completion: 8)
+    #expect(learner.tokens == 2 * 4 * 24)
+    for row in rows + [learner] { #expect(row.gigaflops > 0 && row.gigaflops < peak.gigaflops, "\(row)") }
+  }
+}
