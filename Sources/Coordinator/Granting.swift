@@ -35,28 +35,39 @@ extension CoordinatorState {
     for work in evaluation.begin(step: completed, version: version, now: clock) { leases.add(work) }
   }
 
-  /// Grants queued leases, in order, each to the least loaded worker that holds a version it may use and has room.
+  /// Grants queued leases, in order, each to the least busy worker that holds a version it may use and has room. A suspect
+  /// waits for a worker that has nothing else; the least busy one is kept for it.
   mutating func grantLeases() {
     guard leases.hasQueued else { return }
     var candidates = registry.records.indices.filter {
       registry[$0].lostAt == nil && registry[$0].credit > 0 && registry[$0].heldVersion != nil
     }
+    let suspectHolders = leases.suspectHolders
+    candidates.removeAll { suspectHolders.contains(registry[$0].incarnation) }
+    var isOneKept = false
     for id in leases.queued {
       if candidates.isEmpty { return }
-      guard let work = leases.work(id), let index = bestWorker(for: work, among: candidates) else { continue }
-      grant(work, to: index)
-      if registry[index].credit == 0 { candidates.removeAll { $0 == index } }
+      guard let work = leases.work(id) else { continue }
+      let isSuspect = leases.isSuspect(id)
+      if let index = bestWorker(for: work, alone: isSuspect, among: candidates) {
+        grant(work, to: index)
+        if isSuspect || registry[index].credit == 0 { candidates.removeAll { $0 == index } }
+      } else if isSuspect && !isOneKept {
+        isOneKept = true
+        let kept = candidates.min { registry[$0].busySlots < registry[$1].busySlots }
+        candidates.removeAll { $0 == kept }
+      }
     }
   }
 
-  private func bestWorker(for work: LeaseWork, among candidates: [Int]) -> Int? {
+  private func bestWorker(for work: LeaseWork, alone: Bool, among candidates: [Int]) -> Int? {
     var best: (index: Int, rank: (Int, Int))?
     for index in candidates {
       let worker = registry[index]
       guard let version = worker.heldVersion, judge(version, for: work) == .usable else { continue }
       // A group larger than all of a worker's slots goes to one that does nothing else.
       let isIdle = leases.load(of: worker.incarnation).leases == 0
-      guard worker.credit >= work.groupSize || isIdle else { continue }
+      guard isIdle || (worker.credit >= work.groupSize && !alone) else { continue }
       // Whoever let this lease expire gets it again only if there is nobody else.
       let rank = (leases.attempt(work.id, by: worker.incarnation) == nil ? 0 : 1, worker.busySlots)
       if best.map({ rank < $0.rank }) ?? true { best = (index, rank) }

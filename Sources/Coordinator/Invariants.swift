@@ -24,7 +24,8 @@ extension CoordinatorState {
     if let last = steps.last, last >= stepCount { broken.append("step \(last) is open, the run has \(stepCount)") }
     if steps.count > gate.maxStaleness + 1 { broken.append("\(steps.count) steps are open") }
     if seat.nextStep > completed { broken.append("the learner is at step \(seat.nextStep), the run at \(completed)") }
-    for worker in registry.records where worker.lostAt != nil && leases.load(of: worker.incarnation).leases > 0 {
+    for worker in registry.records
+    where worker.lostAt != nil && leases.load(of: worker.incarnation) != LeaseTable.Load() {
       broken.append("lost worker \(worker.name) holds leases")
     }
     let known = Set(registry.records.map(\.incarnation))
@@ -59,8 +60,12 @@ extension LeaseTable {
       }
       if Set(record.holders.map(\.worker)).count != record.holders.count { broken.append("\(id) is held twice") }
       for holder in record.holders {
-        counted[holder.worker, default: Load()].leases += 1
-        counted[holder.worker, default: Load()].samples += record.work.groupSize
+        if holder.deadline == nil {
+          counted[holder.worker, default: Load()].expired += 1
+        } else {
+          counted[holder.worker, default: Load()].leases += 1
+          counted[holder.worker, default: Load()].samples += record.work.groupSize
+        }
       }
     }
     if counted != loads { broken.append("loads are \(loads), held is \(counted)") }

@@ -27,6 +27,8 @@ package struct LeaseWork: Equatable, Sendable {
 ///
 /// A lease is queued, granted, finished or quarantined. A granted lease has at least one holder whose deadline lies ahead; a
 /// holder whose deadline has passed may still deliver. The first valid result of a lease counts, whichever attempt it is of.
+/// A lease that has one attempt left is a suspect: it may be what kills its workers. It is given to a worker that has
+/// nothing else, so that its last failure is its own, and the leases beside which it failed are not given up with it.
 /// Invariants: a lease that is neither finished nor quarantined is queued or granted, never neither (nothing is lost) and
 /// never both; it finishes at most once (nothing is trained twice); a worker holds a lease at most once.
 package struct LeaseTable: Equatable, Sendable {
@@ -72,8 +74,11 @@ package struct LeaseTable: Equatable, Sendable {
 
   /// What a worker has been given.
   package struct Load: Equatable, Sendable {
+    /// Whose deadline lies ahead.
     package var leases = 0
     package var samples = 0
+    /// Leases whose deadline has passed; it may still deliver them.
+    package var expired = 0
   }
 
   /// What became of a lease that a worker did not finish.
@@ -101,6 +106,7 @@ package struct LeaseTable: Equatable, Sendable {
   private(set) var records: [LeaseID: Record] = [:]
   private(set) var queue: [Rank] = []
   private(set) var loads: [UInt64: Load] = [:]
+  private var suspects: Set<LeaseID> = []
 
   package init(attemptsMax: Int, timeout: Milliseconds) {
     precondition(attemptsMax >= 1 && timeout > 0, "attempts \(attemptsMax), timeout \(timeout)")
@@ -118,6 +124,17 @@ package struct LeaseTable: Equatable, Sendable {
   /// Whether the lease still wants a result.
   package func isOpen(_ id: LeaseID) -> Bool {
     records[id].map { $0.state == .queued || $0.state == .granted } ?? false
+  }
+
+  package func isSuspect(_ id: LeaseID) -> Bool { suspects.contains(id) }
+
+  /// Workers that are to get nothing beside the suspect that they hold.
+  package var suspectHolders: Set<UInt64> {
+    var holders: Set<UInt64> = []
+    for id in suspects {
+      for holder in records[id]?.holders ?? [] where holder.deadline != nil { holders.insert(holder.worker) }
+    }
+    return holders
   }
 
   /// The attempt that a worker holds, if it does.
@@ -190,6 +207,7 @@ package struct LeaseTable: Equatable, Sendable {
     case .granted: break
     }
     record.state = .finished
+    suspects.remove(id)
     let others = record.holders.map(\.worker).filter { $0 != worker }
     for holder in record.holders.map(\.worker) { removeHolder(holder, from: &record) }
     records[id] = record
@@ -223,6 +241,10 @@ package struct LeaseTable: Equatable, Sendable {
       for i in record.holders.indices where record.holders[i].deadline.map({ $0 <= now }) ?? false {
         record.holders[i].deadline = nil
         record.failures += 1
+        let worker = record.holders[i].worker
+        loads[worker]?.leases -= 1
+        loads[worker]?.samples -= record.work.groupSize
+        loads[worker]?.expired += 1
       }
       return settle(record)
     }
@@ -241,6 +263,7 @@ package struct LeaseTable: Equatable, Sendable {
         removeHolder(holder, from: &record)
       }
       records[record.work.id] = nil
+      suspects.remove(record.work.id)
     }
     queue.removeAll { records[$0.id] == nil }
     return held
@@ -256,7 +279,9 @@ package struct LeaseTable: Equatable, Sendable {
     case .finished, .quarantined:
       outcome = .stillHeld
     case .queued, .granted:
+      if record.failures >= 1 && record.failures == attemptsMax - 1 { suspects.insert(record.work.id) }
       if record.failures >= attemptsMax {
+        suspects.remove(record.work.id)
         if record.state == .queued { queue.removeAll { $0.id == record.work.id } }
         record.state = .quarantined
         for holder in record.holders.map(\.worker) { removeHolder(holder, from: &record) }
@@ -280,10 +305,14 @@ package struct LeaseTable: Equatable, Sendable {
 
   private mutating func removeHolder(_ worker: UInt64, from record: inout Record) {
     guard let index = record.holders.firstIndex(where: { $0.worker == worker }) else { return }
-    record.holders.remove(at: index)
+    let holder = record.holders.remove(at: index)
     guard var load = loads[worker] else { preconditionFailure("worker \(worker) holds without a load") }
-    load.leases -= 1
-    load.samples -= record.work.groupSize
-    loads[worker] = load.leases == 0 ? nil : load
+    if holder.deadline == nil {
+      load.expired -= 1
+    } else {
+      load.leases -= 1
+      load.samples -= record.work.groupSize
+    }
+    loads[worker] = load == Load() ? nil : load
   }
 }

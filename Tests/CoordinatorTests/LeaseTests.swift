@@ -99,15 +99,18 @@ struct LeaseTests {
     let poison = leases[1]
     for attempt in 1...3 as ClosedRange<UInt32> {
       let returned = LeaseReturned(lease: poison.id, attempt: attempt, cause: .impossible, reason: "too long")
-      let effects = bench.receive(.leaseReturned(returned), from: Bench.worker(1))
+      var effects = bench.receive(.leaseReturned(returned), from: Bench.worker(1))
+      if attempt == 2 {
+        #expect(effects.leases.isEmpty, "the last attempt waits for a worker that has nothing else")
+        effects = bench.finish(leases[0], by: 1) + bench.finish(leases[2], by: 1)
+      }
       if attempt < 3 {
-        #expect(effects.leases.map(\.attempt) == [attempt + 1])
+        #expect(effects.leases.map(\.attempt) == [attempt + 1] && effects.leases[0].id == poison.id)
       } else {
         #expect(effects.logs.contains { $0.contains("prompt 1 of step 0 is quarantined") && $0.contains("too long") })
-        leases += effects.leases
+        leases = effects.leases
       }
     }
-    leases.remove(at: 1)
     let batch = bench.work(leases, by: 1).batches.first
     #expect(batch?.groups.count == 3)
     #expect(batch?.groups.contains { $0.prompt == poison.prompt } == false)
@@ -115,16 +118,53 @@ struct LeaseTests {
     #expect(bench.complete(0).rows.first?.values["prompts_quarantined"] == 1)
   }
 
-  @Test("A worker's death counts as an attempt of its leases")
+  @Test("A prompt that kills its workers is found out: its last attempt is made alone, and only it is given up")
   func deaths() {
     var bench = Bench { $0.farm.attemptsMax = 2 }
+    let first = bench.start()
+    #expect(first.count == 3)
+    bench.silence(Bench.worker(1))
+    bench.wait(1000)
+    let alone = bench.join(2).leases
+    #expect(alone.map(\.prompt) == [0] && alone[0].attempt == 2)
+    #expect(bench.beat(2, holding: 0).leases.isEmpty, "nothing beside a suspect")
+    bench.silence(Bench.worker(2))
+    bench.wait(1000)
+    #expect(bench.state.tally.quarantined == 1)
+    var open = bench.join(3).leases
+    var batches: [TrainBatch] = []
+    while let lease = open.first {
+      open.removeFirst()
+      open += bench.finish(lease, by: 3).leases
+      batches += bench.effects.batches
+    }
+    #expect(batches.first?.groups.map(\.prompt).prefix(2) == [1, 2] && batches.first?.groups.count == 3)
+    #expect(bench.state.tally.quarantined == 1)
+  }
+
+  @Test("One worker that dies again and again costs no prompt that is fine")
+  func oneMortalWorker() {
+    var bench = Bench()
     bench.joinLearner()
     for number in 1...2 as ClosedRange<UInt8> {
       bench.join(number)
       bench.silence(Bench.worker(number))
       bench.wait(1000)
     }
-    #expect(bench.state.tally.quarantined == 3 && bench.state.brokenInvariants.isEmpty)
+    let leases = bench.join(3).leases
+    #expect(leases.count == 1)
+    let batch = bench.work(leases, by: 3).batches.first
+    #expect(batch?.groups.map(\.prompt) == [0, 1, 2] && bench.state.tally.quarantined == 0)
+  }
+
+  @Test("A worker smaller than a group whose lease has expired gets work again")
+  func expiredSmallWorker() {
+    var bench = Bench { $0.rollout.groupSize = 4 }
+    bench.joinLearner()
+    let first = bench.join(1, slots: 2, credit: 1).leases
+    #expect(first.count == 1)
+    bench.beat(1, holding: 0, credit: 1, active: 0)
+    #expect(bench.wait(5200).leases.contains { $0.id == first[0].id && $0.attempt == 2 })
   }
 
   @Test("When prompt after prompt fails, the run ends with the reason")
