@@ -5,6 +5,7 @@
 #   make check              what a change must pass: format, warnings, tidiness, tests
 #   make bench              rates of rollouts and learner steps, as shares of this machine's peak; MODEL=... another model
 #   make bench-transfer     rates of the weights' way to the workers
+#   make check-neon         compares the kernels here with an emulated 64-bit Arm
 #   make verify             proofs that workers and learner compute the same bits
 #   make format             formats the sources in place
 #   make proto              writes the C of Sources/Wire/farm.proto anew
@@ -17,7 +18,7 @@ ARGS ?=
 # Tests import no module with @testable, so that they share one build with the binary.
 SWIFT_TEST := swift test -c release --disable-testable-imports --disable-xctest
 
-.PHONY: train test check lint bench bench-transfer verify format proto setup check-transformers
+.PHONY: train test check lint bench bench-transfer verify check-neon format proto setup check-transformers
 
 train: setup
 	.build/release/fovea train --config $(CONFIG) $(ARGS)
@@ -46,6 +47,9 @@ bench-transfer:
 # The proofs that workers and learner compute the same bits, on this machine.
 verify: setup
 	.build/release/fovea verify --model $(MODEL)
+
+check-neon:
+	@deploy/check-neon
 
 format:
 	swift format --in-place --recursive Package.swift Sources Tests

@@ -1,5 +1,6 @@
 // Chooses the instruction set at run time and sends every call there.
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "kernels_prelude.h"
 
@@ -74,11 +75,12 @@ typedef struct {
   KERNELS(POINTER)
 } kernel_table;
 
-#define DECLARE(isa) KERNELS(DECLARE_##isa)
 #define DECLARE_portable(type, name, parameters, arguments) type fv_portable_##name parameters;
 #define DECLARE_avx2(type, name, parameters, arguments) type fv_avx2_##name parameters;
 #define DECLARE_avx512(type, name, parameters, arguments) type fv_avx512_##name parameters;
 #define DECLARE_avx512bf16(type, name, parameters, arguments) type fv_avx512bf16_##name parameters;
+#define DECLARE_neon(type, name, parameters, arguments) type fv_neon_##name parameters;
+#define ENTRY_neon(type, name, parameters, arguments) .name = fv_neon_##name,
 #define ENTRY_portable(type, name, parameters, arguments) .name = fv_portable_##name,
 #define ENTRY_avx2(type, name, parameters, arguments) .name = fv_avx2_##name,
 #define ENTRY_avx512(type, name, parameters, arguments) .name = fv_avx512_##name,
@@ -89,6 +91,8 @@ KERNELS(DECLARE_portable)
 KERNELS(DECLARE_avx2)
 KERNELS(DECLARE_avx512)
 KERNELS(DECLARE_avx512bf16)
+#elif defined(__aarch64__)
+KERNELS(DECLARE_neon)
 #endif
 
 static const kernel_table tables[] = {
@@ -97,6 +101,8 @@ static const kernel_table tables[] = {
   [fv_avx2] = {KERNELS(ENTRY_avx2)},
   [fv_avx512] = {KERNELS(ENTRY_avx512)},
   [fv_avx512bf16] = {KERNELS(ENTRY_avx512bf16)},
+#elif defined(__aarch64__)
+  [fv_neon] = {KERNELS(ENTRY_neon)},
 #endif
 };
 
@@ -109,6 +115,8 @@ int fv_isa_supported(fv_isa isa) {
       return fv_isa_supported(fv_avx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     case fv_avx512bf16: return fv_isa_supported(fv_avx512) && __builtin_cpu_supports("avx512bf16");
+#elif defined(__aarch64__)
+    case fv_neon: return 1;
 #endif
     default: return 0;
   }
@@ -117,11 +125,19 @@ int fv_isa_supported(fv_isa isa) {
 // -1 until the first question
 static _Atomic int active = -1;
 
+static int first_choice(void) {
+  const char *wish = getenv("FOVEA_ISA");
+  for (int isa = fv_portable; wish && isa <= fv_avx512bf16; isa++)
+    if (strcmp(wish, fv_isa_name((fv_isa)isa)) == 0 && fv_isa_supported((fv_isa)isa)) return isa;
+  int isa = fv_avx512bf16;
+  while (!fv_isa_supported((fv_isa)isa)) isa--;
+  return isa;
+}
+
 fv_isa fv_isa_active(void) {
   int isa = atomic_load_explicit(&active, memory_order_relaxed);
   if (isa < 0) {
-    isa = fv_avx512bf16;
-    while (!fv_isa_supported((fv_isa)isa)) isa--;
+    isa = first_choice();
     atomic_store_explicit(&active, isa, memory_order_relaxed);
   }
   return (fv_isa)isa;
@@ -134,7 +150,7 @@ int fv_isa_force(fv_isa isa) {
 }
 
 const char *fv_isa_name(fv_isa isa) {
-  static const char *const names[] = {"portable", "avx2", "avx512", "avx512bf16"};
+  static const char *const names[] = {"portable", "neon", "avx2", "avx512", "avx512bf16"};
   return isa >= fv_portable && isa <= fv_avx512bf16 ? names[isa] : "unknown";
 }
 

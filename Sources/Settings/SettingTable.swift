@@ -197,7 +197,8 @@ extension SettingKey {
 
   private static let farm: [SettingKey] = [
     .integer(
-      "farm.workers", \.farm.workers, 1...1024, "Workers that `fovea train` starts on this machine."),
+      "farm.workers", \.farm.workers, 0...1024,
+      "Workers that `fovea train` starts on this machine; 0 waits for workers from elsewhere."),
     .text(
       "farm.listen", \.farm.listen, "an endpoint, tcp://... or ipc://...",
       "Where the coordinator listens. Loopback and a free port: nothing is open to the network unless asked for.",

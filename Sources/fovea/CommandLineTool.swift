@@ -24,6 +24,7 @@ enum CommandLineTool {
 
   static func run(_ host: ProcessHost) async -> Int32 {
     do {
+      try InstructionSet.checkEnvironment(ProcessInfo.processInfo.environment["FOVEA_ISA"])
       return try await run(Array(CommandLine.arguments.dropFirst()), host).rawValue
     } catch let error as UsageError {
       complain("\(error)")

@@ -9,7 +9,7 @@ import Testing
     let verification = Verification(
       config: SmallModel.config, parameters: SmallModel.parameters(seed: 41), precision: precision)
     try verification.run { lines.append($0) }
-    #expect(lines.count == 11)
+    #expect(lines.count == 8 + InstructionSet.allCases.count - 1)
     for line in lines { #expect(line.holds, "\(line.claim)") }
   }
 

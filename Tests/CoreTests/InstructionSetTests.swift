@@ -131,4 +131,13 @@ import Testing
         + Array(model.gradients.values.elements)
     }
   }
+
+  @Test func anEnvironmentThatNamesNoInstructionSetOfThisProcessorIsRefused() throws {
+    try InstructionSet.checkEnvironment(nil)
+    try InstructionSet.checkEnvironment("portable")
+    for wish in ["", "sse9", "AVX2"] + InstructionSet.allCases.filter({ !$0.isSupported }).map(\.rawValue) {
+      let error = #expect(throws: InputError.self) { try InstructionSet.checkEnvironment(wish) }
+      #expect(error?.place == "FOVEA_ISA" && error?.found == wish)
+    }
+  }
 }

@@ -188,7 +188,7 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
     Refusal(yaml: "algorithm: {shaping: {kind: uatd}}", parts: ["shaping.kind", "none, uadt, entropy_bonus", "uatd"]),
     Refusal(yaml: "algorithm: {loss: {importance_cap: 0}}", parts: ["importance_cap", "more than 0", "or null"]),
     Refusal(yaml: "algorithm: {preset: ppo}", parts: ["preset", "grpo, dr_grpo, dapo, gspo, rloo", "ppo"]),
-    Refusal(yaml: "farm: {workers: 0}", parts: ["farm.workers", "1 ... 1024", "0"]),
+    Refusal(yaml: "farm: {workers: -1}", parts: ["farm.workers", "0 ... 1024", "-1"]),
     Refusal(yaml: "farm: {listen: 127.0.0.1}", parts: ["farm.listen", "tcp://"]),
     Refusal(yaml: "optimizer: {decay: step}", parts: ["constant, linear, cosine", "step"]),
     Refusal(yaml: "run: {name: ../x}", parts: ["run.name", "no slash"]),

@@ -45,28 +45,3 @@ public final class ThreadPool: @unchecked Sendable {
     }
   }
 }
-
-/// The instruction set of the kernels.
-public enum InstructionSet: String, Sendable, CaseIterable {
-  case portable, avx2, avx512, avx512bf16
-
-  private var c: fv_isa {
-    switch self {
-    case .portable: fv_portable
-    case .avx2: fv_avx2
-    case .avx512: fv_avx512
-    case .avx512bf16: fv_avx512bf16
-    }
-  }
-
-  /// The one in use.
-  public static var active: InstructionSet {
-    InstructionSet(rawValue: String(cString: fv_isa_name(fv_isa_active()))) ?? .portable
-  }
-
-  /// Whether this processor can run it.
-  public var isSupported: Bool { fv_isa_supported(c) != 0 }
-
-  /// Uses this instruction set from now on; false when the processor cannot run it.
-  @discardableResult public func force() -> Bool { fv_isa_force(c) != 0 }
-}
