@@ -45,6 +45,23 @@
   X(void, swiglu_backward, \
     (fv_kind kind, const void *gate_up, int64_t width, const float *dy, void *out, float *dgate_up), \
     (kind, gate_up, width, dy, out, dgate_up)) \
+  X(void, layernorm, \
+    (fv_kind kind, float *x, const float *add, const float *weight, const float *bias, float epsilon, int64_t width, \
+     void *out, float *statistics), \
+    (kind, x, add, weight, bias, epsilon, width, out, statistics)) \
+  X(void, layernorm_backward, \
+    (const float *dy, const float *x, const float *statistics, const float *weight, int64_t width, float *dx), \
+    (dy, x, statistics, weight, width, dx)) \
+  X(void, layernorm_weight_backward, \
+    (const float *dy, const float *x, const float *statistics, int64_t rows, int64_t width, int64_t begin, int64_t end, \
+     float *dweight, float *dbias), \
+    (dy, x, statistics, rows, width, begin, end, dweight, dbias)) \
+  X(void, gelu, (fv_kind kind, fv_gelu_form form, const float *x, int64_t count, void *out), \
+    (kind, form, x, count, out)) \
+  X(void, gelu_backward, \
+    (fv_kind kind, fv_gelu_form form, const void *x, int64_t count, const float *dy, void *out, float *dx), \
+    (kind, form, x, count, dy, out, dx)) \
+  X(void, scale, (float *x, const float *scale, int64_t width), (x, scale, width)) \
   X(void, round, (fv_kind kind, const float *x, int64_t count, void *out), (kind, x, count, out)) \
   X(void, widen, (fv_kind kind, const void *x, int64_t count, float *out), (kind, x, count, out)) \
   X(void, add, (float *y, const float *x, int64_t count), (y, x, count)) \

@@ -253,7 +253,7 @@ typedef struct {
 INLINE void backward_row(
   const fv_kind kind, const int heads, const fv_attention_sequence *s, const KERNEL(backward_space) *w, int64_t r,
   int64_t head) {
-  const int64_t n = s->prefix_count + r + 1, blocks = (n + 15) / 16, size = w->size;
+  const int64_t n = s->prefix_count + (s->bidirectional ? s->count : r + 1), blocks = (n + 15) / 16, size = w->size;
   vf shift[4], normal[4], delta[4];
   for (int h = 0; h < heads; h++) {
     const int64_t index = r * s->heads + head + h;

@@ -11,4 +11,5 @@
 #include "fovea_matmul.h"
 #include "fovea_optimizer.h"
 #include "fovea_pool.h"
+#include "fovea_vision.h"
 #include "fovea_vocabulary.h"

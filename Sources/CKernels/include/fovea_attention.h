@@ -34,13 +34,15 @@ void fv_attention(
 int64_t fv_attention_scratch(int64_t heads_per_key_value, int64_t length);
 
 // Backward of one sequence for one key-value head. Rows are packed [q H*D | k K*D | v K*D] of the kind, `row` elements apart.
-// The sequence has `count` own rows; its keys are `prefix_count` prefix rows and then its own, causally.
+// The sequence has `count` own rows; its keys are `prefix_count` prefix rows and then its own, causally, or all of its own
+// (bidirectional, as the patches of an image attend).
 typedef struct {
   int64_t head_size, heads, key_value_heads;
   float scale;
   int64_t row;
   const void *prefix, *own;
   int64_t prefix_count, count;
+  int32_t bidirectional;
   // own rows: out [count][H*D] of the kind, dout [count][H*D] fp32, stats [count][H][2]
   const void *out;
   const float *dout, *stats;

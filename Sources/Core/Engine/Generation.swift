@@ -27,6 +27,8 @@ public struct GenerationRequest: Sendable {
   /// Chosen by the caller; comes back with every completion.
   public var id: UInt64
   public var promptTokens: [Int32]
+  /// The prompt's images, in the order of their tokens.
+  public var images: [ImageTensor]
   /// The random key of sample 0; sample i uses `sample: i`.
   public var key: SampleKey
   /// G
@@ -39,10 +41,11 @@ public struct GenerationRequest: Sendable {
 
   public init(
     id: UInt64, promptTokens: [Int32], key: SampleKey, sampleCount: Int, sampling: SamplingSettings,
-    stopTokens: Set<Int32>, stopStrings: [String] = []
+    stopTokens: Set<Int32>, stopStrings: [String] = [], images: [ImageTensor] = []
   ) {
     self.id = id
     self.promptTokens = promptTokens
+    self.images = images
     self.key = key
     self.sampleCount = sampleCount
     self.sampling = sampling

@@ -58,7 +58,7 @@ public final class GenerationEngine {
   /// Accepts a request; its samples start as slots come free, in the order of submission.
   ///
   /// - Throws: `InputError` when the prompt is empty, holds a token that the vocabulary lacks, or leaves no position for
-  ///   an answer, or when the sampling settings are out of range.
+  ///   an answer, when its images do not fit it or the model, or when the sampling settings are out of range.
   public func submit(_ request: GenerationRequest) throws {
     let place = "request \(request.id)"
     func check(_ holds: Bool, _ what: String, expected: String, found: String) throws {
@@ -73,6 +73,7 @@ public final class GenerationEngine {
         token >= 0 && token < Int32(decoder.config.vocabularySize), "prompt",
         expected: "tokens in 0..<\(decoder.config.vocabularySize)", found: "\(token)")
     }
+    try decoder.config.checkImages(request.images, prompt: request.promptTokens, at: place)
     try check(request.sampleCount >= 1, "samples", expected: "at least 1", found: "\(request.sampleCount)")
     let s = request.sampling
     try check(s.maxNewTokens >= 1, "max_new_tokens", expected: "at least 1", found: "\(s.maxNewTokens)")
@@ -149,11 +150,10 @@ public final class GenerationEngine {
     var rows = RowBatch()
     for group in groups {
       let table = rows.addTable(group.promptBlocks)
-      var last: Int32 = 0
-      for (position, token) in group.request.promptTokens.enumerated() {
-        last = rows.addRow(token: token, position: position, table: table)
-      }
-      rows.outputs.append(last)
+      let request = group.request
+      rows.outputs.append(
+        rows.addPrompt(
+          request.promptTokens, images: request.images, vision: decoder.config.vision, table: table))
     }
     let states = decoder.forward(rows, cache: cache)
     let v = decoder.config.vocabularySize

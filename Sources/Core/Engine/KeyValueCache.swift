@@ -24,12 +24,19 @@ package final class KeyValueCache {
 
   /// - Parameters:
   ///   - layerCount: 1 when every layer may use the same memory (the learner).
-  package init(config: ModelConfig, precision: Precision, layerCount: Int, blockCount: Int) {
+  package convenience init(config: ModelConfig, precision: Precision, layerCount: Int, blockCount: Int) {
+    self.init(
+      headCount: config.headCount, keyValueHeadCount: config.keyValueHeadCount, headSize: config.headSize,
+      precision: precision, layerCount: layerCount, blockCount: blockCount)
+  }
+
+  package init(
+    headCount: Int, keyValueHeadCount heads: Int, headSize: Int, precision: Precision, layerCount: Int, blockCount: Int
+  ) {
     self.precision = precision
     self.blockCount = blockCount
-    let heads = config.keyValueHeadCount
-    keyBytes = Int(fv_cache_key_units(precision.kind, Int64(config.headSize))) * 4 * heads
-    valueBytes = Int(fv_cache_value_units(precision.kind, Int64(config.headSize))) * 4 * heads
+    keyBytes = Int(fv_cache_key_units(precision.kind, Int64(headSize))) * 4 * heads
+    valueBytes = Int(fv_cache_value_units(precision.kind, Int64(headSize))) * 4 * heads
     byteCount = max(4096, layerCount * blockCount * (keyBytes + valueBytes))
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
     let mapped = mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, -1, 0)
@@ -41,9 +48,8 @@ package final class KeyValueCache {
       let keys = mapped + layer * layerBytes
       list.append(
         fv_cache_layer(
-          head_size: Int64(config.headSize), key_value_heads: Int64(heads),
-          heads_per_key_value: Int64(config.headCount / heads),
-          scale: Float(1 / Double(config.headSize).squareRoot()),
+          head_size: Int64(headSize), key_value_heads: Int64(heads), heads_per_key_value: Int64(headCount / heads),
+          scale: Float(1 / Double(headSize).squareRoot()),
           keys: keys.assumingMemoryBound(to: UInt32.self),
           values: (keys + blockCount * keyBytes).assumingMemoryBound(to: UInt32.self)))
     }

@@ -14,6 +14,7 @@ public final class Decoder {
   package let weights: DecoderWeights
   package let pool: ThreadPool
   package let rotary: RotaryTable
+  package let vision: VisionEncoder?
 
   private var residual = ScratchBuffer<Float>()
   private var update = ScratchBuffer<Float>()
@@ -35,6 +36,9 @@ public final class Decoder {
     self.pool = pool
     weights = DecoderWeights(config: config, precision: precision, trainable: trainable)
     rotary = RotaryTable(config: config, positions: config.maxPositions)
+    vision = weights.vision.map {
+      VisionEncoder(weights: $0, decoder: config.hiddenSize, precision: precision, pool: pool)
+    }
     normal = ElementScratch(precision)
     heads = ElementScratch(precision)
     attended = ElementScratch(precision)
@@ -71,7 +75,7 @@ public final class Decoder {
     let c = config.hiddenSize
     let x = residual.reserve(m * c)
     let delta = update.reserve(m * c)
-    embed(batch.tokens, into: x)
+    embed(batch, into: x, tape: tape)
     for (index, layer) in weights.layers.enumerated() {
       let saved = tape?.layers[index]
       let normal = normal.reserve(m * c)
@@ -116,11 +120,17 @@ public final class Decoder {
     weights.head.multiply(states, count: count, into: logits, pool: pool)
   }
 
-  private func embed(_ tokens: [Int32], into x: UnsafeMutablePointer<Float>) {
+  /// The embeddings of the tokens, and the images' features in their places.
+  private func embed(_ batch: RowBatch, into x: UnsafeMutablePointer<Float>, tape: Tape?) {
     let c = config.hiddenSize
-    pool.run(tokens.count, chunk: 16) { rows in
-      for row in rows { weights.embedding.unpack(row: Int(tokens[row]), into: x + row * c) }
+    pool.run(batch.count, chunk: 16) { rows in
+      for row in rows { weights.embedding.unpack(row: Int(batch.tokens[row]), into: x + row * c) }
     }
+    guard let vision, !batch.images.isEmpty else { return }
+    let images = PackedImages(batch.images, config: vision.config)
+    precondition(images.features.count == batch.features.count, "unchecked images")
+    let features = vision.forward(images, tape: tape?.reserveVision(images, config: config))
+    for (feature, row) in batch.features.enumerated() { memcpy(x + Int(row) * c, features + feature * c, c * 4) }
   }
 
   /// x += delta; out = RMSNorm(x).

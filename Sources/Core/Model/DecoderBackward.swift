@@ -3,27 +3,27 @@ import Glibc
 
 /// The backward pass of `Decoder`, layer by layer from a tape, adding to a gradient set.
 ///
-/// Products run in the precision with fp32 sums: dx = dy W from the transposed packing, and dW += dy^T x as one chain over the
-/// rows of the batch per element. Everything else is fp32. The order of every sum is that of the rows, so gradients are the
+/// Products are `LinearBackward`'s; everything else is fp32. The order of every sum is that of the rows, so gradients are the
 /// same bits for any number of threads. Not thread-safe: one owner, one call at a time.
 package final class DecoderBackward {
   private let decoder: Decoder
-  private let gradients: ParameterSet
+  private let linear: LinearBackward
+  private let vision: VisionBackward?
   private var dx = ScratchBuffer<Float>()
   private var dnormal = ScratchBuffer<Float>()
   private var dwide = ScratchBuffer<Float>()
   private var dinner = ScratchBuffer<Float>()
   private var attentionScratch = ScratchBuffer<Float>()
-  private var rounded: ElementScratch
   private var normal: ElementScratch
   private var activated: ElementScratch
-  private var left = ScratchBuffer<UInt32>()
-  private var right = ScratchBuffer<UInt32>()
+  private var dfeatures = ScratchBuffer<Float>()
 
-  package init(decoder: Decoder, gradients: ParameterSet) {
+  package init(decoder: Decoder, gradients: ParameterSet, trainable: TrainableParameters = .all) {
     self.decoder = decoder
-    self.gradients = gradients
-    rounded = ElementScratch(decoder.precision)
+    let linear = LinearBackward(
+      gradients: gradients, trainable: trainable, precision: decoder.precision, pool: decoder.pool)
+    self.linear = linear
+    vision = decoder.vision.map { VisionBackward(encoder: $0, linear: linear) }
     normal = ElementScratch(decoder.precision)
     activated = ElementScratch(decoder.precision)
   }
@@ -44,13 +44,29 @@ package final class DecoderBackward {
       feedForward(decoder.weights.layers[index], tape.layers[index], prefix: prefix, rows: m, dx: dx)
       attention(decoder.weights.layers[index], tape.layers[index], prefix: prefix, packed: packed, dx: dx)
     }
+    let dfeatures = embedding(packed.rows, dx: dx)
+    if let vision, let tape = tape.vision, !packed.rows.images.isEmpty { vision.run(tape: tape, dfeatures: dfeatures) }
+  }
+
+  /// The gradient of each row's embedding: to its token, or to the feature of an image that stands there. Returns the
+  /// features' `[N, C]`.
+  private func embedding(_ rows: RowBatch, dx: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Float> {
+    let c = config.hiddenSize
+    let dfeatures = dfeatures.reserve(rows.features.count * c)
+    var featureOfRow = [Int32](repeating: -1, count: rows.count)
+    for (feature, row) in rows.features.enumerated() { featureOfRow[Int(row)] = Int32(feature) }
+    let embedding = linear.gradient("model.embed_tokens.weight")
     // Rows in order, one thread: a token may occur many times.
-    let embedding = gradients["model.embed_tokens.weight"].baseAddress!
     pool.run(1) { _ in
-      for row in 0..<m {
-        fv_add(embedding + Int(packed.rows.tokens[row]) * c, dx + row * c, Int64(c))
+      for row in 0..<rows.count {
+        if featureOfRow[row] >= 0 {
+          memcpy(dfeatures + Int(featureOfRow[row]) * c, dx + row * c, c * 4)
+        } else if let embedding {
+          fv_add(embedding + Int(rows.tokens[row]) * c, dx + row * c, Int64(c))
+        }
       }
     }
+    return dfeatures
   }
 
   private func finalNorm(
@@ -83,8 +99,8 @@ package final class DecoderBackward {
       }
     }
     let dactivated = dinner.reserve(m * max(f, decoder.queryWidth))
-    linear(
-      layer.down, [Part(prefix + "mlp.down_proj", rows: c)], dy: dx, x: activated, rows: m, dx: dactivated)
+    linear.run(
+      layer.down, [.init(prefix + "mlp.down_proj", rows: c)], dy: dx, x: activated, rows: m, dx: dactivated)
     let dgateUp = dwide.reserve(m * max(2 * f, decoder.headsWidth))
     pool.run(m, chunk: 8) { rows in
       for row in rows {
@@ -94,8 +110,8 @@ package final class DecoderBackward {
     }
     let normal = renormalized(saved.middle, saved.middleInverse, layer.postAttentionNorm, rows: m)
     let dnormal = dnormal.reserve(m * c)
-    linear(
-      layer.gateUp, [Part(prefix + "mlp.gate_proj", rows: f), Part(prefix + "mlp.up_proj", rows: f)], dy: dgateUp,
+    linear.run(
+      layer.gateUp, [.init(prefix + "mlp.gate_proj", rows: f), .init(prefix + "mlp.up_proj", rows: f)], dy: dgateUp,
       x: normal, rows: m, dx: dnormal)
     norm(
       prefix + "post_attention_layernorm.weight", layer.postAttentionNorm, dnormal, x: saved.middle,
@@ -114,8 +130,8 @@ package final class DecoderBackward {
     let q = decoder.queryWidth
     let kv = config.keyValueHeadCount * config.headSize
     let dattended = dinner.reserve(m * max(config.feedForwardSize, q))
-    linear(
-      layer.attentionOutput, [Part(prefix + "self_attn.o_proj", rows: c)], dy: dx, x: saved.attended, rows: m,
+    linear.run(
+      layer.attentionOutput, [.init(prefix + "self_attn.o_proj", rows: c)], dy: dx, x: saved.attended, rows: m,
       dx: dattended)
     let dheads = dwide.reserve(m * max(2 * config.feedForwardSize, width))
     memset(dheads, 0, m * width * 4)
@@ -123,11 +139,11 @@ package final class DecoderBackward {
     rotateBack(layer, saved, prefix: prefix, packed: packed, dheads: dheads)
     let normal = renormalized(saved.input, saved.inputInverse, layer.inputNorm, rows: m)
     let dnormal = dnormal.reserve(m * c)
-    linear(
+    linear.run(
       layer.queryKeyValue,
       [
-        Part(prefix + "self_attn.q_proj", rows: q), Part(prefix + "self_attn.k_proj", rows: kv),
-        Part(prefix + "self_attn.v_proj", rows: kv),
+        .init(prefix + "self_attn.q_proj", rows: q), .init(prefix + "self_attn.k_proj", rows: kv),
+        .init(prefix + "self_attn.v_proj", rows: kv),
       ], dy: dheads, x: normal, rows: m, dx: dnormal)
     norm(
       prefix + "input_layernorm.weight", layer.inputNorm, dnormal, x: saved.input, inverse: saved.inputInverse, rows: m,
@@ -155,7 +171,7 @@ package final class DecoderBackward {
         var sequence = fv_attention_sequence(
           head_size: Int64(d), heads: Int64(heads), key_value_heads: Int64(kvHeads), scale: scale, row: Int64(width),
           prefix: saved.heads.at((prefix?.first ?? 0) * width), own: saved.heads.at(run.first * width),
-          prefix_count: Int64(prefix?.count ?? 0), count: Int64(run.count),
+          prefix_count: Int64(prefix?.count ?? 0), count: Int64(run.count), bidirectional: 0,
           out: saved.attended.at(run.first * heads * d), dout: dout + run.first * heads * d,
           stats: saved.statistics.pointer + run.first * heads * 2, dprefix: dheads + (prefix?.first ?? 0) * width,
           down: dheads + run.first * width)
@@ -186,8 +202,8 @@ package final class DecoderBackward {
     guard let before = saved.beforeHeadNorm, let inverse = saved.headInverse, let queryNorm = layer.queryNorm,
       let keyNorm = layer.keyNorm
     else { return }
-    let dquery = gradients[prefix + "self_attn.q_norm.weight"].baseAddress!
-    let dkey = gradients[prefix + "self_attn.k_norm.weight"].baseAddress!
+    let dquery = linear.gradient(prefix + "self_attn.q_norm.weight")
+    let dkey = linear.gradient(prefix + "self_attn.k_norm.weight")
     // Rows in order, one thread: all heads and rows share one weight.
     pool.run(1) { _ in
       withUnsafeTemporaryAllocation(of: Float.self, capacity: d) { dhead in
@@ -197,8 +213,10 @@ package final class DecoderBackward {
             let dy = dheads + row * width + head * d
             let x = before.pointer + (row * rotated + head) * d
             let isQuery = head < config.headCount
-            fv_rmsnorm_weight_backward(
-              dy, x, inverse.pointer + row * rotated + head, 1, Int64(d), 0, Int64(d), isQuery ? dquery : dkey)
+            if let dweight = isQuery ? dquery : dkey {
+              fv_rmsnorm_weight_backward(
+                dy, x, inverse.pointer + row * rotated + head, 1, Int64(d), 0, Int64(d), dweight)
+            }
             memset(dhead, 0, d * 4)
             fv_rmsnorm_backward(
               dy, x, inverse.pointer[row * rotated + head], (isQuery ? queryNorm : keyNorm).pointer, Int64(d), dhead)
@@ -229,8 +247,8 @@ package final class DecoderBackward {
     _ name: String, _ dy: UnsafeMutablePointer<Float>, x: AlignedBuffer<Float>, inverse: AlignedBuffer<Float>,
     rows m: Int
   ) {
+    guard let dweight = linear.gradient(name) else { return }
     let c = config.hiddenSize
-    let dweight = gradients[name].baseAddress!
     pool.run(c, chunk: 64) { columns in
       fv_rmsnorm_weight_backward(
         dy, x.pointer, inverse.pointer, Int64(m), Int64(c), Int64(columns.lowerBound), Int64(columns.upperBound),
@@ -250,61 +268,5 @@ package final class DecoderBackward {
       for row in rows { fv_rmsnorm(kind, x.pointer + row * c, nil, weight.pointer, epsilon, Int64(c), out.at(row * c)) }
     }
     return out
-  }
-
-  // MARK: Products
-
-  /// A parameter of a stacked matrix: `NAME.weight` and perhaps `NAME.bias`.
-  private struct Part {
-    var name: String
-    var rows: Int
-    init(_ name: String, rows: Int) {
-      self.name = name
-      self.rows = rows
-    }
-  }
-
-  /// y = x W^T + b: dx = dy W, dW += dy^T x, db += sum of dy. `dy` `[M, N]`, `x` and `dx` `[M, K]`.
-  private func linear(
-    _ matrix: PackedMatrix, _ parts: [Part], dy: UnsafeMutablePointer<Float>, x: ElementBuffer, rows m: Int,
-    dx: UnsafeMutablePointer<Float>
-  ) {
-    let n = matrix.rows
-    let k = matrix.depth
-    let kind = kind
-    let precision = decoder.precision
-    let dyRounded = rounded.reserve(m * n)
-    pool.run(m, chunk: 16) { rows in
-      fv_round(kind, dy + rows.lowerBound * n, Int64(rows.count * n), dyRounded.at(rows.lowerBound * n))
-    }
-    let units = precision.units(m)
-    let right = right.reserve(PackedMatrix.panelCount(k) * units * 64)
-    pool.run(PackedMatrix.panelCount(k)) { panel in
-      fv_pack_depth_rows(
-        kind, x.at(0), Int64(k), Int64(m), Int64(k), 0, Int64(units), Int64(panel), Int64(panel + 1), right)
-    }
-    var first = 0
-    for part in parts {
-      let left = left.reserve(PackedMatrix.panelCount(part.rows) * units * 64)
-      pool.run(PackedMatrix.panelCount(part.rows)) { panel in
-        fv_pack_depth_rows(
-          kind, dyRounded.at(first), Int64(n), Int64(m), Int64(part.rows), 0, Int64(units), Int64(panel),
-          Int64(panel + 1), left)
-      }
-      Product(
-        precision: precision, rows: part.rows, columns: k, units: units, a: left, layout: .panels, panels: right,
-        y: gradients[part.name + ".weight"].baseAddress!, yRow: k, bias: nil, accumulates: true
-      ).run(pool)
-      if gradients.index(of: part.name + ".bias") != nil {
-        let dbias = gradients[part.name + ".bias"]
-        pool.run(part.rows, chunk: 64) { columns in
-          for row in 0..<m {
-            for column in columns { dbias[column] += dy[row * n + first + column] }
-          }
-        }
-      }
-      first += part.rows
-    }
-    matrix.multiplyTransposed(dyRounded.units(at: 0), count: m, into: dx, pool: pool)
   }
 }

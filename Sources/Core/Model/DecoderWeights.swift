@@ -21,10 +21,11 @@ package final class DecoderWeights: Sendable {
     package let downBias: AlignedBuffer<Float>?
   }
 
-  /// Where one parameter lives: rows of a matrix (or two, never), or scalars of a vector.
+  /// Where one parameter lives: rows of a matrix, scalars of a vector, or nowhere, since it is only kept and saved.
   package enum Place: Sendable {
     case matrix(PackedMatrix, firstRow: Int)
     case vector(AlignedBuffer<Float>, first: Int)
+    case unused
   }
 
   package let config: ModelConfig
@@ -35,6 +36,7 @@ package final class DecoderWeights: Sendable {
   package let head: PackedMatrix
   package let layers: [Layer]
   package let finalNorm: AlignedBuffer<Float>
+  package let vision: VisionWeights?
   private let places: [Place]
   private let parameters: [ParameterShape]
 
@@ -65,6 +67,9 @@ package final class DecoderWeights: Sendable {
         attentionOutputBias: vector(width, if: config.attentionOutputBias),
         gateUpBias: vector(2 * f, if: config.feedForwardBias), downBias: vector(width, if: config.feedForwardBias))
     }
+    vision = config.vision.map {
+      VisionWeights(config: $0, decoder: width, precision: precision, trainable: trainable)
+    }
     parameters = config.parameters
     var places: [String: Place] = [
       "model.embed_tokens.weight": .matrix(embedding, firstRow: 0),
@@ -93,8 +98,10 @@ package final class DecoderWeights: Sendable {
       put("mlp.down_proj.weight", .matrix(layer.down, firstRow: 0))
       put("mlp.down_proj.bias", layer.downBias)
     }
-    self.places = parameters.map { parameter in
-      guard let place = places[parameter.name] else { preconditionFailure("no place for \(parameter.name)") }
+    self.places = parameters.map { [vision] parameter in
+      guard let place = places[parameter.name] ?? vision?.places[parameter.name] else {
+        preconditionFailure("no place for \(parameter.name)")
+      }
       return place
     }
   }
@@ -105,7 +112,20 @@ package final class DecoderWeights: Sendable {
     case .matrix(let matrix, let firstRow):
       matrix.load(rows: firstRow, count: parameters[index].shape[0], float32: values, pool: pool)
     case .vector(let buffer, let first):
-      (buffer.pointer + first).update(from: values, count: parameters[index].count)
+      load(parameters[index], values, into: buffer.pointer + first)
+    case .unused: break
+    }
+  }
+
+  /// A parameter of more than one dimension is of the precision, also where it is used as a vector (learned positions): such
+  /// parameters are broadcast in bf16.
+  private func load(
+    _ parameter: ParameterShape, _ values: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>
+  ) {
+    if precision == .bfloat16 && parameter.shape.count > 1 {
+      for i in 0..<parameter.count { target[i] = Float(bitPattern: UInt32(values[i].bfloat16Bits) << 16) }
+    } else {
+      target.update(from: values, count: parameter.count)
     }
   }
 
@@ -118,6 +138,7 @@ package final class DecoderWeights: Sendable {
       for i in 0..<parameters[index].count {
         buffer.pointer[first + i] = Float(bitPattern: UInt32(values[i]) << 16)
       }
+    case .unused: break
     }
   }
 }

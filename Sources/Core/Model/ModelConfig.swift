@@ -1,4 +1,4 @@
-/// The shape of a Llama-family decoder: Llama, SmolLM2, Qwen2, Qwen3.
+/// The shape of a Llama-family decoder: Llama, SmolLM2, Qwen2, Qwen3; and of the vision encoder in front of it, if there is one.
 ///
 /// Field names follow Hugging Face's config.json; `ModelFiles` reads and writes that file and GGUF's metadata.
 public struct ModelConfig: Equatable, Sendable {
@@ -53,13 +53,15 @@ public struct ModelConfig: Equatable, Sendable {
   public var feedForwardBias: Bool
   /// RMSNorm over each head of the queries and keys (Qwen3).
   public var queryKeyNorm: Bool
+  /// The vision encoder in front of the decoder, or nil for a model of text.
+  public var vision: VisionConfig?
 
   public init(
     family: Family = .llama, vocabularySize: Int, hiddenSize: Int, feedForwardSize: Int, layerCount: Int,
     headCount: Int, keyValueHeadCount: Int, headSize: Int? = nil, maxPositions: Int = 2048,
     normEpsilon: Float = 1e-5, ropeTheta: Double = 10_000, ropeScaling: RotaryScaling? = nil, tiedHead: Bool = true,
     queryKeyValueBias: Bool = false, attentionOutputBias: Bool = false, feedForwardBias: Bool = false,
-    queryKeyNorm: Bool = false
+    queryKeyNorm: Bool = false, vision: VisionConfig? = nil
   ) {
     self.family = family
     self.vocabularySize = vocabularySize
@@ -78,6 +80,7 @@ public struct ModelConfig: Equatable, Sendable {
     self.attentionOutputBias = attentionOutputBias
     self.feedForwardBias = feedForwardBias
     self.queryKeyNorm = queryKeyNorm
+    self.vision = vision
   }
 }
 
@@ -96,7 +99,8 @@ public struct ParameterShape: Equatable, Hashable, Sendable {
 }
 
 extension ModelConfig {
-  /// Every parameter in the canonical order: the order of the master weights, of the broadcast and of saved files.
+  /// Every parameter in the canonical order: the order of the master weights, of the broadcast and of saved files. The
+  /// decoder's have Hugging Face's names; a vision encoder's follow, under "vision." and "projector.", whatever its family.
   public var parameters: [ParameterShape] {
     let q = headCount * headSize
     let kv = keyValueHeadCount * headSize
@@ -126,6 +130,7 @@ extension ModelConfig {
     }
     list.append(ParameterShape(name: "model.norm.weight", shape: [hiddenSize]))
     if !tiedHead { list.append(ParameterShape(name: "lm_head.weight", shape: [vocabularySize, hiddenSize])) }
+    if let vision { list += vision.parameters(decoder: hiddenSize) }
     return list
   }
 }

@@ -21,20 +21,18 @@ package struct PackedGroups {
   package private(set) var blockCount = 0
   private var lengths: [[Int]] = []
 
-  package init(_ groups: [TrainingGroup]) {
-    for group in groups { add(group) }
+  package init(_ groups: [TrainingGroup], vision: VisionConfig? = nil) {
+    for group in groups { add(group, vision) }
   }
 
-  private mutating func add(_ group: TrainingGroup) {
+  private mutating func add(_ group: TrainingGroup, _ vision: VisionConfig?) {
     let size = KeyValueCache.blockPositions
     let promptCount = group.promptTokens.count
     precondition(promptCount > 0, "a prompt needs a token")
     let promptBlocks = takeBlocks(KeyValueCache.blocks(for: promptCount))
     let promptTable = rows.addTable(promptBlocks)
     let promptRun = Run(first: rows.count, count: promptCount)
-    for (position, token) in group.promptTokens.enumerated() {
-      rows.addRow(token: token, position: position, table: promptTable)
-    }
+    rows.addPrompt(group.promptTokens, images: group.images, vision: vision, table: promptTable)
     let shared = promptCount / size
     var runs: [Run] = []
     for completion in group.completions {

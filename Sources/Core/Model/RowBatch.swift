@@ -1,4 +1,4 @@
-/// The tokens of one forward pass, packed without padding: a row each, whatever sequence it belongs to.
+/// The tokens (and images) of one forward pass, packed without padding: a row each, whatever sequence it belongs to.
 package struct RowBatch {
   /// Row `row`'s key and value go to `slot` of `block`. A row may go to several places (a prompt's last rows, which its
   /// samples continue).
@@ -18,6 +18,11 @@ package struct RowBatch {
   package var writes: [CacheWrite] = []
   /// Rows whose final hidden state is wanted, `[R]`; a row may be named more than once.
   package var outputs: [Int32] = []
+
+  /// Images whose features stand for rows, in order.
+  package var images: [ImageTensor] = []
+  /// `[N]`: the row whose embedding is feature i of the images, instead of its token's.
+  package var features: [Int32] = []
 
   package init() {}
 
@@ -40,6 +45,20 @@ package struct RowBatch {
     let block = tables[Int(table) + position / KeyValueCache.blockPositions]
     addWrite(row: row, block: block, position: position)
     return row
+  }
+
+  /// Adds a prompt's rows; a row of the image token takes the next feature of `images`. Returns the last row's index.
+  @discardableResult
+  package mutating func addPrompt(
+    _ tokens: [Int32], images: [ImageTensor], vision: VisionConfig?, table: Int32
+  ) -> Int32 {
+    var last: Int32 = 0
+    for (position, token) in tokens.enumerated() {
+      last = addRow(token: token, position: position, table: table)
+      if token == vision?.imageToken { features.append(last) }
+    }
+    self.images.append(contentsOf: images)
+    return last
   }
 
   /// Sends a row's key and value to one more block.

@@ -30,10 +30,14 @@ package final class Tape {
   /// Rows and outputs that it has room for.
   package let rowCapacity: Int
   package let outputCapacity: Int
+  /// Of the last batch with images.
+  package private(set) var vision: VisionTape?
+  private let precision: Precision
 
   package init(config: ModelConfig, precision: Precision, rows m: Int, outputs r: Int) {
     rowCapacity = m
     outputCapacity = r
+    self.precision = precision
     let c = config.hiddenSize
     let d = config.headSize
     let h = config.headCount
@@ -51,5 +55,17 @@ package final class Tape {
     final = AlignedBuffer(count: r * c)
     finalInverse = AlignedBuffer(count: r)
     states = ElementBuffer(precision, count: r * c)
+  }
+
+  /// Room for these images, of a model with a vision encoder.
+  package func reserveVision(_ images: PackedImages, config: ModelConfig) -> VisionTape? {
+    guard let encoder = config.vision else { return nil }
+    if let vision, vision.rowCapacity >= images.rowCount, vision.featureCapacity >= images.features.count {
+      vision.images = images
+      return vision
+    }
+    vision = nil
+    vision = VisionTape(images, config: encoder, decoder: config.hiddenSize, precision: precision)
+    return vision
   }
 }

@@ -6,10 +6,13 @@ public struct TrainingGroup: Equatable, Sendable {
   public var promptTokens: [Int32]
   /// Each at least one token.
   public var completions: [[Int32]]
+  /// The prompt's images, in the order of their tokens; `ModelConfig.checkImages` says what fits.
+  public var images: [ImageTensor]
 
-  public init(promptTokens: [Int32], completions: [[Int32]]) {
+  public init(promptTokens: [Int32], completions: [[Int32]], images: [ImageTensor] = []) {
     self.promptTokens = promptTokens
     self.completions = completions
+    self.images = images
   }
 }
 
@@ -42,12 +45,15 @@ public final class TrainingModel {
   private var tape: Tape?
   private var head: VocabularyLoss
   private var backward: DecoderBackward?
+  private let headIsTrainable: Bool
 
   /// - Parameters:
   ///   - parameters: fp32 master weights, shared with the optimizer.
   ///   - trainable: false for a frozen reference, which keeps neither gradients nor transposed weights.
+  ///   - selection: the parameters that training changes; the gradients of the others stay zero.
   public init(
-    config: ModelConfig, parameters: ParameterSet, precision: Precision, pool: ThreadPool, trainable: Bool = true
+    config: ModelConfig, parameters: ParameterSet, precision: Precision, pool: ThreadPool, trainable: Bool = true,
+    selection: TrainableParameters = .all
   ) {
     self.config = config
     self.parameters = parameters
@@ -55,7 +61,8 @@ public final class TrainingModel {
     gradients = ParameterSet(parameters: trainable ? parameters.parameters : [])
     decoder = Decoder(config: config, precision: precision, pool: pool, trainable: trainable)
     head = VocabularyLoss(decoder: decoder)
-    if trainable { backward = DecoderBackward(decoder: decoder, gradients: gradients) }
+    headIsTrainable = selection.contains(config.tiedHead ? "model.embed_tokens.weight" : "lm_head.weight")
+    if trainable { backward = DecoderBackward(decoder: decoder, gradients: gradients, trainable: selection) }
     weightsChanged()
   }
 
@@ -86,7 +93,8 @@ public final class TrainingModel {
     precondition(weights.count == packed.targets.count, "one coefficient per completion token is needed")
     let dstates = head.backward(
       states, targets: packed.targets, scores: flat, coefficients: weights, temperature: temperature,
-      headGradient: gradients[config.tiedHead ? "model.embed_tokens.weight" : "lm_head.weight"].baseAddress!)
+      headGradient: headIsTrainable
+        ? gradients[config.tiedHead ? "model.embed_tokens.weight" : "lm_head.weight"].baseAddress : nil)
     backward.run(packed, tape: tape, dstates: dstates)
     return scores
   }
@@ -107,5 +115,7 @@ public final class TrainingModel {
     return made
   }
 
-  private func pack(_ groups: [TrainingGroup]) -> PackedGroups { PackedGroups(groups) }
+  private func pack(_ groups: [TrainingGroup]) -> PackedGroups {
+    PackedGroups(groups, vision: config.vision)
+  }
 }

@@ -50,10 +50,10 @@ package struct VocabularyLoss: ~Copyable {
     return Scores(logProbabilities: part(0), entropies: part(1), logNormalizers: part(2))
   }
 
-  /// Given dLoss/dlog pi of each target, adds to the head's gradient `[V, C]` and returns dLoss/dstates `[R, C]`.
+  /// Given dLoss/dlog pi of each target, adds to the head's gradient `[V, C]` (unless it is frozen) and returns dLoss/dstates `[R, C]`.
   package mutating func backward(
     _ states: ElementBuffer, targets: [Int32], scores: Scores, coefficients: [Float], temperature: Float,
-    headGradient: UnsafeMutablePointer<Float>
+    headGradient: UnsafeMutablePointer<Float>?
   ) -> UnsafeMutablePointer<Float> {
     let v = decoder.config.vocabularySize
     let c = decoder.config.hiddenSize
@@ -76,6 +76,7 @@ package struct VocabularyLoss: ~Copyable {
       }
       decoder.weights.head.multiplyTransposed(
         dlogits.units(at: 0), count: count, into: dstates + first * c, pool: pool)
+      guard let headGradient else { continue }
       let units = precision.units(count)
       let left = left.reserve(PackedMatrix.panelCount(v) * units * 64)
       let right = right.reserve(PackedMatrix.panelCount(c) * units * 64)

@@ -9,6 +9,22 @@ enum ConfigFile {
   ///
   /// - Throws: `InputError` that names the place and the key.
   static func config(_ json: JSON, place: String) throws -> ModelConfig {
+    guard let model = json["model_type"]?.string.flatMap(VisionConfigFile.Model.init) else {
+      return try text(json, place: place)
+    }
+    let inner = try VisionConfigFile.text(json, model: model, place: place)
+    var config = try text(inner, place: json["text_config"] == nil ? place : "\(place), text_config")
+    let vision = try VisionConfigFile.vision(json, model: model, decoder: config.hiddenSize, place: place)
+    guard vision.imageToken < config.vocabularySize else {
+      throw failure(
+        place, "image_token_id", expected: "a token below \(config.vocabularySize)", found: "\(vision.imageToken)")
+    }
+    config.vision = vision
+    return config
+  }
+
+  /// The shape of a model of text.
+  private static func text(_ json: JSON, place: String) throws -> ModelConfig {
     func integer(_ key: String) throws -> Int? { try json.optional(key, Int.self, at: place) }
     func flag(_ key: String, default value: Bool) throws -> Bool {
       try json.optional(key, Bool.self, at: place) ?? value
@@ -53,7 +69,7 @@ enum ConfigFile {
   private static func family(_ json: JSON, place: String) throws -> ModelConfig.Family {
     let type = try json.required("model_type", String.self, at: place)
     guard let family = ModelConfig.Family(rawValue: type) else {
-      throw failure(place, "model_type", expected: "llama, qwen2 or qwen3", found: type)
+      throw failure(place, "model_type", expected: "llama, qwen2, qwen3, llava, qwen2_5_vl or internvl", found: type)
     }
     for architecture in try json.optional("architectures", [JSON].self, at: place) ?? [] {
       guard architecture.string == family.architecture else {
@@ -119,10 +135,11 @@ enum ConfigFile {
 }
 
 extension ConfigFile {
-  /// Whether a tensor of a Hugging Face folder may be left out: a head that is the embedding again, and the rotary
-  /// frequencies that old files hold.
+  /// Whether a tensor of a Hugging Face folder may be left out: a head that is the embedding again, the rotary
+  /// frequencies that old files hold, and the numbers of CLIP's positions.
   static func isNoParameter(_ name: String, of config: ModelConfig) -> Bool {
-    config.tiedHead && name == "lm_head.weight" || name.hasSuffix(".rotary_emb.inv_freq")
+    config.tiedHead && (name == "lm_head.weight" || name == "language_model.lm_head.weight")
+      || name.hasSuffix(".rotary_emb.inv_freq") || config.vision != nil && name.hasSuffix(".embeddings.position_ids")
   }
 
   /// Token ids under a key that holds a number, a list of numbers, or nothing.

@@ -15,7 +15,7 @@ public enum ModelLoader {
   public static func load(path: String) throws -> LoadedModel {
     if try isFolder(path) {
       let description = try describe(folder: path)
-      let tensors = try SafetensorsFile.tensors(folder: path)
+      let tensors = ParameterNames.canonical(try SafetensorsFile.tensors(folder: path), config: description.config)
       let parameters = try ParameterSet(
         config: description.config, tensors: tensors,
         ignoring: { ConfigFile.isNoParameter($0, of: description.config) }, place: path)

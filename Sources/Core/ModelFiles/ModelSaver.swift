@@ -29,7 +29,9 @@ public enum ModelSaver {
     var files = description.files
     files[ModelDescription.FileName.config] = try config(of: description, encoding: encoding)
     for (name, bytes) in files { try FileWriter.write(bytes, to: "\(folder)/\(name)") }
-    try SafetensorsFile.write(parameters, to: "\(folder)/model.safetensors", encoding: encoding)
+    try SafetensorsFile.write(
+      parameters, to: "\(folder)/model.safetensors", encoding: encoding,
+      fileName: { ParameterNames.fileName(of: $0, config: description.config) })
   }
 
   /// The model's own config.json with the type of the saved weights.

@@ -4,10 +4,14 @@
 extension SafetensorsFile {
   /// Writes all parameters; a file that was there is replaced.
   ///
+  /// - Parameter fileName: a parameter's name in the file.
   /// - Throws: `InputError` when the disk refuses.
-  package static func write(_ parameters: ParameterSet, to path: String, encoding: ModelSaver.Encoding) throws {
+  package static func write(
+    _ parameters: ParameterSet, to path: String, encoding: ModelSaver.Encoding,
+    fileName: (String) -> String = { $0 }
+  ) throws {
     let writer = try FileWriter(path: path)
-    let header = header(for: parameters.parameters, encoding: encoding)
+    let header = header(for: parameters.parameters, encoding: encoding, fileName: fileName)
     try header.withUnsafeBytes { try writer.write($0) }
     var buffer: [UInt16] = []
     let scalarsPerWrite = 1 << 18
@@ -26,12 +30,14 @@ extension SafetensorsFile {
     try writer.finish()
   }
 
-  private static func header(for parameters: [ParameterShape], encoding: ModelSaver.Encoding) -> [UInt8] {
+  private static func header(
+    for parameters: [ParameterShape], encoding: ModelSaver.Encoding, fileName: (String) -> String
+  ) -> [UInt8] {
     var members: [String: JSON] = ["__metadata__": .object(["format": .string("pt")])]
     var offset = 0
     for parameter in parameters {
       let end = offset + parameter.count * encoding.scalarByteCount
-      members[parameter.name] = .object([
+      members[fileName(parameter.name)] = .object([
         "dtype": .string(encoding.name),
         "shape": .array(parameter.shape.map { .integer(Int64($0)) }),
         "data_offsets": .array([.integer(Int64(offset)), .integer(Int64(end))]),

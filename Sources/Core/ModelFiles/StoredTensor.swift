@@ -88,7 +88,10 @@ extension ParameterSet {
     let stored = try parameters.map { parameter in
       guard let tensor = tensors[parameter.name] else {
         throw InputError(
-          "load model", at: place, expected: "a tensor \(parameter.name) of shape \(parameter.shape)", found: "none")
+          "load model", at: place,
+          expected:
+            "a tensor \(ParameterNames.fileName(of: parameter.name, config: config)) of shape \(parameter.shape)",
+          found: "none")
       }
       guard tensor.shape == parameter.shape else {
         throw InputError(

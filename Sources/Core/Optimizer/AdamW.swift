@@ -12,9 +12,11 @@ public final class AdamW {
   /// Updates made; part of the bias correction.
   public var updateCount: UInt64 = 0
   private let pool: ThreadPool
+  private let ranges: [Range<Int>]
 
-  /// Moments of zero for parameters of this layout.
-  public init(parameters: ParameterSet, pool: ThreadPool) {
+  /// Moments of zero for parameters of this layout. Those that are not trainable are left alone, weight decay included.
+  public init(parameters: ParameterSet, pool: ThreadPool, trainable: TrainableParameters = .all) {
+    ranges = trainable.ranges(of: parameters)
     firstMoments = ParameterSet(parameters: parameters.parameters)
     secondMoments = ParameterSet(parameters: parameters.parameters)
     self.pool = pool
@@ -46,11 +48,14 @@ public final class AdamW {
     let settings = fv_adamw(
       learning_rate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon, weight_decay: weightDecay,
       correction1: correction(beta1), correction2: correction(beta2), gradient_scale: gradientScale)
-    pool.run(count, chunk: 1 << 16) { range in
-      withUnsafePointer(to: settings) {
-        fv_adamw_step(
-          $0, Int64(range.lowerBound), Int64(range.upperBound), parameters.values.pointer, gradients.values.pointer,
-          firstMoments.values.pointer, secondMoments.values.pointer)
+    for trained in ranges {
+      pool.run(trained.count, chunk: 1 << 16) { range in
+        withUnsafePointer(to: settings) {
+          fv_adamw_step(
+            $0, Int64(trained.lowerBound + range.lowerBound), Int64(trained.lowerBound + range.upperBound),
+            parameters.values.pointer, gradients.values.pointer, firstMoments.values.pointer,
+            secondMoments.values.pointer)
+        }
       }
     }
   }
