@@ -12,6 +12,9 @@ enum ConfigFile {
     guard let model = json["model_type"]?.string.flatMap(VisionConfigFile.Model.init) else {
       return try text(json, place: place)
     }
+    guard model != .qwen else {  // its decoder's rotary positions have three parts, which ours has not
+      throw failure(place, "model_type", expected: supportedTypes, found: model.rawValue)
+    }
     let inner = try VisionConfigFile.text(json, model: model, place: place)
     var config = try text(inner, place: json["text_config"] == nil ? place : "\(place), text_config")
     let vision = try VisionConfigFile.vision(json, model: model, decoder: config.hiddenSize, place: place)
@@ -62,6 +65,8 @@ enum ConfigFile {
     ).checked(at: place)
   }
 
+  private static let supportedTypes = "llama, qwen2, qwen3, llava or internvl"
+
   private static func failure(_ place: String, _ key: String, expected: String, found: String) -> InputError {
     InputError("read model configuration", at: "\(place), key \(key)", expected: expected, found: found)
   }
@@ -69,7 +74,7 @@ enum ConfigFile {
   private static func family(_ json: JSON, place: String) throws -> ModelConfig.Family {
     let type = try json.required("model_type", String.self, at: place)
     guard let family = ModelConfig.Family(rawValue: type) else {
-      throw failure(place, "model_type", expected: "llama, qwen2, qwen3, llava, qwen2_5_vl or internvl", found: type)
+      throw failure(place, "model_type", expected: supportedTypes, found: type)
     }
     for architecture in try json.optional("architectures", [JSON].self, at: place) ?? [] {
       guard architecture.string == family.architecture else {
