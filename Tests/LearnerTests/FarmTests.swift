@@ -1,0 +1,53 @@
+import Coordinator
+import Core
+import Foundation
+import Learner
+import Testing
+import Wire
+
+/// Master weights and both moments after `step` steps.
+private func trained(_ directory: String, step: Int) -> [Data?] {
+  ["master_weights", "adamw_first_moments", "adamw_second_moments"].map {
+    FileManager.default.contents(atPath: "\(directory)/checkpoints/step-00000\(step)/\($0).safetensors")
+  }
+}
+
+@Suite("A farm in one process", .serialized)
+struct FarmTests {
+  private let folder = TemporaryFolder()
+
+  @Test("trains to its end; workers and learner agree on every log-probability to the bit")
+  func runs() async throws {
+    let farm = try TinyFarm(folder: folder)
+    let outcome = try await farm.run(in: "\(folder.path)/run", workers: 1)
+    #expect(outcome.coordinator == .completed)
+    let steps = outcome.rows.filter { $0.kind == .step }
+    #expect(steps.map(\.step) == [1, 2, 3, 4])
+    #expect(steps.map(\.version.value) == [1, 2, 3, 4])
+    #expect(steps.allSatisfy { $0.values["logprob_mismatch_max"] == 0 }, "\(steps.map { $0.values })")
+    #expect(steps.last?.values["kl"] ?? 0 > 0)
+    #expect(steps.last?.values["gradient_norm"] ?? 0 > 0)
+    #expect(outcome.rows.filter { $0.kind == .evaluation }.map(\.step) == [0, 2, 4])
+    try CheckpointStore.verify("\(folder.path)/run/checkpoints/step-000004")
+  }
+
+  @Test("gives the same bytes with one worker and with three, unbroken and resumed")
+  func reproducible() async throws {
+    let farm = try TinyFarm(folder: folder)
+    let (one, three, broken) = ("\(folder.path)/one", "\(folder.path)/three", "\(folder.path)/broken")
+    _ = try await farm.run(in: one, workers: 1)
+    let expected = trained(one, step: 4)
+    #expect(expected.allSatisfy { $0 != nil })
+
+    _ = try await farm.run(in: three, workers: 3)
+    #expect(trained(three, step: 4) == expected)
+
+    let first = try await farm.run(in: broken, workers: 2, drainAfter: 1)
+    #expect(first.coordinator == .drained)
+    #expect(trained(broken, step: 4)[0] == nil)
+    let second = try await farm.run(in: broken, workers: 1)
+    #expect(second.coordinator == .completed)
+    #expect(second.rows.first { $0.kind == .step }?.step ?? 0 > 1, "it goes on, not back")
+    #expect(trained(broken, step: 4) == expected)
+  }
+}
