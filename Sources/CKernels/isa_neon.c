@@ -7,6 +7,7 @@
 #include "kernels_matmul.h"
 #include "kernels_packing.h"
 #include "kernels_layers.h"
+#include "kernels_vision.h"
 #include "kernels_attention.h"
 #include "kernels_vocabulary.h"
 #include "kernels_optimizer.h"

@@ -64,6 +64,18 @@ static void check(void *context, int64_t index, int64_t thread) {
     fv_round(kind, row, 2 * c, saved);
     fv_swiglu_backward(kind, saved, c, add, out, gradient);
     print("swiglu backward", gradient, sizeof gradient);
+    float moments[2];
+    fv_layernorm(kind, row, add, weight, add, 1e-5f, c, out, moments);
+    print("layernorm", out, c * 2);
+    fv_layernorm_backward(add, row, moments, weight, c, gradient);
+    fv_layernorm_weight_backward(add, row, moments, 1, c, 0, c, gradient, gradient + c);
+    print("layernorm backward", gradient, sizeof gradient);
+    for (int form = fv_gelu_exact; form <= fv_gelu_quick; form++) {
+      fv_gelu(kind, (fv_gelu_form)form, row, c, out);
+      print("gelu", out, c * 2);
+      fv_gelu_backward(kind, (fv_gelu_form)form, saved, c, add, out, gradient);
+      print("gelu backward", gradient, c * 4);
+    }
 
     enum { heads = 6, kv = 2, d = 20, positions = 37, blocks = 3, width = (heads + 2 * kv) * d };
     fv_cache_layer layer = {d, kv, heads / kv, 0.2236f, 0, 0};
@@ -88,10 +100,13 @@ static void check(void *context, int64_t index, int64_t thread) {
     print("attention", attended, positions * heads * d * bytes);
     print("attention statistics", stats, sizeof stats);
     float *dout = plain(positions * heads * d);
-    fv_attention_sequence sequence = {d, heads, kv, 0.2236f, width, rows, rows, 0, positions, attended, dout, stats,
+    fv_attention_sequence sequence = {d, heads, kv, 0.2236f, width, rows, rows, 0, positions, 0, attended, dout, stats,
                                       dheads, dheads};
     for (int head = 0; head < kv; head++) fv_attention_backward(kind, &sequence, head, scratch);
     print("attention backward", dheads, positions * width * 4);
+    sequence.bidirectional = 1;
+    for (int head = 0; head < kv; head++) fv_attention_backward(kind, &sequence, head, scratch);
+    print("bidirectional attention backward", dheads, positions * width * 4);
 
     enum { v = 3001 };
     float *logits = plain(v), *space = malloc(3 * v * 4), dlogits[v];
