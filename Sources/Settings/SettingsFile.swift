@@ -113,22 +113,6 @@ public enum SettingsFile {
     guard let best = scored.min(by: { $0.1 < $1.1 }), best.1 <= max(2, last.count / 3) else { return nil }
     return best.0
   }
-
-  /// Insertions, deletions, substitutions and swaps of neighbours that turn one word into the other.
-  static func editDistance(_ a: String, _ b: String) -> Int {
-    let (a, b) = (Array(a.utf8.prefix(100)), Array(b.utf8.prefix(100)))
-    var rows = [Array(0...b.count)]
-    for i in a.indices {
-      var row = [i + 1]
-      for j in b.indices {
-        var distance = min(rows[i][j] + (a[i] == b[j] ? 0 : 1), rows[i][j + 1] + 1, row[j] + 1)
-        if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] { distance = min(distance, rows[i - 1][j - 1] + 1) }
-        row.append(distance)
-      }
-      rows.append(row)
-    }
-    return rows[a.count][b.count]
-  }
 }
 
 extension RunSettings {

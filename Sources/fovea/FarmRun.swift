@@ -21,6 +21,10 @@ struct FarmRun {
   /// How long the others may take to leave after the coordinator has finished, seconds.
   private static let leaveSeconds = 30.0
 
+  /// How long the line stays up for workers that are not ours: what a worker has received but not read when its coordinator
+  /// hangs up is lost (ZMQ_IMMEDIATE), and without the goodbye it would wait for the coordinator to come back.
+  private static let guestsLeave = Duration.seconds(3)
+
   func run() async throws -> ExitCode {
     let settings = plan.settings
     let dataset = try makeDataset(settings.task, seed: settings.run.seed)
@@ -59,6 +63,7 @@ struct FarmRun {
       await start(processes, directory, endpoint: Endpoint.replacingWildcard(endpoint, by: "127.0.0.1"), recorder)
     }
     let result = await running.result
+    if hasGuests(recorder) { try? await Task.sleep(for: Self.guestsLeave) }
     await processes.end(graceSeconds: recorder.firstFailure == nil ? Self.leaveSeconds : 0)
     for watcher in watchers { watcher.cancel() }
     recorder.display.draw(now: UInt64(MonotonicClock.now()), force: true)
@@ -85,14 +90,22 @@ struct FarmRun {
       for index in 0..<plan.settings.farm.workers {
         try await processes.start(
           specification(
-            "worker-\(index)",
+            Self.workerName(index),
             [
-              "worker", "--connect", endpoint, "--name", "worker-\(index)", "--threads", "\(threads.worker)", "--slots",
+              "worker", "--connect", endpoint, "--name", Self.workerName(index), "--threads", "\(threads.worker)",
+              "--slots",
               "\(plan.settings.rollout.slots)", "--run", directory.runID,
             ]), .worker)
       }
     } catch { recorder.fail(error) }
   }
+
+  private func hasGuests(_ recorder: RunRecorder) -> Bool {
+    let own = startsProcesses ? (0..<plan.settings.farm.workers).map(Self.workerName) : []
+    return recorder.display.status?.peers.contains { $0.role == .worker && !own.contains($0.name) } ?? false
+  }
+
+  private static func workerName(_ index: Int) -> String { "worker-\(index)" }
 
   /// Draws, and drains when asked to.
   private func watch(_ runner: CoordinatorRunner, _ recorder: RunRecorder) -> [Task<Void, Never>] {

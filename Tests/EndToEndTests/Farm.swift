@@ -49,9 +49,12 @@ struct Farm {
   }
 
   /// Starts `fovea train`.
-  func train(_ overrides: [String] = []) throws -> FoveaProcess {
+  func train(
+    _ overrides: [String] = [], environment: [String: String] = [:], onTerminal: Bool = false
+  ) throws -> FoveaProcess {
     try FoveaProcess(
-      ["train", "--config", folder.path + "/settings.yaml", "--run-directory", runPath] + overrides, in: folder)
+      ["train", "--config", folder.path + "/settings.yaml", "--run-directory", runPath] + overrides, in: folder,
+      environment: environment, onTerminal: onTerminal)
   }
 
   /// Starts `fovea train --resume`.

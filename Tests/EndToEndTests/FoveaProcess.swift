@@ -36,7 +36,10 @@ final class FoveaProcess: Sendable {
   private let ended = Mutex<Int32?>(nil)
 
   /// Starts `fovea` with arguments in a folder, which also takes its output.
-  init(_ arguments: [String], in folder: TemporaryFolder, environment: [String: String] = [:]) throws {
+  /// - Parameter onTerminal: gives it a pseudo-terminal of 80 by 24; then the process is `script`, and fovea its child.
+  init(
+    _ arguments: [String], in folder: TemporaryFolder, environment: [String: String] = [:], onTerminal: Bool = false
+  ) throws {
     let name = "\(arguments.first ?? "fovea")-\(UUID().uuidString.prefix(8))"
     (outputPath, errorPath) = (folder.path + "/\(name).out", folder.path + "/\(name).err")
     var actions = posix_spawn_file_actions_t()
@@ -55,7 +58,9 @@ final class FoveaProcess: Sendable {
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
     let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }.map { "\($0)=\($1)" }
     // env changes the folder and becomes fovea: the same process id.
-    let argv = (["env", "-C", folder.path, Self.binary] + arguments).map { strdup($0) } + [nil]
+    var words = [Self.binary] + arguments
+    if onTerminal { words = ["script", "-qec", words.map { "'\($0)'" }.joined(separator: " "), "/dev/null"] }
+    let argv = (["env", "-C", folder.path] + words).map { strdup($0) } + [nil]
     let envp = variables.map { strdup($0) } + [nil]
     defer { for pointer in argv + envp { free(pointer) } }
     var child: pid_t = 0
@@ -140,4 +145,12 @@ func isAlive(_ process: pid_t) -> Bool {
     let state = stat.split(separator: ")").last?.dropFirst().first
   else { return false }
   return state != "Z" && state != "X"
+}
+
+/// The command lines of all processes.
+func commandLines() -> [String] {
+  let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+  return names.filter { Int($0) != nil }.compactMap {
+    try? String(contentsOfFile: "/proc/\($0)/cmdline", encoding: .utf8)
+  }
 }

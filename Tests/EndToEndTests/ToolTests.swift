@@ -52,6 +52,14 @@ import Wire
     #expect(group.output.split(separator: "\n").contains { $0 + "\n" == first.output }, "\(group)")
   }
 
+  @Test func aSignalEndsWhatCannotDrainAtOnce() async throws {
+    let process = try FoveaProcess(
+      ["status", "--connect", "tcp://127.0.0.1:1", "--timeout", "3600"], in: folder)
+    try await Task.sleep(for: .milliseconds(500))
+    process.send(SIGINT)
+    #expect(await process.wait(seconds: 10).exitCode == 130)
+  }
+
   @Test func dryRunPrintsEverySettingAndStartsNothing() async throws {
     try folder.write("model: {path: model}\n", to: "settings.yaml")
     let result = try await FoveaProcess.run(

@@ -20,19 +20,27 @@ public final class ProcessHost: Sendable {
 
   private let requests = Mutex<[Request]>([])
   private let interruption: AsyncStream<Void>.Continuation
-  /// Yields once, at the first SIGINT or SIGTERM. The second one ends the process at once, with all its children.
-  public let interruptions: AsyncStream<Void>
+  private let drains = Atomic(false)
+  private let interruptionStream: AsyncStream<Void>
   /// The program that runs now; children are started from it.
   public let executable: String
 
   private static let parentVariable = "FOVEA_PARENT"
+  private static let interruptingSignals = [SIGINT, SIGTERM, SIGHUP]
   /// SIGUSR1 is how other threads wake the main one.
-  private static let signals = [SIGINT, SIGTERM, SIGCHLD, SIGUSR1]
+  private static let signals = interruptingSignals + [SIGCHLD, SIGUSR1]
 
   private init() {
-    (interruptions, interruption) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    (interruptionStream, interruption) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     executable =
       (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+  }
+
+  /// Yields once, at the first SIGINT, SIGTERM or SIGHUP, for whoever can end in order. The second one, or the first when
+  /// nobody has asked for this, ends the process at once, with all its children.
+  public var interruptions: AsyncStream<Void> {
+    drains.store(true, ordering: .relaxed)
+    return interruptionStream
   }
 
   /// Runs `body` and ends the process with its exit code. Call it first of all, on the main thread.
@@ -70,8 +78,10 @@ public final class ProcessHost: Sendable {
     while true {
       var signal: Int32 = 0
       guard sigwait(&signals, &signal) == 0 else { continue }
-      if signal == SIGINT || signal == SIGTERM {
-        if isInterrupted { finish(ExitCode.interrupted.rawValue, children: children.keys) }
+      if Self.interruptingSignals.contains(signal) {
+        if isInterrupted || !drains.load(ordering: .relaxed) {
+          finish(ExitCode.interrupted.rawValue, children: children.keys)
+        }
         isInterrupted = true
         interruption.yield()
         interruption.finish()

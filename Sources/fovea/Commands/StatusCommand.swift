@@ -9,19 +9,25 @@ enum StatusCommand: Command {
     "status", "Shows a running farm: who does what, and who waits for whom.",
     options: [
       .option("connect", "ENDPOINT", "The coordinator, for example tcp://127.0.0.1:5555.", required: true),
+      .option(
+        "run-directory", "FOLDER", "Shows the curves and the time left too, from a run directory on this machine."),
       .option("timeout", "SECONDS", "How long to wait for an answer. Default 5."),
       .flag("json", "Prints JSON instead of a table."),
     ])
 
   static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode {
     let timeout = try arguments.number("timeout", in: 0.1...3600) ?? 5
+    var history = MetricsHistory()
+    if let folder = arguments["run-directory"] {
+      for row in try MetricsFile.read(folder + "/metrics.jsonl") { history.append(row) }
+    }
     let status = try await ask(arguments.required("connect"), timeoutSeconds: timeout)
     let output = TerminalOutput()
     if arguments.has("json") {
       output.write(String(decoding: status.json.serialized(pretty: true), as: UTF8.self) + "\n")
     } else {
       let width = output.isTerminal ? output.size.columns : 100
-      for line in FarmView(width: width).lines(status, MetricsHistory()) {
+      for line in FarmView(width: width).lines(status, history) {
         output.write((output.isTerminal ? line.rendered(width: width, colour: output.colour) : line.text) + "\n")
       }
     }
