@@ -15,8 +15,6 @@ SHELL := /bin/bash
 MODEL ?= models/SmolLM2-135M-Instruct.Q4_1.gguf
 CONFIG ?= configs/arithmetic.yaml
 ARGS ?=
-# Tests import no module with @testable, so that they share one build with the binary.
-SWIFT_TEST := swift test -c release --disable-testable-imports --disable-xctest
 
 .PHONY: train test check lint bench bench-transfer verify check-neon format proto setup check-transformers
 
@@ -28,7 +26,7 @@ setup:
 
 test:
 	@deploy/setup --no-build
-	@deploy/count-tests $(SWIFT_TEST) $(ARGS)
+	@deploy/count-tests deploy/run-tests $(ARGS)
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests
@@ -42,7 +40,7 @@ bench: setup
 # The transfer of a model's weights over loopback; its figures are printed by a test that is skipped elsewhere.
 bench-transfer:
 	@deploy/setup --no-build
-	FOVEA_BENCH=1 $(SWIFT_TEST) --filter WeightsTransferBench $(ARGS)
+	FOVEA_BENCH=1 deploy/run-tests --filter WeightsTransferBench $(ARGS)
 
 # The proofs that workers and learner compute the same bits, on this machine.
 verify: setup
@@ -70,7 +68,7 @@ CHECK := $(PYTHON) Tests/Fixtures/model/check_checkpoint.py
 
 check-transformers: setup $(PYTHON)
 	rm -rf $(SAVED) && mkdir -p $(SAVED)
-	FOVEA_SAVED_MODELS=$(CURDIR)/$(SAVED) $(SWIFT_TEST) --filter ModelOracleSavingTests
+	FOVEA_SAVED_MODELS=$(CURDIR)/$(SAVED) deploy/run-tests --filter ModelOracleSavingTests
 	for folder in $(SAVED)/*/; do $(CHECK) $${folder%/} $${folder%/}.json || exit 1; done
 ifdef CHECKPOINT
 	.build/release/fovea score --model $(CHECKPOINT) --text README.md --json > $(SAVED)/scores.json
