@@ -4,13 +4,6 @@
 #define KERNEL(name) fv_avx2_##name
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #include "vectors_avx2.h"
-#include "vectors_common.h"
-#include "kernels_matmul.h"
-#include "kernels_packing.h"
-#include "kernels_layers.h"
-#include "kernels_vision.h"
-#include "kernels_attention.h"
-#include "kernels_vocabulary.h"
-#include "kernels_optimizer.h"
+#include "kernels_all.h"
 #pragma clang attribute pop
 #endif

@@ -5,16 +5,6 @@ import Testing
 
 /// Every kernel gives the bits of its portable twin, on every instruction set that this machine has.
 @Suite(.serialized) struct InstructionSetTests {
-  /// Runs a kernel under every instruction set and expects the portable twin's bits.
-  private func expectTwins(_ what: String, _ kernel: () -> [Float]) {
-    var portable: [Float] = []
-    underEveryInstructionSet { set in
-      var result: [Float] = []
-      onePool.run(1) { _ in result = kernel() }
-      if set == .portable { portable = result } else { #expect(sameBits(result, portable), "\(what) on \(set)") }
-    }
-  }
-
   @Test func productsOfAnyShapeAndAnyValueHaveTheBitsOfTheirTwin() {
     for round in 0..<40 {
       var inputs = KernelInputs(11, round)

@@ -1,5 +1,7 @@
 import CKernels
 import Core
+import Synchronization
+import Testing
 
 /// Random inputs and comparisons for the kernel tests.
 struct KernelInputs {
@@ -47,13 +49,28 @@ func sameBits(_ a: [Float], _ b: [Float]) -> Bool {
 /// Every instruction set that this machine has beside the portable twin.
 let fastInstructionSets = InstructionSet.allCases.filter { $0 != .portable && $0.isSupported }
 
-/// Runs `body` with denormals flushed, as the pool does, under each instruction set; restores the best one.
+/// The instruction set is the process's: whoever changes it holds this, or two suites would compare under each other's choice.
+private let instructionSetLock = Mutex(())
+
+/// Runs `body` under each instruction set, the portable twin first, and restores the one before. Not reentrant.
 func underEveryInstructionSet(_ body: (InstructionSet) throws -> Void) rethrows {
-  let before = InstructionSet.active
-  defer { before.force() }
-  for set in [.portable] + fastInstructionSets {
-    set.force()
-    try body(set)
+  try instructionSetLock.withLock { _ in
+    let before = InstructionSet.active
+    defer { before.force() }
+    for set in [.portable] + fastInstructionSets {
+      set.force()
+      try body(set)
+    }
+  }
+}
+
+/// Runs a kernel under every instruction set, denormals flushed as the pool does it, and expects the portable twin's bits.
+func expectTwins(_ what: String, _ kernel: () -> [Float]) {
+  var portable: [Float] = []
+  underEveryInstructionSet { set in
+    var result: [Float] = []
+    onePool.run(1) { _ in result = kernel() }
+    if set == .portable { portable = result } else { #expect(sameBits(result, portable), "\(what) on \(set)") }
   }
 }
 

@@ -7,15 +7,6 @@ import Testing
 @Suite(.serialized) struct VisionKernelTests {
   private static let forms = [fv_gelu_exact, fv_gelu_tanh, fv_gelu_quick]
 
-  private func expectTwins(_ what: String, _ kernel: () -> [Float]) {
-    var portable: [Float] = []
-    underEveryInstructionSet { set in
-      var result: [Float] = []
-      onePool.run(1) { _ in result = kernel() }
-      if set == .portable { portable = result } else { #expect(sameBits(result, portable), "\(what) on \(set)") }
-    }
-  }
-
   private func widened(_ buffer: ElementBuffer, _ count: Int) -> [Float] {
     var result = [Float](repeating: 0, count: count)
     fv_widen(buffer.precision.kind, buffer.at(0), Int64(count), &result)
