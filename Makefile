@@ -5,6 +5,7 @@
 #   make check              what a change must pass: format, warnings, tidiness, tests
 #   make bench              rates of rollouts and learner steps, as shares of this machine's peak; MODEL=... another model
 #   make bench-transfer     rates of the weights' way to the workers
+#   make bench-instructions instructions of every kernel, against the recorded counts; RECORD=1 records them anew
 #   make check-neon         compares the kernels here with an emulated 64-bit Arm
 #   make verify             proofs that workers and learner compute the same bits
 #   make format             formats the sources in place
@@ -16,7 +17,7 @@ MODEL ?= models/SmolLM2-135M-Instruct.Q4_1.gguf
 CONFIG ?= configs/arithmetic.yaml
 ARGS ?=
 
-.PHONY: train test check lint bench bench-transfer verify check-neon format proto setup check-transformers
+.PHONY: train test check lint bench bench-transfer bench-instructions verify check-neon format proto setup check-transformers
 
 train: setup
 	.build/release/fovea train --config $(CONFIG) $(ARGS)
@@ -41,6 +42,10 @@ bench: setup
 bench-transfer:
 	@deploy/setup --no-build
 	FOVEA_BENCH=1 deploy/run-tests --filter WeightsTransferBench $(ARGS)
+
+# What a clock cannot show on a busy machine: whether a kernel takes more instructions than it did.
+bench-instructions:
+	@deploy/bench-instructions
 
 # The proofs that workers and learner compute the same bits, on this machine.
 verify: setup
