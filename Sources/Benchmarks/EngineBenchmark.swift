@@ -1,10 +1,10 @@
 import Core
 
-/// `fovea bench engine`: rollouts, prefill, learner steps and weight packing of one model, as rates and as shares of the peak
-/// that the same run measured.
+/// `fovea bench engine`: rollouts, prefill, learner steps, whole steps and weight packing of one model, as rates and as shares
+/// of the peak that the same run measured.
 ///
-/// Operations are counted from the shapes: 2 for each weight of a product and row, and attention's products; sampling is part
-/// of the time and adds none. Weights and prompts do not matter to the time, so tokens are drawn from Philox.
+/// Operations are counted from the shapes: 2 for each weight of a product and row, and attention's products; sampling is
+/// part of the time and adds none. Weights and prompts do not matter to the time, so tokens are drawn from Philox.
 public struct EngineBenchmark {
   /// One measured line.
   public struct Row: Sendable {
@@ -98,13 +98,49 @@ public struct EngineBenchmark {
     let watch = Stopwatch()
     session.step(groups)
     let seconds = watch.seconds
-    let rows = Double(prompts * prompt + prompts * group * (completion - 1))
-    let outputs = Double(prompts * group * completion)
     return Row(
       name: "learner \(prompts) x \(prompt) + \(group) x \(completion)",
       tokens: prompts * group * (prompt + completion), seconds: seconds,
-      // forward once and backward twice; the head's forward a second time in the backward pass
-      operations: 3 * rows * layerOperations + 4 * outputs * headOperations)
+      operations: learnerOperations(prompts: prompts, prompt: prompt, group: group, completion: completion))
+  }
+
+  // MARK: The whole step
+
+  /// One synchronous step: `group` samples of `completion` tokens for each of `prompts` prompts, the learner's step on them,
+  /// and the new weights packed for the next rollout. Counts the sampled tokens. Done twice, timed once.
+  public func wholeStep(
+    _ decoder: Decoder, _ engine: GenerationEngine, _ session: LearnerSession, prompts: Int, prompt: Int, group: Int,
+    completion: Int
+  ) throws -> Row {
+    var seconds = 0.0
+    for step: UInt32 in 0..<2 {
+      let watch = Stopwatch()
+      let promptTokens = (0..<prompts).map { randomTokens(prompt, 3000 + $0) }
+      for (index, tokens) in promptTokens.enumerated() {
+        try engine.submit(
+          GenerationRequest(
+            id: UInt64(index), promptTokens: tokens,
+            key: SampleKey(seed: 1, step: step, prompt: UInt64(index), sample: 0), sampleCount: group,
+            sampling: SamplingSettings(maxNewTokens: completion), stopTokens: []))
+      }
+      var completions: [Completion] = []
+      while !engine.isIdle { completions += engine.step() }
+      session.step(
+        promptTokens.enumerated().map { index, tokens in
+          TrainingGroup(
+            promptTokens: tokens, completions: completions.filter { $0.request == UInt64(index) }.map(\.tokens))
+        })
+      decoder.load(session.parameters)
+      seconds = watch.seconds
+    }
+    let sampled = Double(prompts * group * completion)
+    let attended = Double(completion * (2 * prompt + completion)) / 2 * Double(prompts * group)
+    return Row(
+      name: "step \(prompts) x \(prompt) + \(group) x \(completion)", tokens: prompts * group * completion,
+      seconds: seconds,
+      operations: Double(prompts * prompt) * layerOperations + sampled * (layerOperations + headOperations)
+        + attentionOperations * attended
+        + learnerOperations(prompts: prompts, prompt: prompt, group: group, completion: completion))
   }
 
   /// A learner's state for `learner`.
@@ -121,6 +157,8 @@ public struct EngineBenchmark {
         config: config, parameters: parameters, precision: precision, pool: pool)
       optimizer = AdamW(parameters: parameters, pool: pool)
     }
+
+    var parameters: ParameterSet { training.parameters }
 
     func step(_ groups: [TrainingGroup]) {
       training.gradients.values.clear()
@@ -150,6 +188,12 @@ public struct EngineBenchmark {
     let kv = Double(config.keyValueHeadCount * config.headSize)
     let c = Double(config.hiddenSize)
     return 2 * Double(config.layerCount) * (c * (q + 2 * kv) + q * c + 3 * c * Double(config.feedForwardSize))
+  }
+
+  /// Forward once and backward twice; the head's forward a second time in the backward pass.
+  private func learnerOperations(prompts: Int, prompt: Int, group: Int, completion: Int) -> Double {
+    let rows = Double(prompts * prompt + prompts * group * (completion - 1))
+    return 3 * rows * layerOperations + 4 * Double(prompts * group * completion) * headOperations
   }
 
   private var headOperations: Double { 2 * Double(config.hiddenSize * config.vocabularySize) }

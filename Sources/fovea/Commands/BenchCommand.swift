@@ -5,12 +5,12 @@ import Core
 /// `fovea bench engine`: rates of one model on this machine, as shares of the peak that the same run measured.
 enum BenchCommand: Command {
   static let specification = CommandSpecification(
-    "bench", "Measures rollouts, prefill and learner steps of a model against this machine's peak.",
+    "bench", "Measures rollouts, prefill, learner and whole steps of a model against this machine's peak.",
     options: [
       .option("model", "M", "A Hugging Face folder or a GGUF file.", required: true),
       .option("precision", "P", "bfloat16 (default) or float32."),
       .option("threads", "N", "Kernel threads. Default: all cores."),
-      .option("only", "PART", "rollout or learner."),
+      .option("only", "PART", "rollout, learner or step."),
       .flag("json", "Prints JSON, a row a line."),
     ],
     operands: .optional(name: "engine", summary: "What to measure; the engine is all there is."))
@@ -20,8 +20,8 @@ enum BenchCommand: Command {
       throw UsageError("fovea bench measures \"engine\", not \"\(arguments.operands[0])\"")
     }
     let part = arguments["only"]
-    guard part == nil || part == "rollout" || part == "learner" else {
-      throw UsageError("--only takes rollout or learner, not \"\(part!)\"")
+    guard part == nil || ["rollout", "learner", "step"].contains(part) else {
+      throw UsageError("--only takes rollout, learner or step, not \"\(part!)\"")
     }
     let precision = try arguments.precision(default: .bfloat16)
     let pool = ThreadPool(threads: try arguments.threads())
@@ -31,8 +31,9 @@ enum BenchCommand: Command {
     table.header(precision: precision, threads: pool.threadCount)
     let benchmark = EngineBenchmark(
       config: model.description.config, parameters: model.parameters, precision: precision, pool: pool)
-    if part != "learner" { try rollouts(benchmark, table) }
-    if part != "rollout" { learners(benchmark, table) }
+    if part ?? "rollout" == "rollout" { try rollouts(benchmark, table) }
+    if part ?? "learner" == "learner" { learners(benchmark, table) }
+    if part ?? "step" == "step" { try wholeStep(benchmark, table) }
     table.footer()
     return .success
   }
@@ -53,6 +54,14 @@ enum BenchCommand: Command {
     for (prompts, prompt, group, completion) in [(16, 1, 1, 128), (4, 64, 8, 64), (4, 512, 8, 64)] {
       table.row(benchmark.learner(session, prompts: prompts, prompt: prompt, group: group, completion: completion))
     }
+  }
+
+  private static func wholeStep(_ benchmark: EngineBenchmark, _ table: BenchTable) throws {
+    let decoder = benchmark.decoder().0
+    let engine = benchmark.engine(decoder, slots: 32, positions: 128)
+    table.row(
+      try benchmark.wholeStep(
+        decoder, engine, benchmark.learnerSession(), prompts: 4, prompt: 64, group: 8, completion: 64))
   }
 }
 
