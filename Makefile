@@ -4,6 +4,7 @@
 #   make test               every test
 #   make check              what a change must pass: format, warnings, tidiness, tests
 #   make bench              rates of rollouts and learner steps, as shares of this machine's peak; MODEL=... another model
+#   make bench-peers        the same beside llama.cpp, transformers, PyTorch and TRL, as one table of ratios
 #   make bench-transfer     rates of the weights' way to the workers
 #   make bench-instructions instructions of every kernel, against the recorded counts; RECORD=1 records them anew
 #   make check-neon         compares the kernels here with an emulated 64-bit Arm
@@ -17,7 +18,7 @@ MODEL ?= models/SmolLM2-135M-Instruct.Q4_1.gguf
 CONFIG ?= configs/arithmetic.yaml
 ARGS ?=
 
-.PHONY: train test check lint bench bench-transfer bench-instructions verify check-neon format proto setup check-transformers
+.PHONY: train test check lint bench bench-peers bench-transfer bench-instructions verify check-neon format proto setup check-transformers
 
 train: setup
 	.build/release/fovea train --config $(CONFIG) $(ARGS)
@@ -37,6 +38,10 @@ check: lint test
 
 bench: setup
 	.build/release/fovea bench engine --model $(MODEL) $(ARGS)
+
+# The first call installs and builds the peers, in .build/peers; ARGS='--rounds 3' and others go to compare.py.
+bench-peers: setup
+	@deploy/bench-peers $(ARGS)
 
 # The transfer of a model's weights over loopback; its figures are printed by a test that is skipped elsewhere.
 bench-transfer:
