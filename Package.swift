@@ -49,8 +49,8 @@ let package = Package(
     module("Wire", ["Core", "CWire", "CZeroMQ", "CZstd", "CXXHash"], exclude: ["farm.proto"]),
 
     module("Coordinator", ["Core", "Settings", "Tasks", "Wire"]),
-    module("RolloutWorker", ["Core", "Tasks", "Wire"]),
-    module("Learner", ["Core", "Settings", "Wire", "CXXHash"]),
+    module("RolloutWorker", ["Core", "Imaging", "Tasks", "Wire"]),
+    module("Learner", ["Core", "Imaging", "Settings", "Wire", "CXXHash"]),
 
     // What a person at a terminal touches: arguments, live view, run directory, child processes. Knows no role.
     module("Console", ["Core", "Wire", "CLinux"]),
@@ -58,7 +58,8 @@ let package = Package(
     .executableTarget(
       name: "fovea",
       dependencies: [
-        "Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner", "Benchmarks", "Console",
+        "Core", "Imaging", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner", "Benchmarks",
+        "Console",
       ],
       swiftSettings: swift),
 

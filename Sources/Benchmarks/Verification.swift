@@ -134,7 +134,7 @@ public struct Verification {
   }
 
   private func scores(_ decoder: Decoder, _ group: TrainingGroup) -> [Float] {
-    let packed = PackedGroups([group])
+    let packed = PackedGroups([group], config: config)
     let cache = KeyValueCache(config: config, precision: precision, layerCount: 1, blockCount: packed.blockCount)
     var head = VocabularyLoss(decoder: decoder)
     return head.score(decoder.forward(packed.rows, cache: cache), targets: packed.targets, temperature: 1)

@@ -69,9 +69,28 @@ public struct ImageProcessor: Equatable, Sendable {
     self.deviation = deviation
   }
 
-  /// The encoder's input for one picture.
+  /// The encoder's input for one picture, in the layout of `transformers`.
   /// - Throws: `InputError` when the picture's shape leads to a size beyond the limits.
   public func pixels(of image: Image) throws -> PixelTensor {
+    let (pictures, rows, columns) = try arranged(image)
+    if case .patches(let patch, let merge, let time, _) = arrangement {
+      return patches(of: pictures[0], patch: patch, merge: merge, time: time)
+    }
+    return PixelTensor(
+      shape: [pictures.count, 3, pictures[0].height, pictures[0].width], values: planes(pictures), rows: rows,
+      columns: columns)
+  }
+
+  /// The encoder's input for one picture as Core's encoder takes it: one tensor, or one a tile.
+  /// - Throws: `InputError` when the picture's shape leads to a size beyond the limits.
+  public func tensors(of image: Image) throws -> [ImageTensor] {
+    try arranged(image).pictures.map { picture in
+      ImageTensor(height: picture.height, width: picture.width, values: planes([picture]))
+    }
+  }
+
+  /// The picture resized and cropped, or its tiles with the thumbnail last; all of one size.
+  private func arranged(_ image: Image) throws -> (pictures: [Image], rows: Int, columns: Int) {
     switch arrangement {
     case .single(let resize, let crop):
       var image = image
@@ -80,12 +99,11 @@ public struct ImageProcessor: Equatable, Sendable {
         image = try image.resized(width: size.width, height: size.height, filter: filter)
       }
       if let crop { image = image.centre(crop) }
-      return PixelTensor(shape: [1, 3, image.height, image.width], values: planes([image]))
-    case .patches(let patch, let merge, let time, let pixelCount):
+      return ([image], 1, 1)
+    case .patches(let patch, let merge, _, let pixelCount):
       let size = try PatchGrid.size(
         width: image.width, height: image.height, factor: patch * merge, pixelCount: pixelCount)
-      let resized = try image.resized(width: size.width, height: size.height, filter: filter)
-      return patches(of: resized, patch: patch, merge: merge, time: time)
+      return ([try image.resized(width: size.width, height: size.height, filter: filter)], 1, 1)
     case .tiles(let size, let count, let thumbnail):
       let grid = TileGrid.best(width: image.width, height: image.height, tile: size, count: count)
       let whole = try image.resized(
@@ -98,9 +116,7 @@ public struct ImageProcessor: Equatable, Sendable {
       if thumbnail, tiles.count > 1 {
         tiles.append(try image.resized(width: size.width, height: size.height, filter: filter))
       }
-      return PixelTensor(
-        shape: [tiles.count, 3, size.height, size.width], values: planes(tiles), rows: grid.rows,
-        columns: grid.columns)
+      return (tiles, grid.rows, grid.columns)
     }
   }
 

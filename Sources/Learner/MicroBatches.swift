@@ -40,16 +40,29 @@ extension RolloutGroup {
   var completionTokenCount: Int { rollouts.reduce(0) { $0 + $1.tokens.count } }
   /// The prompt counts once: it is computed once for the whole group.
   var tokenCount: Int { promptTokens.count + completionTokenCount }
-  var trainingGroup: TrainingGroup {
-    TrainingGroup(promptTokens: promptTokens, completions: rollouts.map(\.tokens))
-  }
 }
 
+/// Decodes a prompt's images into what the policy sees; `place` names the prompt in errors.
+public typealias PixelReader = (_ images: [PromptImage], _ place: String) throws -> [ImageTensor]
+
 extension TrainBatch {
+  /// The groups as the model takes them, the pixels of their images included.
+  ///
   /// Checks all that the training step relies on; the batch comes from outside.
   /// - Parameter version: the learner's own; no group may come from a later one.
   /// - Throws: `InputError` that names group and sample.
-  func check(config: ModelConfig, version: PolicyVersion) throws {
+  func trainingGroups(config: ModelConfig, version: PolicyVersion, pixels: PixelReader) throws -> [TrainingGroup] {
+    try check(config: config, version: version)
+    return try groups.map { group in
+      let place = "step \(step), prompt \(group.prompt)"
+      let images = try pixels(group.images, place)
+      try config.checkImages(images, prompt: group.promptTokens, at: place)
+      return TrainingGroup(
+        promptTokens: group.promptTokens, completions: group.rollouts.map(\.tokens), images: images)
+    }
+  }
+
+  private func check(config: ModelConfig, version: PolicyVersion) throws {
     func failure(_ place: String, _ expected: String, _ found: String) -> InputError {
       InputError("train on a batch", at: "step \(step), \(place)", expected: expected, found: found)
     }

@@ -1,4 +1,5 @@
 import Core
+import Imaging
 import Settings
 import Wire
 
@@ -78,11 +79,13 @@ struct Trainer {
     let config = description.config
     precision = settings.model.precision
     let policy = TrainingModel(config: config, parameters: weights, precision: precision, pool: pool)
+    let processor = try PromptProcessor(description, place: newest ?? settings.model.path)
     let reference = try Self.reference(settings, config: config, start: newest == nil ? weights : nil, pool: pool)
     let encoding: ModelSaver.Encoding = precision == .float32 ? .float32 : .bfloat16
     session = TrainingSession(
       step: TrainingStep(
-        settings: settings, config: config, policy: policy, reference: reference, optimizer: optimizer),
+        settings: settings, config: config, policy: policy, reference: reference, optimizer: optimizer,
+        pixels: { try processor.pixels(of: $0, place: $1) }),
       state: state, store: store, weights: weights
     ) { [description, weights] folder in
       try ModelSaver.save(description, parameters: weights, to: folder, encoding: encoding)

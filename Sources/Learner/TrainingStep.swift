@@ -21,6 +21,7 @@ public struct TrainingStep {
   private let temperature: Float
   private let policy: any PolicyTrainer
   private let reference: (any PolicyScorer)?
+  private let pixels: PixelReader
   /// Its moments and count are training state.
   public let optimizer: AdamW
   /// tau; training state.
@@ -30,9 +31,10 @@ public struct TrainingStep {
   ///   - config: of the policy; a batch is checked against it.
   ///   - policy: trained in place.
   ///   - reference: frozen; needed when the KL coefficient is above 0, otherwise ignored.
+  ///   - pixels: reads the images of prompts; without it there may be none.
   public init(
     settings: RunSettings, config: ModelConfig, policy: any PolicyTrainer, reference: (any PolicyScorer)?,
-    optimizer: AdamW
+    optimizer: AdamW, pixels: @escaping PixelReader = TrainingStep.noPixels
   ) {
     precondition(
       settings.algorithm.loss.klCoefficient == 0 || reference != nil, "the KL term needs a reference policy")
@@ -48,7 +50,16 @@ public struct TrainingStep {
     self.policy = policy
     self.reference = settings.algorithm.loss.klCoefficient > 0 ? reference : nil
     self.optimizer = optimizer
+    self.pixels = pixels
     threshold = UncertaintyThreshold(gamma: settings.algorithm.shaping.gamma)
+  }
+
+  /// Refuses images.
+  public static func noPixels(of images: [PromptImage], place: String) throws -> [ImageTensor] {
+    guard images.isEmpty else {
+      throw InputError("train on a batch", at: place, expected: "no images", found: "\(images.count)")
+    }
+    return []
   }
 
   /// Trains on a batch: afterwards the weights, moments and threshold are those of the next step.
@@ -63,7 +74,7 @@ public struct TrainingStep {
     _ batch: TrainBatch, version: PolicyVersion, seconds: @escaping () -> Double = { 0 },
     progress: (String) -> Void = { _ in }
   ) throws -> [String: Double] {
-    try batch.check(config: config, version: version)
+    let trainingGroups = try batch.trainingGroups(config: config, version: version, pixels: pixels)
     let groups = batch.groups
     let parts = MicroBatches.cut(
       groups, updateCount: algorithm.updatesPerStep, tokensMax: settings.microBatchTokens)
@@ -79,7 +90,7 @@ public struct TrainingStep {
       var scores: [[SequenceScores]] = []
       for (index, microBatch) in microBatches.enumerated() {
         progress("scoring \(index + 1)/\(microBatches.count)")
-        scores += policy.score(groups[microBatch].map(\.trainingGroup), temperature: temperature)
+        scores += policy.score(Array(trainingGroups[microBatch]), temperature: temperature)
       }
       plan = makePlan(groups, scores: scores)
       clock.ends(.forward)
@@ -92,7 +103,7 @@ public struct TrainingStep {
         tokenCount: members.reduce(0) { $0 + $1.completionTokenCount })
       policy.gradients.values.clear()
       for (number, microBatch) in part.enumerated() {
-        let trainingGroups = groups[microBatch].map(\.trainingGroup)
+        let trainingGroups = Array(trainingGroups[microBatch])
         let referenceScores = reference?.score(trainingGroups, temperature: temperature)
         progress("update \(index + 1)/\(parts.count), micro-batch \(number + 1)/\(part.count)")
         let policy = policy

@@ -18,7 +18,8 @@ public protocol SampleGenerator: AnyObject {
 
 /// How a policy reads prompts and writes text: its tokenizer, chat template and limits.
 public struct PolicyText: Sendable {
-  public var encode: @Sendable ([ChatMessage]) throws -> [Int32]
+  /// Tokens and pixels of a chat with these images; throws what no worker could do.
+  public var encode: @Sendable (_ messages: [ChatMessage], _ images: [PromptImage]) throws -> EncodedPrompt
   /// Without special tokens.
   public var decode: @Sendable ([Int32]) -> String
   public var stopTokens: Set<Int32>
@@ -26,8 +27,8 @@ public struct PolicyText: Sendable {
   public var maxPositions: Int
 
   public init(
-    encode: @escaping @Sendable ([ChatMessage]) throws -> [Int32], decode: @escaping @Sendable ([Int32]) -> String,
-    stopTokens: Set<Int32>, maxPositions: Int
+    encode: @escaping @Sendable (_ messages: [ChatMessage], _ images: [PromptImage]) throws -> EncodedPrompt,
+    decode: @escaping @Sendable ([Int32]) -> String, stopTokens: Set<Int32>, maxPositions: Int
   ) {
     self.encode = encode
     self.decode = decode
@@ -89,20 +90,20 @@ public struct GroupSampler<Generator: SampleGenerator> {
   /// Starts decoding a lease.
   /// - Throws: `InputError` when no worker could do it, for example a prompt longer than the model's positions.
   public mutating func start(_ lease: Lease) throws {
-    let prompt = try text.encode(lease.messages)
-    guard !prompt.isEmpty, prompt.count < text.maxPositions else {
+    let prompt = try text.encode(lease.messages, lease.images)
+    guard !prompt.tokens.isEmpty, prompt.tokens.count < text.maxPositions else {
       throw InputError(
         "sample a group", at: "prompt \(lease.prompt)", expected: "1 to \(text.maxPositions - 1) tokens",
-        found: "\(prompt.count)")
+        found: "\(prompt.tokens.count)")
     }
     try generator.submit(
       GenerationRequest(
-        id: lease.id.value, promptTokens: prompt,
+        id: lease.id.value, promptTokens: prompt.tokens,
         key: SampleKey(seed: lease.seed, step: lease.step, prompt: lease.prompt, sample: 0),
         sampleCount: Int(lease.groupSize), sampling: lease.sampling, stopTokens: text.stopTokens,
-        stopStrings: lease.stopStrings))
+        stopStrings: lease.stopStrings, images: prompt.images))
     open[lease.id.value] = OpenGroup(
-      lease: lease, promptTokens: prompt, completions: Array(repeating: nil, count: Int(lease.groupSize)))
+      lease: lease, promptTokens: prompt.tokens, completions: Array(repeating: nil, count: Int(lease.groupSize)))
   }
 
   /// Forgets a lease.

@@ -1,4 +1,5 @@
 import Core
+import Imaging
 import Synchronization
 import Tasks
 import Wire
@@ -101,8 +102,10 @@ struct PolicyEngine {
     let decoder = Decoder(config: description.config, precision: precision, pool: pool)
     let tokenizer = description.tokenizer
     let engine = GenerationEngine(decoder: decoder, slotCount: slots) { tokenizer.bytes(of: $0) }
+    let processor = try PromptProcessor(description, place: "weights of \(manifest.version)")
     let text = PolicyText(
-      encode: { try tokenizer.encodeChat($0) }, decode: { tokenizer.decode($0, skipSpecial: true) },
+      encode: { try processor.encode($0, images: $1, place: "prompt") },
+      decode: { tokenizer.decode($0, skipSpecial: true) },
       stopTokens: description.stopTokens, maxPositions: description.config.maxPositions)
     let sampler = GroupSampler(generator: engine, text: text) { text, specification in
       let score = Scorer.score(text: text, specification)

@@ -208,7 +208,6 @@ public struct RolloutState: Sendable {
     }
     if !(sampling.temperature >= 0 && sampling.temperature.isFinite) { return "temperature \(sampling.temperature)" }
     if lease.messages.isEmpty { return "no messages" }
-    if !lease.images.isEmpty { return "images, for a policy that reads text only" }
     return nil
   }
 

@@ -32,9 +32,14 @@ extension SettingKey {
 
   private static let task: [SettingKey] = [
     .choice(
-      "task.name", \.task.name, among: ["arithmetic", "gsm8k", "multiple_choice", "open_ended"],
+      "task.name", \.task.name,
+      among: [
+        "arithmetic", "gsm8k", "multiple_choice", "open_ended", "mm_retinal_reason", "retinamnist",
+      ],
       "What is asked. arithmetic needs no files and is verifiable."),
-    .text("task.train_file", \.task.trainFile, "a path or nothing", "JSONL to train on; arithmetic needs none."),
+    .text(
+      "task.train_file", \.task.trainFile, "a path or nothing",
+      "JSONL to train on; JSON for mm_retinal_reason, npz for retinamnist; arithmetic needs none."),
     .text(
       "task.held_out_file", \.task.heldOutFile, "a path or nothing",
       "JSONL to evaluate on. Without it a share of the training file is held out."),
@@ -69,6 +74,20 @@ extension SettingKey {
       "task.operations", \.task.operations, "distinct characters of + - *",
       "arithmetic: the operations drawn from; * binds tighter. Products are far harder for a small model.",
       isValid: { !$0.isEmpty && Set($0).count == $0.count && $0.allSatisfy { "+-*".contains($0) } }),
+    .texts(
+      "task.modalities", \.task.modalities, countMax: 8,
+      "mm_retinal_reason: CFP, FFA, OCT, complex, unknown. An empty list takes all."),
+    .texts(
+      "task.domains", \.task.domains, countMax: 8,
+      "mm_retinal_reason: in_domain, out_of_domain, unknown. An empty list takes all."),
+    .texts(
+      "task.question_types", \.task.questionTypes, countMax: 8,
+      "mm_retinal_reason, retinamnist: true_false, single_choice, multiple_choice, open_ended. An empty list takes all."
+    ),
+    .flag(
+      "task.skip_bad_rows", \.task.skipBadRows,
+      "mm_retinal_reason: bad rows are counted and left out. Off, because a file with bad rows is seldom what was meant."
+    ),
   ]
 
   private static let rollout: [SettingKey] = [

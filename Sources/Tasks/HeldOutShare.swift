@@ -4,9 +4,10 @@ struct HeldOutShare: Sendable {
   /// More than 0 and less than 1.
   let share: Double
 
-  func contains(_ text: String) -> Bool {
-    Double(textHash(text) >> 11) * 0x1p-53 < share
-  }
+  func contains(_ text: String) -> Bool { contains(hash: textHash(text)) }
+
+  /// - Parameter hash: of whatever must not be on both sides.
+  func contains(hash: UInt64) -> Bool { Double(hash >> 11) * 0x1p-53 < share }
 }
 
 /// 64 bits that depend on every byte: FNV-1a, then the finalizer of SplitMix64, for FNV alone leaves the top bits weak.

@@ -20,9 +20,14 @@ public func makeDataset(_ settings: TaskSettings, seed: UInt64) throws -> any Pr
     return try ArithmeticDataset(settings, seed: seed)
   case "gsm8k", "multiple_choice", "open_ended":
     return try QuestionDataset(settings, seed: seed)
+  case "mm_retinal_reason":
+    return try ReasoningDataset(settings, seed: seed)
+  case "retinamnist":
+    return try RetinaMNISTDataset(settings, seed: seed)
   default:
     throw InputError(
-      "make dataset", at: "task.name", expected: "arithmetic, gsm8k, multiple_choice or open_ended",
+      "make dataset", at: "task.name",
+      expected: "arithmetic, gsm8k, multiple_choice, open_ended, mm_retinal_reason or retinamnist",
       found: settings.name)
   }
 }
@@ -38,6 +43,7 @@ struct Question: Equatable, Sendable {
   var type: QuestionType
   /// `RewardSpecification.options` that the question brings.
   var options: [String: String] = [:]
+  var images: [PromptImage] = []
 
   /// A right completion.
   var workedCompletion: String { "<think>\(reasoning ?? "")</think><answer>\(answer)</answer>" }
@@ -74,9 +80,13 @@ struct PromptTemplate: Sendable {
   }
 
   func prompt(id: UInt64, _ question: Question) -> Prompt {
-    Prompt(
-      id: id,
-      messages: opening + [ChatMessage(role: "user", content: Self.fill(questionTemplate, question.text))],
+    var text = Self.fill(questionTemplate, question.text)
+    let placeholderCount = PromptImage.placeholderCount(in: text)
+    if placeholderCount < question.images.count {
+      text += String(repeating: PromptImage.placeholder, count: question.images.count - placeholderCount)
+    }
+    return Prompt(
+      id: id, messages: opening + [ChatMessage(role: "user", content: text)], images: question.images,
       reward: RewardSpecification(
         kind: question.type.rawValue, reference: question.answer, accuracyWeight: accuracyWeight,
         formatWeight: formatWeight, options: options.merging(question.options) { _, own in own }))

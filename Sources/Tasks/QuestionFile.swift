@@ -169,7 +169,7 @@ extension JSON {
 
 extension StringProtocol {
   /// Without white space at the ends.
-  fileprivate var trimmed: String {
+  var trimmed: String {
     let start = drop { $0.isWhitespace }
     return String(start.prefix(start.count - start.reversed().prefix { $0.isWhitespace }.count))
   }

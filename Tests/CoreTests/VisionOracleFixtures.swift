@@ -6,6 +6,7 @@ import Testing
 enum VisionModel: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case llavaSigLIP = "llava_siglip"
   case llavaCLIP = "llava_clip"
+  case qwen = "qwen2_5_vl"
   case internVL = "internvl"
   case internVLRootMeanSquare = "internvl_rms"
 

@@ -167,7 +167,7 @@ extension Decoder {
       blockCount: KeyValueCache.blocks(for: tokens.count))
     var batch = RowBatch()
     let table = batch.addTable((0..<cache.blockCount).compactMap { _ in cache.take() })
-    batch.addPrompt(tokens, images: group.images, vision: config.vision, table: table)
+    batch.addPrompt(tokens, images: group.images, config: config, table: table)
     batch.outputs = (group.promptTokens.count - 1..<tokens.count).map(Int32.init)
     let states = forward(batch, cache: cache)
     return [Float](unsafeUninitializedCapacity: batch.outputs.count * config.vocabularySize) { buffer, initialized in

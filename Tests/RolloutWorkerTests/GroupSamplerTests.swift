@@ -16,7 +16,7 @@ private final class FakeGenerator: SampleGenerator {
 }
 
 private let text = PolicyText(
-  encode: { $0.flatMap { $0.content.utf8.map(Int32.init) } },
+  encode: { messages, _ in EncodedPrompt(tokens: messages.flatMap { $0.content.utf8.map(Int32.init) }) },
   decode: { String(decoding: $0.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self) }, stopTokens: [0],
   maxPositions: 16)
 

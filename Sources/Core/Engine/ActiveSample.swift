@@ -4,6 +4,8 @@ import CKernels
 final class PromptGroup {
   let request: GenerationRequest
   var isPrefilled = false
+  /// What is added to the position of a token behind the prompt to find its rotary position.
+  var rotaryOffset = 0
   var promptBlocks: [Int32] = []
   /// Logits after the prompt, `[V]`: every sample draws its first token from them.
   var logits = AlignedBuffer<Float>(count: 0)

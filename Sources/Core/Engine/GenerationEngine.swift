@@ -151,9 +151,9 @@ public final class GenerationEngine {
     for group in groups {
       let table = rows.addTable(group.promptBlocks)
       let request = group.request
-      rows.outputs.append(
-        rows.addPrompt(
-          request.promptTokens, images: request.images, vision: decoder.config.vision, table: table))
+      let end = rows.addPrompt(request.promptTokens, images: request.images, config: decoder.config, table: table)
+      rows.outputs.append(end.last)
+      group.rotaryOffset = end.rotaryOffset
     }
     let states = decoder.forward(rows, cache: cache)
     let v = decoder.config.vocabularySize
@@ -203,7 +203,10 @@ public final class GenerationEngine {
         sample.blocks.append(takeReserved(for: sample))
       }
       let table = rows.addTable(sample.blocks)
-      rows.outputs.append(rows.addRow(token: sample.tokens.last!, position: sample.position, table: table))
+      rows.outputs.append(
+        rows.addRow(
+          token: sample.tokens.last!, position: sample.position,
+          rotary: RotaryPosition(sample.position + sample.group.rotaryOffset), table: table))
       sample.position += 1
     }
     let states = decoder.forward(rows, cache: cache)

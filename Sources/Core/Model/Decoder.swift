@@ -174,8 +174,7 @@ public final class Decoder {
             saved?.headInverse?.pointer[row * rotated + head] = inverse
           }
         }
-        let position = Int(batch.positions[row])
-        fv_rope(values, Int64(rotated), Int64(d), rotary.cosine(position), rotary.sine(position), 1)
+        rotary.rotate(values, heads: rotated, at: batch.rotaryPositions[row], direction: 1)
         fv_round(kind, values, Int64(width), out.at(row * width))
       }
     }

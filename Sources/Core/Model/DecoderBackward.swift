@@ -194,9 +194,7 @@ package final class DecoderBackward {
     let rotary = decoder.rotary
     pool.run(m, chunk: 16) { rows in
       for row in rows {
-        let position = Int(packed.rows.positions[row])
-        fv_rope(
-          dheads + row * width, Int64(rotated), Int64(d), rotary.cosine(position), rotary.sine(position), -1)
+        rotary.rotate(dheads + row * width, heads: rotated, at: packed.rows.rotaryPositions[row], direction: -1)
       }
     }
     guard let before = saved.beforeHeadNorm, let inverse = saved.headInverse, let queryNorm = layer.queryNorm,

@@ -43,6 +43,8 @@ public struct ModelConfig: Equatable, Sendable {
   public var normEpsilon: Float
   public var ropeTheta: Double
   public var ropeScaling: RotaryScaling?
+  /// With positions of three parts (Qwen2.5-VL): how many rotary pairs turn by time, by height and by width, `[3]`, D/2 together.
+  public var ropeSections: [Int]?
   /// Whether the output head is the embedding.
   public var tiedHead: Bool
   /// Biases on the query, key and value projections (Qwen2; Llama with attention_bias).
@@ -59,7 +61,8 @@ public struct ModelConfig: Equatable, Sendable {
   public init(
     family: Family = .llama, vocabularySize: Int, hiddenSize: Int, feedForwardSize: Int, layerCount: Int,
     headCount: Int, keyValueHeadCount: Int, headSize: Int? = nil, maxPositions: Int = 2048,
-    normEpsilon: Float = 1e-5, ropeTheta: Double = 10_000, ropeScaling: RotaryScaling? = nil, tiedHead: Bool = true,
+    normEpsilon: Float = 1e-5, ropeTheta: Double = 10_000, ropeScaling: RotaryScaling? = nil,
+    ropeSections: [Int]? = nil, tiedHead: Bool = true,
     queryKeyValueBias: Bool = false, attentionOutputBias: Bool = false, feedForwardBias: Bool = false,
     queryKeyNorm: Bool = false, vision: VisionConfig? = nil
   ) {
@@ -75,6 +78,7 @@ public struct ModelConfig: Equatable, Sendable {
     self.normEpsilon = normEpsilon
     self.ropeTheta = ropeTheta
     self.ropeScaling = ropeScaling
+    self.ropeSections = ropeSections
     self.tiedHead = tiedHead
     self.queryKeyValueBias = queryKeyValueBias
     self.attentionOutputBias = attentionOutputBias

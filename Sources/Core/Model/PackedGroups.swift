@@ -21,18 +21,19 @@ package struct PackedGroups {
   package private(set) var blockCount = 0
   private var lengths: [[Int]] = []
 
-  package init(_ groups: [TrainingGroup], vision: VisionConfig? = nil) {
-    for group in groups { add(group, vision) }
+  package init(_ groups: [TrainingGroup], config: ModelConfig) {
+    for group in groups { add(group, config) }
   }
 
-  private mutating func add(_ group: TrainingGroup, _ vision: VisionConfig?) {
+  private mutating func add(_ group: TrainingGroup, _ config: ModelConfig) {
     let size = KeyValueCache.blockPositions
     let promptCount = group.promptTokens.count
     precondition(promptCount > 0, "a prompt needs a token")
     let promptBlocks = takeBlocks(KeyValueCache.blocks(for: promptCount))
     let promptTable = rows.addTable(promptBlocks)
     let promptRun = Run(first: rows.count, count: promptCount)
-    rows.addPrompt(group.promptTokens, images: group.images, vision: vision, table: promptTable)
+    let (_, rotaryOffset) = rows.addPrompt(
+      group.promptTokens, images: group.images, config: config, table: promptTable)
     let shared = promptCount / size
     var runs: [Run] = []
     for completion in group.completions {
@@ -48,7 +49,9 @@ package struct PackedGroups {
       let run = Run(first: rows.count, count: completion.count - 1)
       rows.outputs.append(Int32(promptRun.first + promptCount - 1))
       for (index, token) in completion.dropLast().enumerated() {
-        rows.outputs.append(rows.addRow(token: token, position: promptCount + index, table: table))
+        let position = promptCount + index
+        rows.outputs.append(
+          rows.addRow(token: token, position: position, rotary: RotaryPosition(position + rotaryOffset), table: table))
       }
       targets.append(contentsOf: completion)
       runs.append(run)

@@ -9,10 +9,12 @@ package final class RotaryTable: Sendable {
   private let cosines: AlignedBuffer<Float>
   private let sines: AlignedBuffer<Float>
   package let positions: Int
+  private let sections: [Int]?
 
   package init(config: ModelConfig, positions: Int) {
     half = config.headSize / 2
     self.positions = positions
+    sections = config.ropeSections
     cosines = AlignedBuffer(count: positions * half)
     sines = AlignedBuffer(count: positions * half)
     let frequencies = Self.frequencies(config)
@@ -27,8 +29,28 @@ package final class RotaryTable: Sendable {
     }
   }
 
-  package func cosine(_ position: Int) -> UnsafePointer<Float> { UnsafePointer(cosines.pointer + position * half) }
-  package func sine(_ position: Int) -> UnsafePointer<Float> { UnsafePointer(sines.pointer + position * half) }
+  /// Turns `heads` vectors of a row by its position; `direction` is 1, or -1 to turn back.
+  package func rotate(_ values: UnsafeMutablePointer<Float>, heads: Int, at position: RotaryPosition, direction: Float)
+  {
+    let first = Int(position.time) * half
+    guard let sections, position.time != position.height || position.time != position.width else {
+      fv_rope(
+        values, Int64(heads), Int64(2 * half), cosines.pointer + first, sines.pointer + first, direction)
+      return
+    }
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * half) { scratch in
+      let cosine = scratch.baseAddress!
+      let sine = cosine + half
+      var begin = 0
+      for (section, part) in zip(sections, [position.time, position.height, position.width]) {
+        let source = Int(part) * half + begin
+        (cosine + begin).update(from: cosines.pointer + source, count: section)
+        (sine + begin).update(from: sines.pointer + source, count: section)
+        begin += section
+      }
+      fv_rope(values, Int64(heads), Int64(2 * half), cosine, sine, direction)
+    }
+  }
 
   /// Radians per position of each pair, `[D/2]`.
   static func frequencies(_ config: ModelConfig) -> [Double] {

@@ -12,6 +12,8 @@ package struct RowBatch {
   package var tokens: [Int32] = []
   /// `[M]`; a row attends to positions `0 ... position` of its sequence.
   package var positions: [Int32] = []
+  /// `[M]`; those of text are its positions, but for what follows an image in a model with rotary sections.
+  package var rotaryPositions: [RotaryPosition] = []
   /// `[M]`: where the row's block table begins in `tables`.
   package var tableStarts: [Int32] = []
   package var tables: [Int32] = []
@@ -36,29 +38,35 @@ package struct RowBatch {
   }
 
   /// Adds a row whose key and value go to its place in its own table. Returns its index.
+  /// - Parameter rotary: where it stands for the rotary embedding, if not at `position`.
   @discardableResult
-  package mutating func addRow(token: Int32, position: Int, table: Int32) -> Int32 {
+  package mutating func addRow(token: Int32, position: Int, rotary: RotaryPosition? = nil, table: Int32) -> Int32 {
     let row = Int32(tokens.count)
     tokens.append(token)
     positions.append(Int32(position))
+    rotaryPositions.append(rotary ?? RotaryPosition(position))
     tableStarts.append(table)
     let block = tables[Int(table) + position / KeyValueCache.blockPositions]
     addWrite(row: row, block: block, position: position)
     return row
   }
 
-  /// Adds a prompt's rows; a row of the image token takes the next feature of `images`. Returns the last row's index.
+  /// Adds a prompt's rows; a row of the image token takes the next feature of `images`.
+  ///
+  /// Returns the last row's index, and what is added to the position of a row behind the prompt to find its rotary position.
   @discardableResult
   package mutating func addPrompt(
-    _ tokens: [Int32], images: [ImageTensor], vision: VisionConfig?, table: Int32
-  ) -> Int32 {
+    _ tokens: [Int32], images: [ImageTensor], config: ModelConfig, table: Int32
+  ) -> (last: Int32, rotaryOffset: Int) {
+    let rotary = PromptRotary(tokens, images: images, config: config)
+    let imageToken = images.isEmpty ? nil : config.vision?.imageToken
     var last: Int32 = 0
     for (position, token) in tokens.enumerated() {
-      last = addRow(token: token, position: position, table: table)
-      if token == vision?.imageToken { features.append(last) }
+      last = addRow(token: token, position: position, rotary: rotary.positions[position], table: table)
+      if token == imageToken { features.append(last) }
     }
     self.images.append(contentsOf: images)
-    return last
+    return (last, rotary.offset)
   }
 
   /// Sends a row's key and value to one more block.

@@ -116,6 +116,6 @@ public final class TrainingModel {
   }
 
   private func pack(_ groups: [TrainingGroup]) -> PackedGroups {
-    PackedGroups(groups, vision: config.vision)
+    PackedGroups(groups, config: config)
   }
 }

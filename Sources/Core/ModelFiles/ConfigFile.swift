@@ -12,9 +12,6 @@ enum ConfigFile {
     guard let model = json["model_type"]?.string.flatMap(VisionConfigFile.Model.init) else {
       return try text(json, place: place)
     }
-    guard model != .qwen else {  // its decoder's rotary positions have three parts, which ours has not
-      throw failure(place, "model_type", expected: supportedTypes, found: model.rawValue)
-    }
     let inner = try VisionConfigFile.text(json, model: model, place: place)
     var config = try text(inner, place: json["text_config"] == nil ? place : "\(place), text_config")
     let vision = try VisionConfigFile.vision(json, model: model, decoder: config.hiddenSize, place: place)
@@ -23,6 +20,7 @@ enum ConfigFile {
         place, "image_token_id", expected: "a token below \(config.vocabularySize)", found: "\(vision.imageToken)")
     }
     config.vision = vision
+    if model == .qwen { config.ropeSections = try ropeSections(inner, headSize: config.headSize, place: place) }
     return config
   }
 
@@ -65,7 +63,7 @@ enum ConfigFile {
     ).checked(at: place)
   }
 
-  private static let supportedTypes = "llama, qwen2, qwen3, llava or internvl"
+  private static let supportedTypes = "llama, qwen2, qwen3, llava, qwen2_5_vl or internvl"
 
   private static func failure(_ place: String, _ key: String, expected: String, found: String) -> InputError {
     InputError("read model configuration", at: "\(place), key \(key)", expected: expected, found: found)
@@ -109,6 +107,20 @@ enum ConfigFile {
     }
   }
 
+  /// `mrope_section` of `rope_scaling` or `rope_parameters`: rotary pairs that turn by time, height and width.
+  private static func ropeSections(_ json: JSON, headSize: Int, place: String) throws -> [Int] {
+    let parameters = ["rope_parameters", "rope_scaling"].lazy.compactMap { json[$0]?["mrope_section"] }.first
+    let sections = (parameters?.array ?? []).compactMap(\.int)
+    guard sections.count == 3, sections.allSatisfy({ (0...headSize).contains($0) }),
+      sections.reduce(0, +) == headSize / 2
+    else {
+      throw failure(
+        place, "mrope_section", expected: "three numbers that make \(headSize / 2) together",
+        found: parameters.map { String(decoding: $0.serialized(), as: UTF8.self) } ?? "nothing")
+    }
+    return sections
+  }
+
   /// `rope_theta` beside `rope_scaling`, or both in `rope_parameters`, as newer files have it.
   private static func rope(
     _ json: JSON, place: String
@@ -124,7 +136,7 @@ enum ConfigFile {
       try parameters.optional("rope_type", String.self, at: inner)
       ?? parameters.required("type", String.self, at: inner)
     switch type {
-    case "default": return (theta, nil)
+    case "default", "mrope": return (theta, nil)  // mrope: sections beside it, which `ropeSections` reads
     case "llama3":
       return try (
         theta,

@@ -5,8 +5,8 @@ public struct ModelDescription: Sendable {
   /// The tokens that end a completion.
   public let stopTokens: Set<Int32>
   /// The model's small files by name, as in a Hugging Face folder: config.json, generation_config.json, tokenizer.json,
-  /// tokenizer_config.json, and chat_template.jinja where the model keeps its template there. They make an equal description
-  /// again.
+  /// tokenizer_config.json, chat_template.jinja where the model keeps its template there, and preprocessor_config.json of a
+  /// model that sees. They make an equal description again.
   public let files: [String: [UInt8]]
 
   /// The names of `files`.
@@ -16,7 +16,9 @@ public struct ModelDescription: Sendable {
     public static let tokenizer = "tokenizer.json"
     public static let tokenizerConfig = "tokenizer_config.json"
     public static let chatTemplate = "chat_template.jinja"
-    public static let all = [config, generationConfig, tokenizer, tokenizerConfig, chatTemplate]
+    /// How images become pixels; read by `Imaging`.
+    public static let preprocessorConfig = "preprocessor_config.json"
+    public static let all = [config, generationConfig, tokenizer, tokenizerConfig, chatTemplate, preprocessorConfig]
   }
 
   /// Reads a description from a model's small files.

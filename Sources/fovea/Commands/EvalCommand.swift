@@ -1,6 +1,7 @@
 import Console
 import Core
 import Foundation
+import Imaging
 import Settings
 import Tasks
 import Wire
@@ -31,6 +32,7 @@ enum EvalCommand: Command {
     let pool = ThreadPool(threads: try arguments.threads())
     let output = try arguments["output"].map(OutputFile.init(path:))
     let model = try ModelLoader.load(path: arguments["model"] ?? settings.model.path)
+    let processor = try PromptProcessor(model.description, place: arguments["model"] ?? settings.model.path)
     let decoder = Decoder(config: model.description.config, precision: settings.model.precision, pool: pool)
     decoder.load(model.parameters)
     let engine = GenerationEngine(
@@ -44,7 +46,7 @@ enum EvalCommand: Command {
     while done < count {
       while submitted < count, engine.freeSlotCount > 0 {
         let prompt = dataset.heldOutPrompt(at: submitted)
-        try engine.submit(request(submitted, prompt, settings, model.description))
+        try engine.submit(request(submitted, prompt, settings, model.description, processor))
         submitted += 1
       }
       for completion in engine.step() {
@@ -78,13 +80,14 @@ enum EvalCommand: Command {
   }
 
   private static func request(
-    _ index: Int, _ prompt: Prompt, _ settings: RunSettings, _ model: ModelDescription
+    _ index: Int, _ prompt: Prompt, _ settings: RunSettings, _ model: ModelDescription, _ processor: PromptProcessor
   ) throws -> GenerationRequest {
-    GenerationRequest(
-      id: UInt64(index), promptTokens: try model.tokenizer.encodeChat(prompt.messages),
+    let encoded = try processor.encode(prompt.messages, images: prompt.images, place: "held-out prompt \(prompt.id)")
+    return GenerationRequest(
+      id: UInt64(index), promptTokens: encoded.tokens,
       key: SampleKey(seed: settings.run.seed, step: 0, prompt: prompt.id, sample: 0), sampleCount: 1,
       sampling: SamplingSettings(temperature: 0, maxNewTokens: settings.rollout.sampling.maxNewTokens),
-      stopTokens: model.stopTokens, stopStrings: settings.rollout.stopStrings)
+      stopTokens: model.stopTokens, stopStrings: settings.rollout.stopStrings, images: encoded.images)
   }
 
   private static func line(

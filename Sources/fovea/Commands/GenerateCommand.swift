@@ -1,6 +1,7 @@
 import Console
 import Core
 import Foundation
+import Imaging
 
 /// `fovea generate`: completions of a prompt, as they are drawn.
 enum GenerateCommand: Command {
@@ -10,6 +11,9 @@ enum GenerateCommand: Command {
       .option("model", "M", "A Hugging Face folder or a GGUF file.", required: true),
       .option("prompt", "TEXT", "What the model is asked.", required: true),
       .option("system", "TEXT", "A system prompt."),
+      .option(
+        "image", "FILE,...",
+        "Pictures, JPEG or PNG, up to six, in the order of <image> in the prompt, or in front of it."),
       .option("samples", "N", "Completions to draw. Default 1."),
       .option("temperature", "T", "0 takes the most probable token. Default 1."),
       .option("top-k", "K", "Keeps the K most probable tokens. Default: all."),
@@ -31,21 +35,22 @@ enum GenerateCommand: Command {
     let precision = try arguments.precision(default: .bfloat16)
     let model = try ModelLoader.load(path: arguments.required("model"))
     let description = model.description
-    let prompt = try promptTokens(arguments, description.tokenizer)
-    guard 1..<description.config.maxPositions ~= prompt.count else {
+    let prompt = try prompt(arguments, description)
+    guard 1..<description.config.maxPositions ~= prompt.tokens.count else {
       throw InputError(
         "generate", at: "--prompt", expected: "1 to \(description.config.maxPositions - 1) tokens",
-        found: "\(prompt.count)")
+        found: "\(prompt.tokens.count)")
     }
     let decoder = Decoder(config: description.config, precision: precision, pool: pool)
     decoder.load(model.parameters)
     let engine = GenerationEngine(
-      decoder: decoder, slotCount: min(count, 64), positions: prompt.count + sampling.maxNewTokens,
+      decoder: decoder, slotCount: min(count, 64), positions: prompt.tokens.count + sampling.maxNewTokens,
       bytesOfToken: { description.tokenizer.bytes(of: $0) })
     try engine.submit(
       GenerationRequest(
-        id: 0, promptTokens: prompt, key: SampleKey(seed: seed, step: 0, prompt: 0, sample: 0), sampleCount: count,
-        sampling: sampling, stopTokens: description.stopTokens))
+        id: 0, promptTokens: prompt.tokens, key: SampleKey(seed: seed, step: 0, prompt: 0, sample: 0),
+        sampleCount: count,
+        sampling: sampling, stopTokens: description.stopTokens, images: prompt.images))
     let writer = CompletionWriter(
       tokenizer: description.tokenizer, streams: count == 1 && !arguments.has("json"), json: arguments.has("json"),
       showsNumbers: count > 1)
@@ -66,12 +71,29 @@ enum GenerateCommand: Command {
       maxNewTokens: try arguments.integer("max-tokens", in: 1...1_000_000) ?? 256)
   }
 
-  private static func promptTokens(_ arguments: ParsedArguments, _ tokenizer: Tokenizer) throws -> [Int32] {
-    let text = arguments.required("prompt")
-    if arguments.has("raw") { return tokenizer.encode(text, addSpecialTokens: true) }
+  private static func prompt(_ arguments: ParsedArguments, _ description: ModelDescription) throws -> EncodedPrompt {
+    var text = arguments.required("prompt")
+    let paths = arguments["image"].map { $0.split(separator: ",").map(String.init) } ?? []
+    if arguments.has("raw") {
+      guard paths.isEmpty else {
+        throw InputError("generate", at: "--image", expected: "no images with --raw", found: "\(paths.count)")
+      }
+      return EncodedPrompt(tokens: description.tokenizer.encode(text, addSpecialTokens: true))
+    }
+    guard paths.count <= PromptImage.countMax else {
+      throw InputError(
+        "generate", at: "--image", expected: "at most \(PromptImage.countMax) images", found: "\(paths.count)")
+    }
+    let images = try paths.map {
+      PromptImage(bytes: try MappedFile.contents(of: $0, byteCountMax: PromptImage.byteCountMax))
+    }
+    if PromptImage.placeholderCount(in: text) == 0 {
+      text = String(repeating: PromptImage.placeholder, count: images.count) + text
+    }
     var messages = [ChatMessage(role: "user", content: text)]
     if let system = arguments["system"] { messages.insert(ChatMessage(role: "system", content: system), at: 0) }
-    return try tokenizer.encodeChat(messages)
+    return try PromptProcessor(description, place: arguments.required("model"))
+      .encode(messages, images: images, place: "--image")
   }
 }
 
