@@ -1785,7 +1785,7 @@ const ProtobufCMessageDescriptor fovea__hello__descriptor =
   (ProtobufCMessageInit) fovea__hello__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor fovea__welcome__field_descriptors[4] =
+static const ProtobufCFieldDescriptor fovea__welcome__field_descriptors[5] =
 {
   {
     "run_id",
@@ -1835,17 +1835,30 @@ static const ProtobufCFieldDescriptor fovea__welcome__field_descriptors[4] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "protocol_version",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__Welcome, protocol_version),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned fovea__welcome__field_indices_by_name[] = {
   2,   /* field[2] = heartbeat_milliseconds */
   3,   /* field[3] = incarnation */
   1,   /* field[1] = name */
+  4,   /* field[4] = protocol_version */
   0,   /* field[0] = run_id */
 };
 static const ProtobufCIntRange fovea__welcome__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor fovea__welcome__descriptor =
 {
@@ -1855,7 +1868,7 @@ const ProtobufCMessageDescriptor fovea__welcome__descriptor =
   "Fovea__Welcome",
   "fovea",
   sizeof(Fovea__Welcome),
-  4,
+  5,
   fovea__welcome__field_descriptors,
   fovea__welcome__field_indices_by_name,
   1,  fovea__welcome__number_ranges,

@@ -57,6 +57,9 @@ public struct CoordinatorState: Sendable {
   var completedAt: Milliseconds
   var drainingSince: Milliseconds?
   var closing: Closing?
+  /// Since when nothing of the queue was granted, or nothing is in it.
+  var queueUnmovedSince: Milliseconds
+  var watchdog = Watchdog()
   /// How the run ended; nil while it goes on.
   public internal(set) var outcome: CoordinatorOutcome?
   /// Of the event being handled.
@@ -103,6 +106,7 @@ public struct CoordinatorState: Sendable {
     clock = now
     sweptAt = now
     completedAt = now
+    queueUnmovedSince = now
   }
 
   /// Handles one event.
@@ -147,6 +151,7 @@ public struct CoordinatorState: Sendable {
 
   private mutating func settle() {
     if closing == nil { advance() }
+    if !leases.hasQueued { queueUnmovedSince = clock }
     if let closing { finish(closing) }
   }
 
@@ -189,6 +194,7 @@ public struct CoordinatorState: Sendable {
       onRelease(release, cause: "no result within \(settings.farm.leaseTimeoutSeconds) s")
     }
     if closing == nil { resendBatchIfDue() }
+    watch()
   }
 
   // MARK: Effects
@@ -212,6 +218,7 @@ public struct CoordinatorState: Sendable {
   /// Finishes once the learner has left, is lost, or takes too long.
   private mutating func finish(_ closing: Closing) {
     guard seat.live == nil || clock - closing.since >= limits.closingMax else { return }
+    if seat.live != nil { log("the learner has not left within \(seconds(limits.closingMax)) s: ends without it") }
     for worker in registry.live {
       send(.goodbye(Goodbye(reason: closing.outcome.reason)), to: worker.address)
     }

@@ -79,6 +79,7 @@ extension CoordinatorState {
     guard let version = registry[index].heldVersion else { preconditionFailure("a worker without weights") }
     let attempt = leases.grant(work.id, to: registry[index].incarnation, version: version, now: clock)
     registry[index].grant(samples: work.groupSize, now: clock)
+    queueUnmovedSince = clock
     if work.purpose == .train, let open = openStepIndex(work.step), openSteps[open].startedAt == nil {
       openSteps[open].startedAt = clock
     }

@@ -59,9 +59,11 @@ package struct LearnerSeat: Equatable, Sendable {
   /// The learner, while it lives.
   package var live: Occupant? { occupant?.lostAt == nil ? occupant : nil }
 
-  package mutating func claim(by incarnation: UInt64, now: Milliseconds) -> Claim {
-    if occupant?.incarnation == incarnation { return .own }
-    guard let holder = live else { return .free }
+  /// A hello from elsewhere than the learner's own connection is another process, or a repeated hello, while the learner
+  /// goes on being heard.
+  package mutating func claim(by incarnation: UInt64, at address: PeerAddress, now: Milliseconds) -> Claim {
+    guard let holder = live else { return occupant?.incarnation == incarnation ? .own : .free }
+    if holder.incarnation == incarnation && holder.address == address { return .own }
     if challenger?.incarnation != incarnation { challenger = Challenger(incarnation: incarnation, since: now) }
     guard let since = challenger?.since, holder.heardAt > since + silenceMax / 2 else { return .wait }
     challenger = nil

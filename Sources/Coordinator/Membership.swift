@@ -47,8 +47,14 @@ extension CoordinatorState {
 
   private mutating func onWorkerHello(_ hello: Hello, from peer: PeerAddress) {
     if let known = registry.index(of: hello.incarnation) {
-      counters.repeats += 1
-      return reacquaint(known, at: peer)
+      switch registry.claim(known, at: peer, now: clock) {
+      case .own:
+        counters.repeats += 1
+        return reacquaint(known, at: peer)
+      case .wait: return
+      case .replayed:
+        return refuse(peer, hello, "worker \(registry[known].name) is here already: this hello is a repeated one")
+      }
     }
     // Another process at this address: the one before it is gone.
     if let before = registry.index(at: peer) {
@@ -90,11 +96,11 @@ extension CoordinatorState {
   // MARK: Heartbeat
 
   mutating func onHeartbeat(_ heartbeat: Heartbeat, from peer: PeerAddress) {
-    if let index = registry.index(of: heartbeat.incarnation) {
+    if let index = registry.index(of: heartbeat.incarnation), registry[index].address.owner == peer.owner {
       noteHeard(index, at: peer)
       return update(index, by: heartbeat)
     }
-    if seat.occupant?.incarnation == heartbeat.incarnation {
+    if let learner = seat.occupant, learner.incarnation == heartbeat.incarnation, learner.address.owner == peer.owner {
       noteLearnerHeard(at: peer)
       seat.occupant?.activity = printable(heartbeat.activity)
       seat.occupant?.heldVersion = heartbeat.policyVersion

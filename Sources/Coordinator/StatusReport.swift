@@ -2,7 +2,7 @@ import Core
 import Settings
 import Wire
 
-/// What people are shown: the farm at one moment, and who waits for whom, for what, since when.
+/// What people are shown: the farm at one moment.
 extension CoordinatorState {
   public var phase: FarmPhase {
     if outcome != nil { return .finished }
@@ -23,7 +23,7 @@ extension CoordinatorState {
       runID: runID, phase: phase.rawValue, step: outcome == nil ? min(completed + 1, stepCount) : completed,
       stepCount: stepCount, version: gate.newest, groupsDone: UInt32(clamping: progress.done),
       groupsWanted: UInt32(clamping: progress.wanted), secondsElapsed: Double(now - startedAt) / 1000,
-      metrics: newestMetrics, peers: peers(now: now), waits: outcome == nil ? waits(now: now) : [])
+      metrics: newestMetrics, peers: peers(now: now), waits: outcome == nil ? waits.map { $0.described(now: now) } : [])
   }
 
   private var progress: (done: Int, wanted: Int) {
@@ -53,41 +53,5 @@ extension CoordinatorState {
           heartbeatAgeMilliseconds: UInt32(clamping: now - worker.heardAt)))
     }
     return peers
-  }
-
-  /// One line an edge: who waits for whom, for what, since when.
-  private func waits(now: Milliseconds) -> [String] {
-    var lines: [String] = []
-    if let closing {
-      lines.append("coordinator waits for the learner's last checkpoint, for \(seconds(now - closing.since)) s")
-    }
-    if seat.live == nil {
-      lines.append("coordinator waits for a learner, for \(seconds(now - seat.emptySince)) s")
-    }
-    if let outstanding = seat.outstanding {
-      let name = seat.occupant?.name ?? "learner"
-      lines.append(
-        "coordinator waits for \(name) to train step \(outstanding.step + 1), for \(seconds(now - outstanding.sentAt)) s"
-      )
-    }
-    if let newest = gate.newest {
-      if leases.hasQueued {
-        let what = registry.liveCount == 0 ? "a worker" : "a worker with room and weights"
-        lines.append("\(leases.queued.count) leases wait for \(what)")
-      }
-      for worker in registry.live where worker.heldVersion != newest {
-        let held = worker.heldVersion.map { "holds \($0)" } ?? "holds no weights"
-        lines.append(
-          "worker \(worker.name) waits for \(newest) from \(seat.occupant?.name ?? "a learner"), \(held), for "
-            + "\(seconds(now - worker.announcedAt)) s")
-      }
-    }
-    let what = evaluation.open == nil ? "step \(min(completed + 1, stepCount))" : "the evaluation"
-    for worker in registry.records {
-      let held = leases.held(by: worker.incarnation)
-      guard let oldest = held.map(\.holder.grantedAt).min() else { continue }
-      lines.append("\(what) waits for \(held.count) leases of worker \(worker.name), for \(seconds(now - oldest)) s")
-    }
-    return lines
   }
 }

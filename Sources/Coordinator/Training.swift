@@ -7,7 +7,7 @@ extension CoordinatorState {
   // MARK: Taking the seat
 
   mutating func onLearnerHello(_ hello: Hello, from peer: PeerAddress) {
-    switch seat.claim(by: hello.incarnation, now: clock) {
+    switch seat.claim(by: hello.incarnation, at: peer, now: clock) {
     case .own:
       counters.repeats += 1
       seat.occupant?.weightsEndpoint = hello.weightsEndpoint

@@ -27,6 +27,13 @@ package struct WorkerRecord: Equatable, Sendable {
   package var idleHeartbeats = 0
   /// Malformed frames and results.
   package var strikes = 0
+  /// A hello of it came from elsewhere while it lives.
+  fileprivate var challenge: Challenge?
+
+  fileprivate struct Challenge: Equatable, Sendable {
+    var address: PeerAddress
+    var since: Milliseconds
+  }
 
   private struct Grant: Equatable, Sendable {
     var at: Milliseconds
@@ -118,11 +125,32 @@ package struct WorkerRegistry: Equatable, Sendable {
     return records.count - 1
   }
 
+  /// Whether a hello is the worker's own.
+  package enum Claim: Equatable, Sendable {
+    case own
+    /// The worker itself has connected again, or somebody repeats what it once said: that shows shortly.
+    case wait
+    case replayed
+  }
+
+  /// A hello of a known worker has come. One that goes on living at its address, or has another key, did not send it.
+  package mutating func claim(_ index: Int, at address: PeerAddress, now: Milliseconds) -> Claim {
+    let record = records[index]
+    if record.address.owner != address.owner { return .replayed }
+    if record.address == address || record.lostAt != nil { return .own }
+    if record.challenge?.address != address {
+      records[index].challenge = WorkerRecord.Challenge(address: address, since: now)
+    }
+    guard let since = records[index].challenge?.since, record.heardAt > since + silenceMax / 2 else { return .wait }
+    return .replayed
+  }
+
   /// A known worker speaks from `address`: it connected again.
   package mutating func rebind(_ index: Int, to address: PeerAddress) {
     guard records[index].address != address else { return }
     indices[records[index].address] = nil
     records[index].address = address
+    records[index].challenge = nil
     indices[address] = index
   }
 

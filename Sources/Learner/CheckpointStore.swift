@@ -280,7 +280,8 @@ private func failure(_ operation: String, _ path: String) -> InputError {
 
 private func makeFolder(_ path: String) throws {
   do {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(
+      atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
   } catch {
     throw InputError(
       "make folder", at: path, expected: "a writable disk with room", found: error.localizedDescription)

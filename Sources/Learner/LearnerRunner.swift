@@ -21,6 +21,7 @@ public final class LearnerRunner: Sendable {
   private let threads: Int
   private let reactor: Reactor
   private let weightsEndpoint: String
+  private let coordinator: String
   private let incarnation: UInt64
   private let log: @Sendable (String) -> Void
   private let isDrainAsked = Atomic(false)
@@ -33,11 +34,13 @@ public final class LearnerRunner: Sendable {
   ///   - reactor: has a DEALER named `control`, connected to the coordinator, and a ROUTER named `weights`. The caller
   ///     closes it, which also sends what is still under way.
   ///   - weightsEndpoint: where workers reach the ROUTER; nil takes the one that it is bound to.
+  ///   - coordinator: its endpoint, for people.
   ///   - incarnation: random per process.
   ///   - log: a line for people.
   public init(
     settings: RunSettings, runID: String, name: String = "learner", runDirectory: String, threads: Int,
-    reactor: Reactor, weightsEndpoint: String? = nil, incarnation: UInt64 = UInt64.random(in: 1 ... .max),
+    reactor: Reactor, weightsEndpoint: String? = nil, coordinator: String = "",
+    incarnation: UInt64 = UInt64.random(in: 1 ... .max),
     log: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     precondition(threads > 0, "\(threads) threads")
@@ -48,6 +51,7 @@ public final class LearnerRunner: Sendable {
     self.threads = threads
     self.reactor = reactor
     self.weightsEndpoint = weightsEndpoint ?? reactor.boundEndpoint(of: .weights)
+    self.coordinator = coordinator
     self.incarnation = incarnation
     self.log = log
   }
@@ -110,6 +114,10 @@ public final class LearnerRunner: Sendable {
       case .malformed(let socket, from: let peer, let reason):
         log("a malformed frame of \(peer) on \(socket.rawValue): \(reason)")
       case .connectFailed(_, let endpoint, let reason): log("cannot connect to \(endpoint): \(reason)")
+      case .link(let socket, let link):
+        if case .failing(let reason) = link { log("\(socket.rawValue): \(reason)") }
+        take(.link(link))
+      case .turnedAway(let socket, let who, let reason): log("\(socket.rawValue): turned away \(who): \(reason)")
       }
       switch ending {
       case nil: continue
@@ -125,7 +133,8 @@ public final class LearnerRunner: Sendable {
       identity: LearnerState.Identity(
         runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
         processID: UInt32(ProcessInfo.processInfo.processIdentifier), threads: UInt32(threads),
-        weightsEndpoint: weightsEndpoint),
+        weightsEndpoint: weightsEndpoint, coordinator: coordinator,
+        patience: Milliseconds(settings.farm.patienceSeconds * 1000)),
       start: start, bestAccuracy: bestAccuracy, stepCount: UInt32(clamping: settings.run.steps),
       checkpointEvery: UInt32(clamping: settings.checkpoint.every))
   }

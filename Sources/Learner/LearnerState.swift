@@ -23,10 +23,14 @@ public struct LearnerState: Sendable {
     public var threads: UInt32
     /// Where workers fetch weights.
     public var weightsEndpoint: String
+    /// The coordinator's endpoint, for people.
+    public var coordinator: String
+    /// How long it waits for anything that does not come.
+    public var patience: Milliseconds
 
     public init(
       runID: String, name: String, incarnation: UInt64, host: String, processID: UInt32, threads: UInt32,
-      weightsEndpoint: String
+      weightsEndpoint: String, coordinator: String = "", patience: Milliseconds = 21_600_000
     ) {
       self.runID = runID
       self.name = name
@@ -35,6 +39,8 @@ public struct LearnerState: Sendable {
       self.processID = processID
       self.threads = threads
       self.weightsEndpoint = weightsEndpoint
+      self.coordinator = coordinator
+      self.patience = patience
     }
   }
 
@@ -43,6 +49,8 @@ public struct LearnerState: Sendable {
     case started
     /// From the coordinator.
     case received(Message)
+    /// The line to the coordinator.
+    case link(LinkState)
     /// A batch is trained and its version can be fetched.
     case trained(StepCompleted, cursor: UInt64)
     /// The batch made no sense; the weights are as before.
@@ -77,14 +85,14 @@ public struct LearnerState: Sendable {
   public enum Ending: Equatable, Sendable {
     /// The run is over, or the learner was drained; a checkpoint keeps the last step.
     case finished(String)
-    /// Refused, a batch that makes no sense, or a last checkpoint that could not be saved.
+    /// Refused, no coordinator for too long, a batch that makes no sense, or a last checkpoint that could not be saved.
     case failed(String)
   }
 
   private enum Phase: Equatable {
     case joining(nextHello: Milliseconds)
     case serving
-    case draining(reason: String)
+    case draining(reason: String, isFailure: Bool)
     case ended
   }
 
@@ -111,6 +119,8 @@ public struct LearnerState: Sendable {
   private var savedStep: UInt32
   private var bestAccuracy: Float?
   private var activity = "idle"
+  private var link = ServerLink()
+  private var patience: Patience
 
   /// - Parameters:
   ///   - start: from the checkpoint, or of a new run.
@@ -129,6 +139,7 @@ public struct LearnerState: Sendable {
     lastCompleted = start.lastCompleted
     savedStep = start.nextStep
     self.bestAccuracy = bestAccuracy
+    patience = Patience(of: "learner \(identity.name)", limit: identity.patience)
   }
 
   /// Takes one event.
@@ -139,6 +150,9 @@ public struct LearnerState: Sendable {
     switch event {
     case .started: return hello(now: now)
     case .received(let message): return received(message, now: now)
+    case .link(let state):
+      link.on(state, now: now)
+      return watchLink(now: now)
     case .trained(let completed, let cursor): return trained(completed, cursor: cursor, now: now)
     case .trainingFailed(let reason):
       return end(.failed(reason))
@@ -174,6 +188,7 @@ public struct LearnerState: Sendable {
   }
 
   private mutating func welcomed(_ welcome: Welcome, now: Milliseconds) -> [Effect] {
+    if let reason = welcome.reasonToLeave(runID: identity.runID) { return end(.failed(reason)) }
     heartbeatInterval = Milliseconds(max(welcome.heartbeatMilliseconds, 1))
     if welcome.name.isEmpty { return unknown(now: now) }
     let isNewProcess = coordinator != nil && coordinator != welcome.incarnation
@@ -231,17 +246,17 @@ public struct LearnerState: Sendable {
     return [.save]
   }
 
-  private mutating func drain(reason: String) -> [Effect] {
+  private mutating func drain(reason: String, isFailure: Bool = false) -> [Effect] {
     if isDraining { return [] }
-    phase = .draining(reason: reason)
+    phase = .draining(reason: reason, isFailure: isFailure)
     guard training == nil else { return [.log("draining after step \(nextStep)")] }
     if savedStep != nextStep, savesUnderWay == 0 { return save() }
     return endWhenDrained()
   }
 
   private mutating func endWhenDrained() -> [Effect] {
-    guard case .draining(let reason) = phase, training == nil, savesUnderWay == 0 else { return [] }
-    return savedStep == nextStep ? end(.finished(reason)) : save()
+    guard case .draining(let reason, let isFailure) = phase, training == nil, savesUnderWay == 0 else { return [] }
+    return savedStep == nextStep ? end(isFailure ? .failed(reason) : .finished(reason)) : save()
   }
 
   /// The coordinator hears of it, so that it need not wait for the silence.
@@ -259,10 +274,47 @@ public struct LearnerState: Sendable {
   // MARK: Time
 
   private mutating func tick(now: Milliseconds) -> [Effect] {
+    var effects: [Effect] = []
     switch phase {
-    case .joining(let nextHello): return now >= nextHello ? hello(now: now) : []
-    case .serving, .draining: return now >= nextHeartbeat ? heartbeat(now: now) : []
+    case .joining(let nextHello): if now >= nextHello { effects = hello(now: now) }
+    case .serving, .draining: if now >= nextHeartbeat { effects = heartbeat(now: now) }
     case .ended: return []
+    }
+    return effects + watchLink(now: now) + watchNeeds(now: now)
+  }
+
+  /// A refusal must not cost the work that is done: it drains, which saves first.
+  private mutating func watchLink(now: Milliseconds) -> [Effect] {
+    guard !isDraining, let reason = link.end(now: now) else { return [] }
+    return drain(reason: "\(coordinatorName): \(reason)", isFailure: true)
+  }
+
+  /// Says what does not come, and ends when it has not come for too long.
+  private mutating func watchNeeds(now: Milliseconds) -> [Effect] {
+    guard phase != .ended else { return [] }
+    let (lines, end) = patience.look(at: needs, now: now)
+    return lines.map { .log($0) } + (end.map { drain(reason: "\($0) (farm.patience_seconds)", isFailure: true) } ?? [])
+  }
+
+  private var coordinatorName: String {
+    identity.coordinator.isEmpty ? "the coordinator" : "coordinator \(identity.coordinator)"
+  }
+
+  /// What it waits for, and from whom.
+  private var needs: [Patience.Need] {
+    if let training { return [Patience.Need("step \(training + 1)", from: "its training thread", isBounded: false)] }
+    if savesUnderWay > 0 { return [Patience.Need("a checkpoint", from: "its disk", isBounded: false)] }
+    switch phase {
+    case .joining:
+      return [Patience.Need("an answer to its hello", from: coordinatorName, detail: link.state.described)]
+    case .serving:
+      // The coordinator bounds this: it ends the run, and says so, when nothing moves.
+      return [
+        Patience.Need(
+          "step \(nextStep + 1)'s groups", from: coordinatorName, detail: link.state.described,
+          isBounded: link.state != .up)
+      ]
+    case .draining, .ended: return []
     }
   }
 

@@ -27,16 +27,20 @@ public final class RolloutRunner: Sendable {
   ///   - slots: samples decoded at once, at least 1.
   ///   - reactor: has a DEALER named `control`, connected to the coordinator, and an unconnected DEALER named `weights`. The
   ///     caller closes it, which also sends what is still under way.
+  ///   - coordinator: its endpoint, for people.
+  ///   - patienceSeconds: the worker ends when something that it needs has not come for so long.
   ///   - incarnation: random per process.
   ///   - log: a line for people.
   public init(
-    runID: String = "", name: String, threads: Int, slots: Int, reactor: Reactor,
-    incarnation: UInt64 = UInt64.random(in: 1 ... .max), log: @escaping @Sendable (String) -> Void = { _ in }
+    runID: String = "", name: String, threads: Int, slots: Int, reactor: Reactor, coordinator: String = "",
+    patienceSeconds: Double = 21_600, incarnation: UInt64 = UInt64.random(in: 1 ... .max),
+    log: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     precondition(threads > 0 && slots > 0, "\(threads) threads, \(slots) slots")
     identity = RolloutState.Identity(
       runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
-      processID: UInt32(ProcessInfo.processInfo.processIdentifier), threads: UInt32(threads), slots: UInt32(slots))
+      processID: UInt32(ProcessInfo.processInfo.processIdentifier), threads: UInt32(threads), slots: UInt32(slots),
+      coordinator: coordinator, patience: Milliseconds(patienceSeconds * 1000))
     self.reactor = reactor
     self.log = log
   }
@@ -116,6 +120,10 @@ private struct WorkerLoop {
       fetch(.tick)
     case .malformed(let socket, from: _, let reason): log("a malformed frame on \(socket.rawValue): \(reason)")
     case .connectFailed(_, let endpoint, let reason): log("cannot connect to \(endpoint): \(reason)")
+    case .link(let socket, let state):
+      if case .failing(let reason) = state { log("\(socket.rawValue): \(reason)") }
+      take(socket == .control ? .link(state) : .weightsLink(state))
+    case .turnedAway: break
     }
   }
 

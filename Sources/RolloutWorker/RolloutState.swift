@@ -23,9 +23,14 @@ public struct RolloutState: Sendable {
     public var threads: UInt32
     /// Samples decoded at once.
     public var slots: UInt32
+    /// The coordinator's endpoint, for people.
+    public var coordinator: String
+    /// How long it waits for anything that does not come.
+    public var patience: Milliseconds
 
     public init(
-      runID: String, name: String, incarnation: UInt64, host: String, processID: UInt32, threads: UInt32, slots: UInt32
+      runID: String, name: String, incarnation: UInt64, host: String, processID: UInt32, threads: UInt32, slots: UInt32,
+      coordinator: String = "", patience: Milliseconds = 21_600_000
     ) {
       self.runID = runID
       self.name = name
@@ -34,6 +39,8 @@ public struct RolloutState: Sendable {
       self.processID = processID
       self.threads = threads
       self.slots = slots
+      self.coordinator = coordinator
+      self.patience = patience
     }
   }
 
@@ -42,6 +49,10 @@ public struct RolloutState: Sendable {
     case started
     /// From the coordinator.
     case received(Message)
+    /// The line to the coordinator.
+    case link(LinkState)
+    /// The line to the learner, who serves weights.
+    case weightsLink(LinkState)
     /// A version's bytes are complete and verified.
     case weightsFetched(PolicyVersion)
     /// The version is in the decoder.
@@ -77,7 +88,7 @@ public struct RolloutState: Sendable {
   public enum Ending: Equatable, Sendable {
     /// The run is over, or the worker was drained.
     case finished(String)
-    /// Refused by the coordinator, or weights that are no model.
+    /// Refused by the coordinator, no coordinator for too long, or weights that are no model.
     case failed(String)
   }
 
@@ -110,9 +121,16 @@ public struct RolloutState: Sendable {
   private var groupsDone: UInt64 = 0
   private var groupSize: UInt32 = 1
   private var announcedCredit: UInt32 = 0
+  private var link = ServerLink()
+  private var weightsLink = ServerLink()
+  private var weightsEndpoint = ""
+  private var patience: Patience
 
   /// A worker that has not said hello.
-  public init(identity: Identity) { self.identity = identity }
+  public init(identity: Identity) {
+    self.identity = identity
+    patience = Patience(of: "worker \(identity.name)", limit: identity.patience)
+  }
 
   /// In the decoder; nil before the first.
   public var policyVersion: PolicyVersion? { fence.held }
@@ -126,6 +144,12 @@ public struct RolloutState: Sendable {
     switch event {
     case .started: effects = hello(now: now)
     case .received(let message): effects = received(message, now: now)
+    case .link(let state):
+      link.on(state, now: now)
+      effects = watchLinks(now: now)
+    case .weightsLink(let state):
+      weightsLink.on(state, now: now)
+      effects = watchLinks(now: now)
     case .weightsFetched(let version):
       fence.fetched(version)
       effects = []
@@ -164,6 +188,7 @@ public struct RolloutState: Sendable {
       phase = .ended
       return book.all.map { .cancel($0.id) } + [.end(.finished(goodbye.reason))]
     case .policyAnnounced(let announced):
+      weightsEndpoint = announced.weightsEndpoint
       return fence.announce(announced) ? [.fetch(announced)] : []
     case .lease(let lease): return granted(lease, now: now)
     case .resultAcknowledged(let id):
@@ -177,6 +202,7 @@ public struct RolloutState: Sendable {
   }
 
   private mutating func welcomed(_ welcome: Welcome, now: Milliseconds) -> [Effect] {
+    if let reason = welcome.reasonToLeave(runID: identity.runID) { return leave(reason) }
     heartbeatInterval = Milliseconds(max(welcome.heartbeatMilliseconds, 1))
     if welcome.name.isEmpty { return unknown(now: now) }
     let isNewProcess = coordinator != nil && coordinator != welcome.incarnation
@@ -260,7 +286,56 @@ public struct RolloutState: Sendable {
       effects.append(.send(.goodbye(Goodbye(reason: "drained"))))
       effects.append(.end(.finished(lost == 0 ? "drained" : "drained, \(lost) results unacknowledged")))
     }
-    return effects
+    return phase == .ended ? effects : effects + watchLinks(now: now) + watchNeeds(now: now)
+  }
+
+  /// There is nothing to hope for here.
+  private mutating func leave(_ reason: String) -> [Effect] {
+    phase = .ended
+    return book.all.map { .cancel($0.id) }
+      + [.send(.goodbye(Goodbye(reason: String(reason.prefix(1000))))), .end(.failed(reason))]
+  }
+
+  private mutating func watchLinks(now: Milliseconds) -> [Effect] {
+    if case .draining = phase { return [] }
+    if let reason = link.end(now: now) { return leave("\(coordinatorName): \(reason)") }
+    return weightsLink.end(now: now).map { leave("learner \(weightsEndpoint): \($0)") } ?? []
+  }
+
+  /// Says what does not come, and ends when it has not come for too long.
+  private mutating func watchNeeds(now: Milliseconds) -> [Effect] {
+    guard phase != .ended else { return [] }
+    let (lines, end) = patience.look(at: needs, now: now)
+    return lines.map { .log($0) } + (end.map { leave("\($0) (--patience)") } ?? [])
+  }
+
+  private var coordinatorName: String {
+    identity.coordinator.isEmpty ? "the coordinator" : "coordinator \(identity.coordinator)"
+  }
+
+  /// What it waits for, and from whom.
+  private var needs: [Patience.Need] {
+    var needs: [Patience.Need] = []
+    switch phase {
+    case .joining:
+      return [Patience.Need("an answer to its hello", from: coordinatorName, detail: link.state.described)]
+    case .draining, .ended: return []
+    case .serving: break
+    }
+    if let id = book.unacknowledged.keys.min() {
+      needs.append(Patience.Need("acknowledgement of \(id)", from: coordinatorName, detail: link.state.described))
+    }
+    if let target = fence.target {
+      let learner = weightsEndpoint.isEmpty ? "a learner" : "learner \(weightsEndpoint)"
+      needs.append(
+        Patience.Need("weights", from: learner, detail: "\(target.version), \(weightsLink.state.described)"))
+    } else if book.all.isEmpty, needs.isEmpty {
+      // The coordinator bounds this: it ends the run, and says so, when nothing moves.
+      let what = fence.held == nil ? "word of weights" : "a lease"
+      needs.append(
+        Patience.Need(what, from: coordinatorName, detail: link.state.described, isBounded: link.state != .up))
+    }
+    return needs
   }
 
   /// The coordinator does not know this process: hello until it does. Heartbeats would only be asked about again.

@@ -83,6 +83,10 @@ public struct RunSettings: Equatable, Sendable {
     public var listen = "tcp://127.0.0.1:*"
     /// Where the learner serves weights.
     public var weightsListen = "tcp://127.0.0.1:*"
+    /// Folder of the farm's keys; empty is without.
+    public var keys = ""
+    /// Listens beyond this machine without keys.
+    public var insecure = false
     /// Kernel threads of each process; 0 shares the machine's cores evenly among the workers, and gives the learner all.
     public var workerThreads = 0
     public var learnerThreads = 0
@@ -91,6 +95,8 @@ public struct RunSettings: Equatable, Sendable {
     public var heartbeatsMissedMax = 3
     public var leaseTimeoutSeconds = 300.0
     public var attemptsMax = 3
+    /// The most that one waits for another who does not come: then the run, or the process, ends with the reason.
+    public var patienceSeconds = 21_600.0
     public init() {}
   }
 

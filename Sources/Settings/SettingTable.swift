@@ -225,6 +225,13 @@ extension SettingKey {
     .text(
       "farm.weights_listen", \.farm.weightsListen, "an endpoint, tcp://... or ipc://...",
       "Where the learner serves weights.", isValid: isEndpoint),
+    .text(
+      "farm.keys", \.farm.keys, "a path, or nothing",
+      "Folder of the farm's keys, which `fovea keys init` makes. With keys every connection is encrypted and only listed "
+        + "keys connect; without, nothing listens beyond this machine.", isValid: { !$0.utf8.contains(0) }),
+    .flag(
+      "farm.insecure", \.farm.insecure,
+      "Listens beyond this machine without keys. Off: whoever reaches such a farm can read and change its weights."),
     .integer(
       "farm.worker_threads", \.farm.workerThreads, 0...1024,
       "Kernel threads of a worker; 0 shares the cores evenly among this machine's workers."),
@@ -241,6 +248,10 @@ extension SettingKey {
       "A lease without a result for so long is given to another worker."),
     .integer(
       "farm.attempts_max", \.farm.attemptsMax, 1...1000, "Attempts at a lease before its prompt is quarantined."),
+    .number(
+      "farm.patience_seconds", \.farm.patienceSeconds, .above(0, upTo: 1e9),
+      "A run that waits for so long for a learner, an update or a worker ends and says for which; so does a learner "
+        + "without its coordinator. Six hours: machines may come late, but nothing hangs for ever."),
   ]
 
   private static let checkpoint: [SettingKey] = [

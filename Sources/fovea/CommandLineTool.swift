@@ -17,7 +17,7 @@ enum CommandLineTool {
   static var commands: [any Command.Type] {
     [
       TrainCommand.self, CoordinatorCommand.self, LearnerCommand.self, WorkerCommand.self, StatusCommand.self,
-      CheckpointsCommand.self, EvalCommand.self,
+      KeysCommand.self, CheckpointsCommand.self, EvalCommand.self,
       GenerateCommand.self, TokenizeCommand.self, ScoreCommand.self, VerifyCommand.self, BenchCommand.self,
     ]
   }

@@ -29,7 +29,8 @@ struct FarmRun {
     let settings = plan.settings
     let dataset = try makeDataset(settings.task, seed: settings.run.seed)
     if startsProcesses { _ = try ModelLoader.describe(path: settings.model.path) }
-    let reactor = try Reactor(sockets: [.router(.control, listen: settings.farm.listen)])
+    let security = try Security.server(settings.farm)
+    let reactor = try Reactor(sockets: [.router(.control, listen: settings.farm.listen)], security: security)
     defer { reactor.close() }
     let directory = try plan.openDirectory()
     let resumedStep =
@@ -57,6 +58,8 @@ struct FarmRun {
       settings: settings, runID: directory.runID, dataset: dataset, reactor: reactor, observer: observer)
     let running = Task { try await runner.run() }
     stop.onAsk { running.cancel() }
+    let warning = Security.warn(security, [endpoint]) { recorder.note($0, .warning) }
+    defer { warning?.cancel() }
     let watchers = watch(runner, recorder)
 
     if startsProcesses {
@@ -94,10 +97,18 @@ struct FarmRun {
             [
               "worker", "--connect", endpoint, "--name", Self.workerName(index), "--threads", "\(threads.worker)",
               "--slots",
-              "\(plan.settings.rollout.slots)", "--run", directory.runID,
-            ]), .worker)
+              "\(plan.settings.rollout.slots)", "--run", directory.runID, "--patience",
+              "\(plan.settings.farm.patienceSeconds)",
+            ] + workerSecurity), .worker)
       }
     } catch { recorder.fail(error) }
+  }
+
+  /// The options of this machine's workers.
+  private var workerSecurity: [String] {
+    let farm = plan.settings.farm
+    if !farm.keys.isEmpty { return ["--keys", KeyDirectory(farm.keys).workerPath(KeyDirectory.localName)] }
+    return farm.insecure ? ["--insecure"] : []
   }
 
   private func hasGuests(_ recorder: RunRecorder) -> Bool {

@@ -24,14 +24,3 @@ enum RoleLog {
     return .success
   }
 }
-
-/// Endpoints as people write them, tcp://HOST:PORT.
-enum Endpoint {
-  /// What to connect to, where a socket listens on all addresses of a machine.
-  static func replacingWildcard(_ endpoint: String, by host: String) -> String {
-    for wildcard in ["tcp://0.0.0.0:", "tcp://[::]:"] where endpoint.hasPrefix(wildcard) {
-      return "tcp://\(host):" + endpoint.dropFirst(wildcard.count)
-    }
-    return endpoint
-  }
-}

@@ -62,22 +62,23 @@ struct DrainTests {
   func waits() {
     var bench = Bench()
     bench.wait(2500)
-    #expect(bench.state.status(now: bench.now).waits == ["coordinator waits for a learner, for 2.5 s"])
+    #expect(bench.state.status(now: bench.now).waits == ["coordinator waits for a learner: to train step 1, for 2.5 s"])
     bench.joinLearner()
-    #expect(bench.state.status(now: bench.now).waits == ["3 leases wait for a worker"])
+    #expect(bench.state.status(now: bench.now).waits == ["coordinator waits for a worker: 3 leases, for 0.0 s"])
     bench.join(1, holding: nil)
     bench.wait(200)
     #expect(
       bench.state.status(now: bench.now).waits == [
-        "3 leases wait for a worker with room and weights",
-        "worker w1 waits for v0 from learner, holds no weights, for 0.2 s",
+        "coordinator waits for a worker with room and weights: 3 leases, for 0.2 s",
+        "worker w1 waits for learner: weights v0, holds no weights, for 0.2 s",
       ])
     let leases = bench.beat(1, holding: 0).leases
     bench.wait(1000)
-    #expect(bench.state.status(now: bench.now).waits == ["step 1 waits for 3 leases of worker w1, for 1.0 s"])
+    #expect(
+      bench.state.status(now: bench.now).waits == ["coordinator waits for worker w1: lease 0 and 2 more, for 1.0 s"])
     bench.work(leases, by: 1)
     bench.wait(700)
-    #expect(bench.state.status(now: bench.now).waits == ["coordinator waits for learner to train step 1, for 0.7 s"])
+    #expect(bench.state.status(now: bench.now).waits == ["coordinator waits for learner: step 1's update, for 0.7 s"])
   }
 
   @Test("An observer asks for the status and gets it, welcomed or not")

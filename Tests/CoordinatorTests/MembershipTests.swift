@@ -193,3 +193,63 @@ struct MembershipTests {
     #expect(bench.state.tally.foreign == before + 2 && bench.effects.isEmpty)
   }
 }
+
+/// A hello that somebody else once said: with keys an outsider cannot send it, a process with another key of the farm can.
+@Suite("Repeated hellos")
+struct RepeatedHelloTests {
+  static let elsewhere = PeerAddress(bytes: [9, 9])
+
+  @Test("A worker's hello from elsewhere is refused while the worker is heard, and the worker stays what it was")
+  func worker() {
+    var bench = Bench()
+    _ = bench.start()
+    let hello = Message.hello(Bench.workerHello(1))
+    #expect(bench.receive(hello, from: Self.elsewhere).isEmpty)
+    bench.wait(500)
+    let effects = bench.receive(hello, from: Self.elsewhere)
+    #expect(effects.refusals.count == 1 && effects.refusals[0].contains("repeated"))
+    #expect(effects.logs.contains { $0.contains("refused worker w1") && $0.contains("repeated") })
+    #expect(bench.state.status(now: bench.now).peers.map(\.name) == ["learner", "w1"])
+    #expect(bench.beat(1, holding: 0).refusals.isEmpty)
+  }
+
+  @Test("With another key it is refused at once, alive or not, and so is a heartbeat")
+  func otherKey() {
+    var bench = Bench()
+    _ = bench.start()
+    let thief = PeerAddress(bytes: [9, 9], owner: "another key")
+    #expect(bench.receive(.hello(Bench.workerHello(1)), from: thief).refusals.count == 1)
+    let beat = Heartbeat(incarnation: 101, activity: "decoding", policyVersion: PolicyVersion(0), credit: 9)
+    #expect(bench.receive(.heartbeat(beat), from: thief).leases.isEmpty)
+    bench.silence(Bench.worker(1))
+    bench.wait(1000)
+    #expect(bench.receive(.hello(Bench.workerHello(1)), from: thief).refusals.count == 1)
+  }
+
+  @Test("A worker that has connected again is welcomed as soon as its old line is silent")
+  func reconnection() {
+    var bench = Bench()
+    _ = bench.start()
+    bench.silence(Bench.worker(1))
+    let hello = Message.hello(Bench.workerHello(1))
+    #expect(bench.receive(hello, from: Self.elsewhere).isEmpty)
+    bench.wait(400)
+    let answers = bench.receive(hello, from: Self.elsewhere).messages(to: Self.elsewhere)
+    guard case .welcome(let welcome)? = answers.first else { return #expect(Bool(false), "\(answers)") }
+    #expect(welcome.name == "w1")
+  }
+
+  @Test("A learner's hello from elsewhere is refused while the learner is heard")
+  func learner() {
+    var bench = Bench()
+    bench.joinLearner()
+    let hello = Message.hello(Bench.learnerHello())
+    #expect(bench.receive(hello, from: Self.elsewhere).isEmpty)
+    bench.wait(500)
+    #expect(bench.receive(hello, from: Self.elsewhere).refusals.first?.contains("is here already") == true)
+    bench.silence(Bench.learner)
+    bench.wait(500)
+    let answers = bench.receive(hello, from: Self.elsewhere).messages(to: Self.elsewhere)
+    guard case .welcome? = answers.first else { return #expect(Bool(false), "\(answers)") }
+  }
+}

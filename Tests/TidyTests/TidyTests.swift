@@ -81,6 +81,24 @@ struct TidyTests {
     }
   }
 
+  @Test("What reads peers' messages opens no file and starts no program")
+  func peersNameNoPath() {
+    // Keys and the journal have paths from a person's settings, and read no message.
+    let exempt = ["Sources/Wire/Security/", "Sources/Coordinator/Journal"]
+    let calls =
+      #/\bO_(?:RDONLY|WRONLY|RDWR|CREAT)\b|\b(?:fopen|mkdir|unlink|rename|posix_spawn|execve|system|popen)\(|\b(?:FileManager|FileHandle|FileWriter|TextFile|MappedFile|Process)[(.]|\bcontentsOf/#
+    var count = 0
+    for file in SourceTree.sourceFiles
+    where ["Wire", "Coordinator", "RolloutWorker"].contains(file.module) && file.path.hasSuffix(".swift") {
+      if exempt.contains(where: { file.path.hasPrefix($0) }) { continue }
+      count += 1
+      for (index, line) in file.lines.enumerated() where !line.contains("//") {
+        if let call = line.firstMatch(of: calls) { Issue.record("\(file):\(index + 1) has \(call.0)") }
+      }
+    }
+    #expect(count > 30, "the modules were not found")
+  }
+
   @Test("No fixture is larger than a megabyte")
   func fixtures() {
     for (path, byteCount) in SourceTree.paths where path.hasPrefix("Tests/") {

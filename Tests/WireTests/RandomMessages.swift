@@ -110,7 +110,8 @@ struct RandomMessages {
       .statusRequest,
       .welcome(
         Welcome(
-          runID: text(), name: text(), heartbeatMilliseconds: 1 + UInt32(count(3_600_000)), incarnation: random.next())),
+          protocolVersion: UInt32(count(3)), runID: text(), name: text(),
+          heartbeatMilliseconds: 1 + UInt32(count(3_600_000)), incarnation: random.next())),
       .refused(Refused(reason: text())),
       .policyAnnounced(PolicyAnnounced(version: version(), weightsEndpoint: text())),
       .lease(lease()),

@@ -3,14 +3,7 @@ import Testing
 import Wire
 
 @Suite(.timeLimit(.minutes(5))) struct ReactorTests {
-  /// The next event that is no tick.
-  private func next(_ reactor: Reactor) async -> TransportEvent? {
-    for await event in reactor.events {
-      if case .tick = event { continue }
-      return event
-    }
-    return nil
-  }
+  private func next(_ reactor: Reactor) async -> TransportEvent? { await reactor.nextMessage() }
 
   private func server() throws -> Reactor { try Reactor(sockets: [.router(.control, listen: "tcp://127.0.0.1:*")]) }
 
@@ -83,7 +76,12 @@ import Wire
       Issue.record("the peer was not ignored")
       return
     }
-    #expect(last.contains("ignored"))
+    #expect(last.contains("disconnected"))
+    guard case .turnedAway(.control, let remote, last) = await next(server) else {
+      Issue.record("its address was not reported")
+      return
+    }
+    #expect(remote.hasPrefix("127.0.0.1:"))
     // Another peer is still heard.
     let other = try self.client(of: server)
     other.send(.manifestRequest, on: .control)
@@ -182,8 +180,7 @@ import Wire
     let server = try server()
     let reading = Task {
       for await event in server.events {
-        if case .tick = event { continue }
-        return false
+        if event.isMessage { return false }
       }
       return Task.isCancelled
     }
@@ -208,5 +205,23 @@ import Wire
       return
     }
     #expect(reason.contains("was not sent"))
+  }
+}
+
+extension TransportEvent {
+  /// Neither time nor the line.
+  var isMessage: Bool {
+    switch self {
+    case .tick, .link: false
+    case .received, .malformed, .connectFailed, .turnedAway: true
+    }
+  }
+}
+
+extension Reactor {
+  /// The next event that is neither time nor the line.
+  func nextMessage() async -> TransportEvent? {
+    for await event in events where event.isMessage { return event }
+    return nil
   }
 }

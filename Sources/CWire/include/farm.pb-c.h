@@ -243,10 +243,11 @@ struct  Fovea__Welcome
    * The coordinator's own.
    */
   uint64_t incarnation;
+  uint32_t protocol_version;
 };
 #define FOVEA__WELCOME__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__welcome__descriptor) \
-    , {0,NULL}, {0,NULL}, 0, 0 }
+    , {0,NULL}, {0,NULL}, 0, 0, 0 }
 
 
 /*

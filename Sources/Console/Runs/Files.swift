@@ -46,7 +46,7 @@ public func readFile(_ path: String, operation: String, byteCountMax: Int = 1 <<
 /// Puts a file in place as a whole: written aside, synced, renamed.
 public func writeFile(_ bytes: [UInt8], to path: String) throws {
   let aside = path + ".new"
-  let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+  let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
   guard descriptor >= 0 else { throw systemError("write file", at: aside) }
   let written = writeAll(bytes, to: descriptor) && fsync(descriptor) == 0
   let error = written ? nil : systemError("write file", at: aside)
@@ -62,7 +62,7 @@ func makeFolder(_ path: String, parents: Bool, mayExist: Bool) throws {
   if parents, let parent = Optional((path as NSString).deletingLastPathComponent), !parent.isEmpty, parent != path {
     try makeFolder(parent, parents: true, mayExist: true)
   }
-  if mkdir(path, 0o755) == 0 { return }
+  if mkdir(path, 0o700) == 0 { return }
   if errno == EEXIST, mayExist, isFolder(path) { return }
   throw systemError("create folder", at: path)
 }

@@ -9,7 +9,7 @@ public final class LogFile: Sendable {
   private let descriptor: Int32
 
   public init(path: String) throws {
-    descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
+    descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw systemError("open log", at: path) }
   }
 

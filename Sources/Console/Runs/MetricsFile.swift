@@ -59,7 +59,7 @@ public final class MetricsFile: Sendable {
   }
 
   private static func open(_ path: String) throws -> Int32 {
-    let descriptor = Glibc.open(path, O_WRONLY | O_APPEND | O_CLOEXEC, 0o644)
+    let descriptor = Glibc.open(path, O_WRONLY | O_APPEND | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw systemError("open metrics", at: path) }
     return descriptor
   }

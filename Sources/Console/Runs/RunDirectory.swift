@@ -120,7 +120,7 @@ public final class RunDirectory: Sendable {
     try makeFolder(parent, parents: true, mayExist: true)
     for attempt in 1...9999 {
       let path = "\(parent)/\(name)" + (attempt == 1 ? "" : "-\(attempt)")
-      if mkdir(path, 0o755) == 0 { return path }
+      if mkdir(path, 0o700) == 0 { return path }
       if errno != EEXIST { throw systemError("create run directory", at: path) }
     }
     throw InputError(
@@ -128,7 +128,7 @@ public final class RunDirectory: Sendable {
   }
 
   private static func takeLock(_ path: String, create: Bool) throws -> Int32 {
-    let descriptor = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0o644)
+    let descriptor = open(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), 0o600)
     guard descriptor >= 0 else { throw systemError("open run record", at: path) }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       close(descriptor)

@@ -21,7 +21,7 @@ public final class SamplesFile: Sendable {
   public init(path: String, perStep: Int = 4) throws {
     self.path = path
     self.perStep = perStep
-    let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
+    let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw systemError("open samples", at: path) }
     state = Mutex(State(descriptor: descriptor, byteCount: Int(lseek(descriptor, 0, SEEK_END))))
   }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Writes a new file from front to back; what was there before is replaced.
+/// Writes a new file from front to back, readable by its owner only; what was there before is replaced.
 ///
 /// `finish` returns only when the bytes are on the disk; that the whole folder appears at once is its owner's business (write
 /// aside, then rename).
@@ -11,7 +11,7 @@ package struct FileWriter: ~Copyable {
   /// - Throws: `InputError` when the file cannot be made.
   package init(path: String) throws {
     self.path = path
-    descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     if descriptor < 0 { throw FileWriter.failure(path) }
   }
 

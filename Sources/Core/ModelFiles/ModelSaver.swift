@@ -22,7 +22,8 @@ public enum ModelSaver {
   ) throws {
     precondition(parameters.parameters == description.config.parameters, "parameters of another model")
     do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      try FileManager.default.createDirectory(
+        atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     } catch {
       throw InputError("save model", at: folder, expected: "a folder that can be made", found: "\(error)")
     }

@@ -46,11 +46,13 @@ extension Welcome {
     m.name = arena.text(name)
     m.heartbeat_milliseconds = heartbeatMilliseconds
     m.incarnation = incarnation
+    m.protocol_version = protocolVersion
     return arena.place(m)
   }
 
   init(_ m: Fovea__Welcome) throws {
     self.init(
+      protocolVersion: m.protocol_version,
       runID: try Field.name(m.run_id, "welcome.run_id"),
       name: try Field.name(m.name, "welcome.name"),
       heartbeatMilliseconds: try Field.within(

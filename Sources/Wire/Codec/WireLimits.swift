@@ -5,6 +5,8 @@
 public enum WireLimits {
   /// Bytes of one frame; ZeroMQ disconnects a peer that sends a longer one.
   public static let frameByteCountMax = 256 << 20
+  /// Bytes of a frame on a socket that only takes requests for weights.
+  public static let requestByteCountMax = 64 << 10
 
   /// Bytes of an identifier: names, hosts, run ids, endpoints, kinds, metric names.
   public static let nameByteCountMax = 1024

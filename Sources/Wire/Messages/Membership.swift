@@ -45,6 +45,8 @@ public struct Hello: Equatable, Sendable {
 }
 
 public struct Welcome: Equatable, Sendable {
+  /// The coordinator's; a peer with another one ends.
+  public var protocolVersion: UInt32
   public var runID: String
   /// The name that the peer has in the farm. Empty is a question: the coordinator does not know the peer (any more), which
   /// says hello until it is welcomed by a name.
@@ -53,11 +55,25 @@ public struct Welcome: Equatable, Sendable {
   /// The coordinator's own incarnation: a peer that sees a new one says hello again and offers its unacknowledged results.
   public var incarnation: UInt64
 
-  public init(runID: String, name: String, heartbeatMilliseconds: UInt32, incarnation: UInt64) {
+  public init(
+    protocolVersion: UInt32 = Wire.protocolVersion, runID: String, name: String, heartbeatMilliseconds: UInt32,
+    incarnation: UInt64
+  ) {
+    self.protocolVersion = protocolVersion
     self.runID = runID
     self.name = name
     self.heartbeatMilliseconds = heartbeatMilliseconds
     self.incarnation = incarnation
+  }
+}
+
+extension Welcome {
+  /// Why a peer that wants to be in `runID` (empty: in any) must not stay; nil when all is well.
+  public func reasonToLeave(runID wanted: String) -> String? {
+    if protocolVersion != Wire.protocolVersion {
+      return "the coordinator speaks protocol version \(protocolVersion), this process \(Wire.protocolVersion)"
+    }
+    return wanted.isEmpty || wanted == runID ? nil : "the coordinator's run is \(runID), not \(wanted)"
   }
 }
 

@@ -3,11 +3,20 @@
 /// It names a connection, not a process: a peer that connects again has another one.
 public struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConvertible {
   public var bytes: [UInt8]
-  public init(bytes: [UInt8]) { self.bytes = bytes }
+  /// The public key that the peer has proved; empty in the clear. It follows from the connection, so it takes no part in
+  /// comparisons.
+  public var owner: String
+
+  public init(bytes: [UInt8], owner: String = "") {
+    self.bytes = bytes
+    self.owner = owner
+  }
 
   /// The one peer of a DEALER.
   public static let server = PeerAddress(bytes: [])
 
+  public static func == (a: Self, b: Self) -> Bool { a.bytes == b.bytes }
+  public func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
   public static func < (a: Self, b: Self) -> Bool { a.bytes.lexicographicallyPrecedes(b.bytes) }
   public var description: String {
     bytes.isEmpty ? "server" : bytes.map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()

@@ -12,7 +12,7 @@ public struct TransportCounters: Equatable, Sendable {
   public var unroutable: UInt64 = 0
   /// Frames that were no message.
   public var malformed: UInt64 = 0
-  /// Frames of peers that sent too many of those.
+  /// Messages of peers that sent too many of those, or too many at all, or lost their key.
   public var ignored: UInt64 = 0
 }
 
@@ -43,16 +43,19 @@ public final class Reactor: Sendable {
   ///
   /// - Parameters:
   ///   - sockets: at most one of each name.
+  ///   - security: of all of them.
   ///   - tickMilliseconds: the interval of `TransportEvent.tick`.
-  /// - Throws: `InputError` when an endpoint is malformed or taken.
+  /// - Throws: `InputError` when an endpoint is malformed, taken, or must not be used without keys.
   public init(
-    sockets: [SocketSpecification], tickMilliseconds: Milliseconds = 50, eventsMax: Int = Reactor.eventsMax
+    sockets: [SocketSpecification], security: SocketSecurity = .loopbackOnly, tickMilliseconds: Milliseconds = 50,
+    eventsMax: Int = Reactor.eventsMax
   ) throws {
     precondition(Set(sockets.map(\.name)).count == sockets.count, "two sockets of one name")
     precondition(tickMilliseconds > 0, "tick interval \(tickMilliseconds)")
     let outbox = Outbox()
     let queue = EventQueue(countMax: eventsMax, byteCountMax: Self.eventByteCountMax) { outbox.wake() }
-    let loop = try ReactorLoop(sockets: sockets, tickMilliseconds: tickMilliseconds, outbox: outbox, events: queue)
+    let loop = try ReactorLoop(
+      sockets: sockets, security: security, tickMilliseconds: tickMilliseconds, outbox: outbox, events: queue)
     self.outbox = outbox
     self.queue = queue
     counters = loop.counters
@@ -84,7 +87,8 @@ public final class Reactor: Sendable {
   }
 
   /// Gives a DEALER its server, in place of the one that it had; the same again changes nothing. What waits to be sent goes
-  /// to the new one. A malformed endpoint comes back as `connectFailed`.
+  /// to the new one. An endpoint that is malformed, or must not be used, comes back as `connectFailed`: another scheme than
+  /// tcp (and ipc, if this process was given an ipc endpoint itself), or another machine without keys.
   public func connect(_ socket: SocketName, to endpoint: String) { _ = outbox.post(.connect(socket, endpoint)) }
 
   /// Forgets a DEALER's server, and what waits for it. Nothing happens when the DEALER has another one.

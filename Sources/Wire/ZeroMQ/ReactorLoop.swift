@@ -4,38 +4,6 @@ import Glibc
 
 /// The body of the reactor's thread. Once it runs, everything here is touched by that thread alone.
 final class ReactorLoop {
-  private final class Endpoint {
-    private let context: ZeroMQContext
-    private(set) var specification: SocketSpecification
-    private(set) var socket: ZeroMQSocket
-    /// A DEALER's messages that wait for a connection.
-    var waiting = WaitingFrames()
-    /// Malformed frames of each peer that sent any.
-    var malformed: [PeerAddress: Int] = [:]
-
-    var isRouter: Bool {
-      if case .router = specification.kind { true } else { false }
-    }
-
-    init(_ specification: SocketSpecification, in context: ZeroMQContext) throws {
-      self.context = context
-      self.specification = specification
-      socket = try specification.open(in: context)
-    }
-
-    /// Gives a DEALER another server, or none, by a fresh socket: on the old one a message could still go to the old
-    /// server, even after zmq_disconnect.
-    func change(server endpoint: String?) throws {
-      guard case .dealer(let before) = specification.kind, endpoint != before else { return }
-      var changed = specification
-      changed.kind = .dealer(connect: endpoint)
-      socket = try changed.open(in: context)
-      specification = changed
-    }
-  }
-
-  /// Peers whose malformed frames are counted; beyond that counting starts anew.
-  static let malformedPeersMax = 4096
   /// Messages read from one socket before the others have their turn.
   static let readsPerTurn = 64
 
@@ -43,23 +11,34 @@ final class ReactorLoop {
   private let outbox: Outbox
   private let events: EventQueue
   private let tickMilliseconds: Milliseconds
-  private var endpoints: [Endpoint]
+  private let usesLocalPaths: Bool
+  /// Before the endpoints, which need it as long as they live.
+  private var desk: AuthenticationDesk?
+  private var endpoints: [ReactorEndpoint]
   private let incoming = ZeroMQFrame()
   private var counts = TransportCounters()
 
   /// Opens the sockets on the caller's thread, so that an endpoint that is taken is the caller's error.
-  init(sockets: [SocketSpecification], tickMilliseconds: Milliseconds, outbox: Outbox, events: EventQueue) throws {
+  init(
+    sockets: [SocketSpecification], security: SocketSecurity, tickMilliseconds: Milliseconds, outbox: Outbox,
+    events: EventQueue
+  ) throws {
     self.outbox = outbox
     self.events = events
     self.tickMilliseconds = tickMilliseconds
+    usesLocalPaths = sockets.contains { $0.endpoint?.hasPrefix("ipc://") ?? false }
     let context = ZeroMQContext()
-    endpoints = try sockets.map { try Endpoint($0, in: context) }
+    if let keys = security.keys, let path = keys.allowListPath {
+      desk = try AuthenticationDesk(keys: keys, allowListPath: path, in: context)
+    }
+    endpoints = try sockets.enumerated().map { index, specification in
+      try ReactorEndpoint(specification, index: index, security: security, in: context)
+    }
   }
 
   /// Where each ROUTER listens.
   var boundEndpoints: [SocketName: String] {
-    Dictionary(
-      uniqueKeysWithValues: endpoints.filter(\.isRouter).map { ($0.specification.name, $0.socket.lastEndpoint) })
+    Dictionary(uniqueKeysWithValues: endpoints.filter(\.isRouter).map { ($0.name, $0.socket.lastEndpoint) })
   }
 
   /// Hands everything over to a new thread, which takes no signals: those are for the process's main thread.
@@ -87,11 +66,13 @@ final class ReactorLoop {
       wait(until: nextTick, mayRead: mayRead)
       let (commands, isClosing) = outbox.takeAll()
       for command in commands { execute(command) }
-      for endpoint in endpoints {
-        flush(endpoint)
-        if mayRead && !isClosing { read(endpoint) }
-      }
       let now = MonotonicClock.now()
+      keepTheDoor(now)
+      for endpoint in endpoints {
+        for event in endpoint.news(now: now) { events.push(event) }
+        flush(endpoint)
+        if mayRead && !isClosing { read(endpoint, now) }
+      }
       if now >= nextTick {
         events.push(.tick(now: now))
         nextTick = max(nextTick + tickMilliseconds, now + 1)
@@ -100,28 +81,34 @@ final class ReactorLoop {
       if isClosing { break }
     }
     endpoints = []
+    desk = nil
     events.finish()
   }
 
   private func wait(until deadline: Milliseconds, mayRead: Bool) {
-    var items = endpoints.map { endpoint in
-      var interest: Int32 = 0
-      if mayRead { interest |= ZMQ_POLLIN }
-      if !endpoint.waiting.isEmpty { interest |= ZMQ_POLLOUT }
-      return zmq_pollitem_t(socket: endpoint.socket.handle, fd: 0, events: Int16(interest), revents: 0)
+    var items: [zmq_pollitem_t] = []
+    func watch(_ socket: UnsafeMutableRawPointer?, descriptor: Int32 = 0, _ interest: Int32) {
+      items.append(zmq_pollitem_t(socket: socket, fd: descriptor, events: Int16(interest), revents: 0))
     }
-    items.append(zmq_pollitem_t(socket: nil, fd: outbox.wakeUp, events: Int16(ZMQ_POLLIN), revents: 0))
+    for endpoint in endpoints {
+      watch(endpoint.socket.handle, (mayRead ? ZMQ_POLLIN : 0) | (endpoint.waiting.isEmpty ? 0 : ZMQ_POLLOUT))
+      if let monitor = endpoint.monitor { watch(monitor.handle, ZMQ_POLLIN) }
+    }
+    if let handle = desk?.handle { watch(handle, ZMQ_POLLIN) }
+    watch(nil, descriptor: outbox.wakeUp, ZMQ_POLLIN)
     let milliseconds = max(0, deadline - MonotonicClock.now())
     let status = zmq_poll(&items, Int32(items.count), Int(milliseconds))
     precondition(status >= 0 || zmq_errno() == EINTR, "poll: \(zeroMQErrorText())")
   }
 
-  private func endpoint(_ name: SocketName) -> Endpoint {
-    guard let endpoint = endpoints.first(where: { $0.specification.name == name }) else {
+  private func endpoint(_ name: SocketName) -> ReactorEndpoint {
+    guard let endpoint = endpoints.first(where: { $0.name == name }) else {
       preconditionFailure("the process has no \(name) socket")
     }
     return endpoint
   }
+
+  // MARK: Sending
 
   private func execute(_ command: Outbox.Command) {
     switch command {
@@ -134,6 +121,10 @@ final class ReactorLoop {
       }
     case .connect(let name, let text):
       do {
+        // A peer named it: it may name no path, unless this process was told to use paths itself.
+        guard text.hasPrefix("tcp://") || usesLocalPaths && text.hasPrefix("ipc://") else {
+          throw InputError("connect", at: text, expected: "an address, as tcp://HOST:PORT", found: "something else")
+        }
         try endpoint(name).change(server: text)
       } catch {
         events.push(.connectFailed(name, endpoint: text, reason: "\(error)"))
@@ -146,8 +137,8 @@ final class ReactorLoop {
     }
   }
 
-  private func send(_ frame: ZeroMQFrame, to peer: PeerAddress, _ endpoint: Endpoint) {
-    precondition(!peer.bytes.isEmpty, "a message on the \(endpoint.specification.name) ROUTER needs a peer")
+  private func send(_ frame: ZeroMQFrame, to peer: PeerAddress, _ endpoint: ReactorEndpoint) {
+    precondition(!peer.bytes.isEmpty, "a message on the \(endpoint.name) ROUTER needs a peer")
     switch endpoint.socket.send(ZeroMQFrame(peer.bytes), more: true) {
     case .done:
       let outcome = endpoint.socket.send(frame)
@@ -159,7 +150,7 @@ final class ReactorLoop {
     }
   }
 
-  private func flush(_ endpoint: Endpoint) {
+  private func flush(_ endpoint: ReactorEndpoint) {
     while let frame = endpoint.waiting.first {
       switch endpoint.socket.send(frame) {
       case .done:
@@ -171,85 +162,126 @@ final class ReactorLoop {
     }
   }
 
-  private func read(_ endpoint: Endpoint) {
+  // MARK: Reading
+
+  private func read(_ endpoint: ReactorEndpoint, _ now: Milliseconds) {
     for _ in 0..<Self.readsPerTurn {
       guard events.hasRoom(), endpoint.socket.receive(incoming) == .done else { return }
+      var bytes: [UInt8] = []
+      var hasFrame = true
+      if endpoint.isRouter {
+        bytes = Array(incoming.bytes)
+        hasFrame = incoming.hasMore && endpoint.socket.receive(incoming) == .done
+      }
+      // The frame is the message when it is the only one.
+      let isWhole = hasFrame && !incoming.hasMore
+      let (key, descriptor) = (incoming.key, incoming.sourceDescriptor)
+      if !isWhole { while incoming.hasMore, endpoint.socket.receive(incoming) == .done {} }
       var peer = PeerAddress.server
       if endpoint.isRouter {
-        peer = PeerAddress(bytes: Array(incoming.bytes))
-        guard incoming.hasMore, endpoint.socket.receive(incoming) == .done else {
-          reject(endpoint, peer, reason: "no frame")
-          continue
-        }
+        peer = PeerAddress(bytes: bytes)
+        if endpoint.ledger[peer] == nil { meet(peer, endpoint, key: key, descriptor: descriptor, now) }
+        peer.owner = endpoint.ledger[peer]?.owner ?? ""
+        guard follow(endpoint.ledger.arrived(from: peer, now: now), peer, endpoint, now) else { continue }
       }
-      if incoming.hasMore {
-        while incoming.hasMore, endpoint.socket.receive(incoming) == .done {}
-        reject(endpoint, peer, reason: "more than one frame")
-      } else if endpoint.isRouter, endpoint.malformed[peer, default: 0] >= WireLimits.malformedFramesMax {
-        counts.ignored += 1
-      } else {
-        accept(endpoint, peer)
-      }
+      if isWhole { accept(endpoint, peer, now) } else { reject(endpoint, peer, "not one frame", now) }
     }
   }
 
-  private func accept(_ endpoint: Endpoint, _ peer: PeerAddress) {
+  /// The first message of a connection.
+  private func meet(
+    _ peer: PeerAddress, _ endpoint: ReactorEndpoint, key: PublicKey?, descriptor: Int32, _ now: Milliseconds
+  ) {
+    let connection = PeerConnection(descriptor: descriptor)
+    endpoint.ledger.add(PeerLedger.Record(connection: connection, key: key, now: now), for: peer)
+    if let reason = reasonToShut(key, now) { shut(peer, endpoint, reason, now) }
+  }
+
+  private func accept(_ endpoint: ReactorEndpoint, _ peer: PeerAddress, _ now: Milliseconds) {
     let bytes = UnsafeRawBufferPointer(incoming.bytes)
     do {
       let message = try MessageCodec.decode(bytes)
+      try checkRole(message, peer, endpoint)
       counts.received += 1
-      events.push(.received(message, endpoint.specification.name, from: peer), byteCount: bytes.count)
+      events.push(.received(message, endpoint.name, from: peer), byteCount: bytes.count)
     } catch {
-      reject(endpoint, peer, reason: "\(error)")
+      reject(endpoint, peer, "\(error)", now)
     }
   }
 
-  private func reject(_ endpoint: Endpoint, _ peer: PeerAddress, reason: String) {
+  /// With keys, only the server's own makes a learner: else any worker could hand out weights.
+  private func checkRole(_ message: Message, _ peer: PeerAddress, _ endpoint: ReactorEndpoint) throws {
+    guard case .hello(let hello) = message, hello.role == .learner, endpoint.isRouter, let desk,
+      endpoint.ledger[peer]?.key != desk.gate.serverKey
+    else { return }
+    let reason = "a learner needs the server's key (--keys with server.key_secret), not a worker's"
+    send(MessageCodec.encodeFrame(.refused(Refused(reason: reason))), to: peer, endpoint)
+    throw InputError("admit learner", at: "hello", expected: "the server's key", found: "a worker's")
+  }
+
+  private func reject(_ endpoint: ReactorEndpoint, _ peer: PeerAddress, _ reason: String, _ now: Milliseconds) {
     counts.malformed += 1
-    if endpoint.malformed.count >= Self.malformedPeersMax { endpoint.malformed = [:] }
-    let count = endpoint.malformed[peer, default: 0] + 1
-    endpoint.malformed[peer] = count
-    let name = endpoint.specification.name
-    if count == 1 {
-      events.push(.malformed(name, from: peer, reason: reason))
-    } else if count == WireLimits.malformedFramesMax, endpoint.isRouter {
-      events.push(.malformed(name, from: peer, reason: "\(reason); \(count) malformed frames, ignored from now on"))
+    guard endpoint.isRouter else {
+      endpoint.malformedCount += 1
+      if endpoint.malformedCount == 1 { events.push(.malformed(endpoint.name, from: peer, reason: reason)) }
+      return
+    }
+    guard let verdict = endpoint.ledger.malformed(from: peer, reason: reason) else { return }
+    _ = follow(verdict, peer, endpoint, now)
+  }
+
+  /// - Returns: true when the message is to be read.
+  private func follow(
+    _ verdict: PeerLedger.Verdict, _ peer: PeerAddress, _ endpoint: ReactorEndpoint, _ now: Milliseconds
+  ) -> Bool {
+    switch verdict {
+    case .read: return true
+    case .ignore: counts.ignored += 1
+    case .complain(let reason): events.push(.malformed(endpoint.name, from: peer, reason: reason))
+    case .cut(let reason):
+      events.push(.malformed(endpoint.name, from: peer, reason: reason))
+      if let key = endpoint.ledger[peer]?.key { desk?.ban(key, now: now) }
+      shut(peer, endpoint, reason, now)
+    }
+    return false
+  }
+
+  // MARK: The door
+
+  /// Answers libzmq's questions about keys, and sends away whoever is no longer on the list.
+  private func keepTheDoor(_ now: Milliseconds) {
+    guard desk != nil else { return }
+    for refusal in desk?.answer(now: now) ?? [] {
+      guard let endpoint = endpoints.first(where: { $0.name.rawValue == refusal.domain }),
+        let event = endpoint.turnedAway(refusal.address, refusal.reason, now: now)
+      else { continue }
+      events.push(event)
+    }
+    do {
+      guard try desk?.reread(now: now) ?? false else { return }
+    } catch {
+      for endpoint in endpoints where endpoint.isRouter {
+        events.push(.turnedAway(endpoint.name, peer: "nobody", reason: "\(error); the list before goes on to count"))
+      }
+      return
+    }
+    for endpoint in endpoints {
+      for (peer, record) in endpoint.ledger.records where !record.isShut {
+        if let reason = reasonToShut(record.key, now) { shut(peer, endpoint, reason, now) }
+      }
     }
   }
-}
 
-/// What a DEALER would send while it has no connection. Bounded in frames and bytes: the oldest goes first, for it is the
-/// most outdated; the newest always stays.
-struct WaitingFrames {
-  static let countMax = 256
-  static let byteCountMax = 64 << 20
-
-  private var frames: [ZeroMQFrame] = []
-  private var byteCount = 0
-
-  var isEmpty: Bool { frames.isEmpty }
-  var first: ZeroMQFrame? { frames.first }
-
-  /// Returns how many frames were dropped for it.
-  mutating func append(_ frame: ZeroMQFrame) -> Int {
-    frames.append(frame)
-    byteCount += frame.bytes.count
-    var dropped = 0
-    while frames.count > Self.countMax || byteCount > Self.byteCountMax && frames.count > 1 {
-      byteCount -= frames.removeFirst().bytes.count
-      dropped += 1
-    }
-    return dropped
+  /// Why a connection is not, or no longer, to be read; nil in the clear.
+  private func reasonToShut(_ key: PublicKey?, _ now: Milliseconds) -> String? {
+    guard let desk, case .refused(let reason) = desk.gate.judge(key, now: now) else { return nil }
+    return reason
   }
 
-  mutating func removeFirst() {
-    // A sent frame is empty; its bytes are counted by what remains.
-    frames.removeFirst()
-    byteCount = frames.reduce(0) { $0 + $1.bytes.count }
-  }
-
-  mutating func removeAll() -> Int {
-    defer { self = WaitingFrames() }
-    return frames.count
+  private func shut(_ peer: PeerAddress, _ endpoint: ReactorEndpoint, _ reason: String, _ now: Milliseconds) {
+    let connection = endpoint.ledger[peer]?.connection
+    endpoint.ledger.shut(peer)
+    connection?.cut()
+    if let event = endpoint.turnedAway(connection?.remote ?? "\(peer)", reason, now: now) { events.push(event) }
   }
 }

@@ -34,6 +34,8 @@ public struct SocketSpecification: Equatable, Sendable {
     // A chunk has a megabyte, and a worker has few under way.
     case .weights: queueLengthMax = 64
     }
+    // All that a server of weights is sent is what is wanted.
+    if name == .weights, case .router = kind { frameByteCountMax = WireLimits.requestByteCountMax }
   }
 
   public static func router(_ name: SocketName, listen endpoint: String) -> Self {
@@ -52,19 +54,33 @@ public struct SocketSpecification: Equatable, Sendable {
   static let pingMilliseconds: Int32 = 5000
   static let pingTimeoutMilliseconds: Int32 = 20_000
 
-  /// The socket, bound or connected.
-  ///
-  /// - Throws: `InputError` when the endpoint is malformed or taken.
-  func open(in context: ZeroMQContext) throws -> ZeroMQSocket {
-    let socket: ZeroMQSocket
+  /// How long a peer may take to say and prove who it is.
+  static let handshakeMilliseconds: Int32 = 5000
+
+  var zeroMQKind: Int32 {
     switch kind {
-    case .router: socket = try ZeroMQSocket(context, kind: ZMQ_ROUTER)
-    case .dealer: socket = try ZeroMQSocket(context, kind: ZMQ_DEALER)
+    case .router: ZMQ_ROUTER
+    case .dealer: ZMQ_DEALER
     }
+  }
+
+  /// Where it listens or connects, if anywhere.
+  var endpoint: String? {
+    switch kind {
+    case .router(let endpoint): endpoint
+    case .dealer(let endpoint): endpoint
+    }
+  }
+
+  /// Sets a fresh socket up, and binds or connects it.
+  ///
+  /// - Throws: `InputError` when the endpoint is malformed, taken, or must not be used without keys.
+  func open(_ socket: borrowing ZeroMQSocket, security: SocketSecurity) throws {
     socket.set(ZMQ_LINGER, Self.lingerMilliseconds)
     socket.set(ZMQ_SNDHWM, Int32(clamping: queueLengthMax))
     socket.set(ZMQ_RCVHWM, Int32(clamping: queueLengthMax))
     socket.set(ZMQ_MAXMSGSIZE, Int64(frameByteCountMax))
+    socket.set(ZMQ_HANDSHAKE_IVL, Self.handshakeMilliseconds)
     socket.set(ZMQ_TCP_KEEPALIVE, Int32(1))
     socket.set(ZMQ_TCP_KEEPALIVE_IDLE, Int32(60))
     socket.set(ZMQ_TCP_KEEPALIVE_INTVL, Int32(10))
@@ -72,18 +88,40 @@ public struct SocketSpecification: Equatable, Sendable {
     socket.set(ZMQ_HEARTBEAT_TIMEOUT, Self.pingTimeoutMilliseconds)
     switch kind {
     case .router(let endpoint):
+      try security.check(endpoint, operation: "listen")
       // An unknown or overfull peer is an outcome of sending, not silence. Peers choose no identity of their own, so
       // ZMQ_ROUTER_HANDOVER has nothing to hand over.
       socket.set(ZMQ_ROUTER_MANDATORY, Int32(1))
       if endpoint.contains("[") { socket.set(ZMQ_IPV6, Int32(1)) }
+      if let keys = security.keys {
+        guard keys.allowListPath != nil else {
+          throw InputError(
+            "listen", at: endpoint, expected: "the server's keys, a folder with server.key_secret",
+            found: "a worker's keys")
+        }
+        socket.set(ZMQ_CURVE_SERVER, Int32(1))
+        socket.set(ZMQ_CURVE_SECRETKEY, keys.own.secret)
+        socket.set(ZMQ_ZAP_DOMAIN, Array(name.rawValue.utf8))
+      }
       try socket.bind(endpoint)
     case .dealer(let endpoint):
       // Queue only where there is a connection: what waits for a lost server is kept, and bounded, by the reactor.
       socket.set(ZMQ_IMMEDIATE, Int32(1))
       socket.set(ZMQ_RECONNECT_IVL, Self.reconnectMilliseconds)
       socket.set(ZMQ_RECONNECT_IVL_MAX, Self.reconnectMillisecondsMax)
-      if let endpoint { try socket.connect(endpoint) }
+      if let keys = security.keys {
+        socket.set(ZMQ_CURVE_SERVERKEY, keys.serverKey.bytes)
+        socket.set(ZMQ_CURVE_PUBLICKEY, keys.own.publicKey.bytes)
+        socket.set(ZMQ_CURVE_SECRETKEY, keys.own.secret)
+      }
+      if let endpoint { try connect(socket, to: endpoint, security: security) }
     }
-    return socket
+  }
+
+  /// - Throws: `InputError` when the endpoint is malformed or must not be used without keys.
+  func connect(_ socket: borrowing ZeroMQSocket, to endpoint: String, security: SocketSecurity) throws {
+    try security.check(endpoint, operation: "connect")
+    if endpoint.contains("[") { socket.set(ZMQ_IPV6, Int32(1)) }
+    try socket.connect(endpoint)
   }
 }

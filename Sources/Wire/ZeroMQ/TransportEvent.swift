@@ -5,11 +5,16 @@ import Synchronization
 public enum TransportEvent: Equatable, Sendable {
   /// On a DEALER the sender is always `PeerAddress.server`.
   case received(Message, SocketName, from: PeerAddress)
-  /// A peer's first malformed frame, and once more when it is ignored from now on. Others are only counted. Also a message
-  /// for the peer that is longer than any frame may be, and was not sent.
+  /// A peer's first malformed frame, and once more when it is disconnected for them; likewise for sending too much. Others
+  /// are only counted. Also a message for the peer that is longer than any frame may be, and was not sent.
   case malformed(SocketName, from: PeerAddress, reason: String)
   /// An endpoint given to `connect` cannot be one.
   case connectFailed(SocketName, endpoint: String, reason: String)
+  /// A DEALER's line to its server has changed.
+  case link(SocketName, LinkState)
+  /// A ROUTER has not let somebody in, or has sent somebody away; `peer` is an address. Once a minute for each host and
+  /// reason.
+  case turnedAway(SocketName, peer: String, reason: String)
   /// At the set interval, from the monotonic clock. A consumer that is behind gets one for all that it missed.
   case tick(now: Milliseconds)
 }

@@ -50,6 +50,12 @@ struct ZeroMQSocket: ~Copyable {
     precondition(status == 0, "socket option \(option) = \(value): \(zeroMQErrorText())")
   }
 
+  func set(_ option: Int32, _ bytes: [UInt8]) {
+    let status = bytes.withUnsafeBytes { zmq_setsockopt(handle, option, $0.baseAddress, $0.count) }
+    // The value may be a secret.
+    precondition(status == 0, "socket option \(option): \(zeroMQErrorText())")
+  }
+
   /// - Throws: `InputError` when the endpoint is malformed, not on this machine, or taken.
   func bind(_ endpoint: String) throws {
     guard zmq_bind(handle, endpoint) == 0 else {
@@ -135,6 +141,12 @@ final class ZeroMQFrame: @unchecked Sendable {
   var bytes: UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(start: zmq_msg_data(message), count: zmq_msg_size(message))
   }
+
+  /// The key that the sender has proved, by the ZAP handler's answer; nil in the clear.
+  var key: PublicKey? { zmq_msg_gets(message, "User-Id").flatMap { PublicKey(z85: String(cString: $0)) } }
+
+  /// The descriptor of the connection that the frame came from; -1 when there is none.
+  var sourceDescriptor: Int32 { zmq_msg_get(message, ZMQ_SRCFD) }
 
   /// Whether the message has further frames.
   var hasMore: Bool { zmq_msg_more(message) != 0 }

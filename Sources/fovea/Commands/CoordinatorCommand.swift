@@ -12,7 +12,7 @@ enum CoordinatorCommand: Command {
       .option(
         "resume", "RUN", "Goes on with a run; its learner must be started with the same --run-directory as before."),
       .option("run-directory", "FOLDER", "The folder to make for the run, instead of the first free RUNS/NAME-SEED."),
-    ],
+    ] + Security.options,
     operands: .many(name: "KEY=VALUE", summary: "Settings that win over the file."),
     notes: ["fovea coordinator --config configs/arithmetic.yaml farm.listen=tcp://0.0.0.0:5555"])
 

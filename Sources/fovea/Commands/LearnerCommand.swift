@@ -20,26 +20,30 @@ enum LearnerCommand: Command {
         "advertise", "ENDPOINT", "Where workers reach its weights. Default: where it listens (farm.weights_listen)."),
       .option("name", "NAME", "Shown to people. Default: learner."),
       .option("run", "ID", "Joins this run only. Default: any."),
-    ],
+    ] + Security.options,
     operands: .many(name: "KEY=VALUE", summary: "Settings that win over the file."),
     notes: ["SIGINT or SIGTERM: the open step ends, a checkpoint is made, the learner leaves."])
 
   static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode {
-    let settings = try SettingsFile.load(path: arguments.required("config"), overrides: arguments.operands)
+    var settings = try SettingsFile.load(path: arguments.required("config"), overrides: arguments.operands)
+    Security.apply(arguments, to: &settings)
+    let security = try Security.server(settings.farm)
     let cores = settings.farm.learnerThreads
     let threads = try arguments["threads"] == nil && cores > 0 ? cores : arguments.threads()
     let coordinator = arguments.required("connect")
-    let reactor = try Reactor(sockets: [
-      .dealer(.control, connect: coordinator), .router(.weights, listen: settings.farm.weightsListen),
-    ])
+    let reactor = try Reactor(
+      sockets: [.dealer(.control, connect: coordinator), .router(.weights, listen: settings.farm.weightsListen)],
+      security: security)
     defer { reactor.close() }
+    let warning = Security.warn(security, [coordinator, settings.farm.weightsListen], RoleLog.write)
+    defer { warning?.cancel() }
     let bound = reactor.boundEndpoint(of: .weights)
     let runner = LearnerRunner(
       settings: settings, runID: arguments["run"] ?? "", name: arguments["name"] ?? "learner",
       runDirectory: arguments["run-directory"] ?? "\(settings.run.directory)/\(settings.run.name)-\(settings.run.seed)",
       threads: threads, reactor: reactor,
       weightsEndpoint: arguments["advertise"] ?? reachable(bound, from: coordinator),
-      log: RoleLog.write)
+      coordinator: coordinator, log: RoleLog.write)
     RoleLog.write("learner, \(threads) threads, serves weights at \(bound), connects to \(coordinator)")
     return try await RoleLog.run(host, drain: { runner.drain() }) { try await runner.run() }
   }

@@ -12,7 +12,7 @@ enum TrainCommand: Command {
       .option("resume", "RUN", "Goes on with a run from its last checkpoint, with the settings of its folder."),
       .option("run-directory", "FOLDER", "The folder to make for the run, instead of the first free RUNS/NAME-SEED."),
       .flag("dry-run", "Prints what would run and every setting, and starts nothing."),
-    ],
+    ] + Security.options,
     operands: .many(name: "KEY=VALUE", summary: "Settings that win over the file, for example run.steps=10."),
     notes: [
       """
@@ -54,6 +54,7 @@ struct TrainPlan {
       throw UsageError("fovea train needs --config FILE or --resume RUN", hint: "fovea help train shows how it is used")
     }
     settings = try SettingsFile.load(path: path, overrides: arguments.operands)
+    Security.apply(arguments, to: &settings)
   }
 
   var name: String { "\(settings.run.name)-\(settings.run.seed)" }
@@ -66,6 +67,11 @@ struct TrainPlan {
       worker: farm.workerThreads > 0 ? farm.workerThreads : max(1, cores / max(1, farm.workers)),
       learner: farm.learnerThreads > 0 ? farm.learnerThreads : cores
     )
+  }
+
+  private var security: String {
+    if !settings.farm.keys.isEmpty { return "encrypted, only with the keys of \(settings.farm.keys)" }
+    return settings.farm.insecure ? "in the clear, open to every network" : "in the clear, on this machine only"
   }
 
   /// What `--dry-run` prints. Reads the model's description, so that a wrong path shows now.
@@ -83,6 +89,7 @@ struct TrainPlan {
       "steps          \(settings.run.steps), each of \(settings.rollout.promptsPerStep) prompts with "
         + "\(settings.rollout.groupSize) samples: \(samples * settings.run.steps) samples in all",
       "coordinator    this process, listening on \(settings.farm.listen)",
+      "connections    \(security)",
       "learner        1 process, \(threads.learner) threads, about \(MemoryEstimate.text(memory.learner))",
       "workers        \(settings.farm.workers) processes, \(threads.worker) threads and \(settings.rollout.slots) slots each, "
         + "about \(MemoryEstimate.text(memory.worker)) each",

@@ -14,20 +14,29 @@ enum WorkerCommand: Command {
       .option("slots", "N", "Samples decoded at once. Default 32."),
       .option("name", "NAME", "Shown to people. Default: the machine's name and the process id."),
       .option("run", "ID", "Joins this run only. Default: any."),
-    ],
+      .option(
+        "patience", "SECONDS",
+        "Ends when the coordinator, or anything else that it needs, has not come for so long. "
+          + "Default 21600, six hours."),
+    ] + Security.options,
     notes: ["SIGINT or SIGTERM: the worker gives its leases back and leaves."])
 
   static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode {
     let threads = try arguments.threads()
     let slots = try arguments.integer("slots", in: 1...4096) ?? 32
     let name = arguments["name"] ?? "\(ProcessInfo.processInfo.hostName)-\(getpid())"
-    let reactor = try Reactor(sockets: [
-      .dealer(.control, connect: arguments.required("connect")), .dealer(.weights),
-    ])
+    let patience = try arguments.number("patience", in: 0.1...1e9) ?? 21_600
+    let coordinator = arguments.required("connect")
+    let security = try Security.client(arguments)
+    let reactor = try Reactor(
+      sockets: [.dealer(.control, connect: coordinator), .dealer(.weights)], security: security)
     defer { reactor.close() }
+    let warning = Security.warn(security, [coordinator], RoleLog.write)
+    defer { warning?.cancel() }
     let runner = RolloutRunner(
-      runID: arguments["run"] ?? "", name: name, threads: threads, slots: slots, reactor: reactor, log: RoleLog.write)
-    RoleLog.write("worker \(name), \(threads) threads, \(slots) slots, connects to \(arguments.required("connect"))")
+      runID: arguments["run"] ?? "", name: name, threads: threads, slots: slots, reactor: reactor,
+      coordinator: coordinator, patienceSeconds: patience, log: RoleLog.write)
+    RoleLog.write("worker \(name), \(threads) threads, \(slots) slots, connects to \(coordinator)")
     return try await RoleLog.run(host, drain: { runner.drain() }) { try await runner.run() }
   }
 }

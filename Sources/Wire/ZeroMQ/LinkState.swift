@@ -1,0 +1,140 @@
+import CZeroMQ
+import Core
+
+/// A DEALER's line to its server, as far as it is known.
+public enum LinkState: Hashable, Sendable {
+  case up
+  /// No connection, or none any more; ZeroMQ goes on trying.
+  case down
+  /// The server takes the connection and says nothing: it hangs, or is no server of this kind.
+  case silent
+  /// The server ends every handshake; the reason is the likeliest.
+  case failing(reason: String)
+  /// The server has refused this process for good.
+  case refused(reason: String)
+
+  /// For people: "no connection".
+  public var described: String {
+    switch self {
+    case .up: "connected"
+    case .down: "no connection"
+    case .silent: "it takes the connection and says nothing"
+    case .failing(let reason), .refused(let reason): reason
+    }
+  }
+}
+
+/// From the events of a DEALER's socket to the state of its line, as a pure value.
+///
+/// A key that is refused, or a server that speaks otherwise, is final. A handshake that the server only cuts short may be a
+/// server that is just ending, or a tunnel without one behind it: it is told of after three times.
+struct LinkWatch {
+  private static let cutsMax = 3
+
+  private let hasKeys: Bool
+  private let handshakeMilliseconds: Milliseconds
+  private(set) var state = LinkState.down
+  private var connectedAt: Milliseconds = 0
+  private var cuts = 0
+
+  init(hasKeys: Bool, handshakeMilliseconds: Milliseconds) {
+    self.hasKeys = hasKeys
+    self.handshakeMilliseconds = handshakeMilliseconds
+  }
+
+  /// - Returns: the new state, when it is another one.
+  mutating func on(_ event: MonitorEvent, now: Milliseconds) -> LinkState? {
+    let before = state
+    switch event {
+    case .connected: connectedAt = now
+    case .accepted: break
+    case .handshakeSucceeded:
+      state = .up
+      cuts = 0
+    case .disconnected: if state == .up { state = .down }
+    case .failedAuthentication:
+      state = .refused(
+        reason:
+          "the server refuses this process's key: it is not in the server's allow-list (fovea keys add), or revoked")
+    case .failedProtocol(ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH):
+      state = .refused(
+        reason: hasKeys
+          ? "the server speaks in the clear, this process has keys (--keys)"
+          : "the server takes only peers with keys, this process has none (--keys)")
+    case .failedProtocol where hasKeys:
+      state = .refused(
+        reason: "the server does not prove that it has the key of server.key: another server, or another key")
+    case .failedProtocol: state = .refused(reason: "what answers there does not speak this protocol")
+    case .failedWithoutDetail: failedWithoutDetail(now)
+    }
+    return state == before ? nil : state
+  }
+
+  private mutating func failedWithoutDetail(_ now: Milliseconds) {
+    if now - connectedAt >= handshakeMilliseconds / 2 {
+      state = .silent
+      return
+    }
+    cuts += 1
+    guard cuts >= Self.cutsMax else { return }
+    state = .failing(
+      reason: hasKeys
+        ? "the server ends the handshake: it has another key than server.key, or takes no keys"
+        : "the server ends the handshake: it takes only peers with keys (--keys), or is no server of this kind")
+  }
+}
+
+/// From the events of a ROUTER's socket to who was turned away and why, as a pure value.
+///
+/// libzmq tells of a failure first and of its connection, by the descriptor, right after. A connection that is gone before it
+/// is looked at has no address any more. Invariant: at most one line a
+/// minute for each host and reason, however often a peer tries.
+struct DoorWatch {
+  private static let repeatMilliseconds: Milliseconds = 60_000
+  private static let recordsMax = 4096
+
+  private let hasKeys: Bool
+  private var remotes: [Int32: String] = [:]
+  private var reason: String?
+  private var toldAt: [String: Milliseconds] = [:]
+
+  init(hasKeys: Bool) { self.hasKeys = hasKeys }
+
+  /// - Parameter remote: HOST:PORT of a descriptor.
+  mutating func on(
+    _ event: MonitorEvent, now: Milliseconds, remote: (Int32) -> String?
+  ) -> (peer: String, reason: String)? {
+    switch event {
+    case .accepted(let descriptor):
+      if remotes.count >= Self.recordsMax { remotes = [:] }
+      remotes[descriptor] = remote(descriptor)
+    case .failedProtocol(ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH):
+      reason =
+        hasKeys ? "it speaks in the clear, this process has keys" : "it has keys, this process speaks in the clear"
+    case .failedProtocol(ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC):
+      reason = "its handshake is for another server key"
+    case .failedProtocol: reason = "its handshake makes no sense"
+    case .failedWithoutDetail:
+      reason =
+        "it left during the handshake: "
+        + (hasKeys ? "it has no keys, or another server's" : "it has keys, or is no peer of this kind")
+    // Whoever judged the key has said so.
+    case .failedAuthentication, .connected, .handshakeSucceeded: break
+    case .disconnected(let descriptor):
+      let peer = remotes.removeValue(forKey: descriptor) ?? "an unknown address"
+      defer { reason = nil }
+      return reason.flatMap { told(peer, $0, now: now) }
+    }
+    return nil
+  }
+
+  /// A line that may be told now.
+  mutating func told(_ peer: String, _ reason: String, now: Milliseconds) -> (peer: String, reason: String)? {
+    let host = peer.lastIndex(of: ":").map { String(peer[..<$0]) } ?? peer
+    let key = "\(host) \(reason)"
+    if let last = toldAt[key], now - last < Self.repeatMilliseconds { return nil }
+    if toldAt.count >= Self.recordsMax { toldAt = [:] }
+    toldAt[key] = now
+    return (peer, reason)
+  }
+}
