@@ -18,7 +18,8 @@ enum CommandLineTool {
     [
       TrainCommand.self, CoordinatorCommand.self, LearnerCommand.self, WorkerCommand.self, StatusCommand.self,
       KeysCommand.self, CheckpointsCommand.self, EvalCommand.self,
-      GenerateCommand.self, TokenizeCommand.self, ScoreCommand.self, VerifyCommand.self, BenchCommand.self,
+      DataCommand.self, GenerateCommand.self, TokenizeCommand.self, ScoreCommand.self, VerifyCommand.self,
+      BenchCommand.self,
     ]
   }
 

@@ -52,6 +52,33 @@ import Wire
     #expect(group.output.split(separator: "\n").contains { $0 + "\n" == first.output }, "\(group)")
   }
 
+  @Test func dataCountsGoodRowsAndNamesBadOnes() async throws {
+    let png = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("Fixtures/imaging/decode/bilevel.png")
+    let image = JSON.string(try Data(contentsOf: png).base64EncodedString())
+    func row(_ images: [JSON]) -> JSON {
+      .object([
+        "image": .array(images), "reason": .string("Because."),
+        "conversations": .array([
+          .object(["from": .string("human"), "value": .string("Which?\nA. one\nB. two")]),
+          .object(["from": .string("gpt"), "value": .string("B")]),
+        ]),
+      ])
+    }
+    let rows = JSON.array([row([image]), row(Array(repeating: image, count: 7)), row([image, image])])
+    try folder.write(String(decoding: rows.serialized(), as: UTF8.self), to: "oct.json")
+    let check = try await FoveaProcess.run(["data", "check", "oct.json", "--pixels"], in: folder)
+    #expect(check.exitCode == 1 && check.output.contains("3 rows, 1 bad"), "\(check)")
+    #expect(check.output.contains("row 1: image: expected 1 to 6 images, found 7"), "\(check)")
+    let stats = try await FoveaProcess.run(["data", "stats", "oct.json", "--json"], in: folder)
+    let cells = try #require(try JSON.parse(Array(stats.output.utf8), place: "stats")["cells"]?.array)
+    #expect(cells.count == 1 && cells[0]["modality"]?.string == "OCT" && cells[0]["rows"]?.int == 2, "\(stats)")
+    let shown = try await json(["data", "show", "oct.json", "--row", "2", "--json"])
+    #expect(shown["answer"]?.string == "B" && shown["type"]?.string == "single_choice")
+    let missing = try await FoveaProcess.run(["data", "show", "oct.json", "--row", "3"], in: folder)
+    #expect(missing.exitCode == 1 && missing.errors.contains("expected a row below 3"), "\(missing)")
+  }
+
   @Test func aSignalEndsWhatCannotDrainAtOnce() async throws {
     let process = try FoveaProcess(
       ["status", "--connect", "tcp://127.0.0.1:1", "--timeout", "3600"], in: folder)
