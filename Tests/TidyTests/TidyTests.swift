@@ -99,6 +99,19 @@ struct TidyTests {
     #expect(count > 30, "the modules were not found")
   }
 
+  @Test("Every kernel is fuzzed against its portable twin")
+  func fuzzing() {
+    let kernels = SourceTree.text("Sources/CKernels/dispatch.c").matches(of: #/X\([a-z_]+, ([a-z_0-9]+),/#).map {
+      String($0.1)
+    }
+    #expect(kernels.count > 20, "the table of kernels was not found")
+    let fuzz = SourceTree.texts.filter { $0.path.hasPrefix("Tests/CoreTests/KernelFuzz") }.map(\.text).joined()
+    // `peak` has no result, and `exponentials` is the larger half of `fv_sample`.
+    for kernel in kernels where kernel != "peak" && kernel != "exponentials" {
+      #expect(fuzz.contains("fv_\(kernel)("), "no fuzz test calls fv_\(kernel)")
+    }
+  }
+
   @Test("No fixture is larger than a megabyte")
   func fixtures() {
     for (path, byteCount) in SourceTree.paths where path.hasPrefix("Tests/") {
