@@ -14,6 +14,8 @@ public struct EngineBenchmark {
     public var seconds: Double
     /// Floating-point operations of products.
     public var operations: Double
+    /// Threads that it ran on; nil for all of the pool's.
+    public var threads: Int?
     public var tokensPerSecond: Double { Double(tokens) / seconds }
     public var gigaflops: Double { operations / seconds / 1e9 }
   }
@@ -80,6 +82,29 @@ public struct EngineBenchmark {
         name: "decode B=\(batch), \(prompt)+\(tokens)", tokens: decoded, seconds: seconds,
         operations: Double(decoded) * (layerOperations + headOperations) + attentionOperations * attended),
     ]
+  }
+
+  /// The decoder's products alone, as a decode step of `batch` rows makes them: all matrices of all layers and the head.
+  public func products(_ decoder: Decoder, batch: Int, threads: ThreadPool) -> Row {
+    let widest = max(config.vocabularySize, 2 * config.feedForwardSize, decoder.headsWidth)
+    let deepest = max(config.hiddenSize, config.feedForwardSize, decoder.queryWidth)
+    let x = AlignedBuffer<UInt32>(count: batch * precision.units(deepest))
+    let y = AlignedBuffer<Float>(count: batch * widest)
+    let layers = decoder.weights.layers.flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.gateUp, $0.down] }
+    func step() {
+      for matrix in layers + [decoder.weights.head] {
+        matrix.multiply(x.pointer, count: batch, into: y.pointer, pool: threads)
+      }
+    }
+    // The fastest of ten, as the peak is the fastest of five.
+    let seconds = (0..<10).map { _ in
+      let watch = Stopwatch()
+      step()
+      return watch.seconds
+    }.min()!
+    return Row(
+      name: "products B=\(batch), \(threads.threadCount) threads", tokens: batch, seconds: seconds,
+      operations: Double(batch) * (layerOperations + headOperations), threads: threads.threadCount)
   }
 
   // MARK: Learner

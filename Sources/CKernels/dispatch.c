@@ -28,6 +28,10 @@
   X(void, unpack_column, \
     (fv_kind kind, const uint32_t *panels, int64_t units, int64_t column, int64_t depth, float *out), \
     (kind, panels, units, column, depth, out)) \
+  X(void, unpack_rows, \
+    (fv_kind kind, const uint32_t *panels, int64_t units, int64_t row_begin, int64_t row_end, int64_t depth, \
+     void *out), \
+    (kind, panels, units, row_begin, row_end, depth, out)) \
   X(float, rmsnorm, \
     (fv_kind kind, float *x, const float *add, const float *weight, float epsilon, int64_t width, void *out), \
     (kind, x, add, weight, epsilon, width, out)) \
@@ -191,23 +195,18 @@ int64_t fv_cache_value_units(fv_kind kind, int64_t head_size) {
 void fv_cache_store(
   fv_kind kind, const fv_cache_layer *layer, const void *key, const void *value, int32_t block, int32_t slot) {
   const int64_t size = layer->head_size, wide = (size + 15) / 16 * 16;
+  const int64_t units = kind == fv_bf16 ? size / 2 : size;
   for (int64_t kv = 0; kv < layer->key_value_heads; kv++) {
-    const int64_t index = (int64_t)block * layer->key_value_heads + kv;
-    uint32_t *keys = layer->keys + index * fv_cache_key_units(kind, size);
-    uint32_t *values = layer->values + index * fv_cache_value_units(kind, size);
+    uint32_t *keys = layer->keys + block * layer->block_stride + kv * fv_cache_key_units(kind, size);
+    uint32_t *values = layer->values + block * layer->block_stride + kv * fv_cache_value_units(kind, size);
+    const uint32_t *k = (const uint32_t *)key + kv * units;
+    for (int64_t j = 0; j < units; j++) keys[j * fv_block_positions + slot] = k[j];
     if (kind == fv_bf16) {
-      const uint16_t *k = (const uint16_t *)key + kv * size, *v = (const uint16_t *)value + kv * size;
-      uint16_t *key_out = (uint16_t *)keys, *value_out = (uint16_t *)values;
-      for (int64_t d = 0; d < size; d++) {
-        key_out[((d / 2) * fv_block_positions + slot) * 2 + d % 2] = k[d];
-        value_out[((slot / 2) * wide + d) * 2 + slot % 2] = v[d];
-      }
+      const uint16_t *v = (const uint16_t *)value + kv * size;
+      uint16_t *out = (uint16_t *)(values + slot / 2 * wide) + slot % 2;
+      for (int64_t d = 0; d < size; d++) out[2 * d] = v[d];
     } else {
-      const uint32_t *k = (const uint32_t *)key + kv * size, *v = (const uint32_t *)value + kv * size;
-      for (int64_t d = 0; d < size; d++) {
-        keys[d * fv_block_positions + slot] = k[d];
-        values[slot * wide + d] = v[d];
-      }
+      memcpy(values + slot * wide, (const uint32_t *)value + kv * size, (size_t)size * 4);
     }
   }
 }

@@ -7,10 +7,11 @@ INLINE int64_t value_units(const fv_kind kind, int64_t head_size) {
   return (kind == fv_bf16 ? fv_block_positions / 2 : fv_block_positions) * ((head_size + 15) / 16 * 16);
 }
 
-// Scores of `heads` queries against `blocks` consecutive table entries: one chain over the units of D per key.
+// Scores of `heads` queries against `count` blocks of keys: one chain over the units of D per key. Meanwhile it asks for
+// `ahead`, a line a unit: the blocks that come next, which lie anywhere in memory.
 INLINE void score_tile(
-  const fv_kind kind, const int heads, const int count, const uint32_t *query, int64_t units, const uint32_t *keys,
-  const int64_t *offsets, vf scale, float *scores, int64_t score_row) {
+  const fv_kind kind, const int heads, const int count, const uint32_t *query, int64_t units,
+  const uint32_t *const *keys, const uint32_t *const *ahead, vf scale, float *scores, int64_t score_row) {
   vf s[4][2];
 #pragma clang loop unroll(full)
   for (int h = 0; h < heads; h++)
@@ -18,8 +19,10 @@ INLINE void score_tile(
     for (int b = 0; b < count; b++) s[h][b] = vf_set1(0);
   for (int64_t j = 0; j < units; j++) {
     vu k[2];
+    __builtin_prefetch(ahead[0] + 16 * j);
+    __builtin_prefetch(ahead[1] + 16 * j);
 #pragma clang loop unroll(full)
-    for (int b = 0; b < count; b++) k[b] = vu_load(keys + offsets[b] + 16 * j);
+    for (int b = 0; b < count; b++) k[b] = vu_load(keys[b] + 16 * j);
 #pragma clang loop unroll(full)
     for (int h = 0; h < heads; h++) {
       const vu q = vu_set1(query[h * units + j]);
@@ -33,7 +36,8 @@ INLINE void score_tile(
     for (int b = 0; b < count; b++) vf_store(scores + h * score_row + 16 * b, vf_mul(s[h][b], scale));
 }
 
-// Weighted sums of values for `heads` heads and `vectors` * 16 of D: one chain over the units of positions.
+// Weighted sums of values for `heads` heads and `vectors` * 16 of D: one chain over the units of positions. It asks for the
+// next block's values too.
 INLINE void value_tile(
   const fv_kind kind, const int heads, const int vectors, const uint32_t *weights, int64_t weight_row, int64_t length,
   const uint32_t *values, int64_t block_stride, const int32_t *blocks, int64_t row, vf sums[4][4]) {
@@ -45,11 +49,15 @@ INLINE void value_tile(
     for (int v = 0; v < vectors; v++) sums[h][v] = vf_set1(0);
   for (int64_t first = 0; first < units; first += per_block) {
     const uint32_t *block = values + blocks[first / per_block] * block_stride;
+    const uint32_t *ahead = first + per_block < units ? values + blocks[first / per_block + 1] * block_stride : block;
     const int64_t end = units - first < per_block ? units - first : per_block;
     for (int64_t j = 0; j < end; j++) {
       vu x[4];
 #pragma clang loop unroll(full)
-      for (int v = 0; v < vectors; v++) x[v] = vu_load(block + j * row + 16 * v);
+      for (int v = 0; v < vectors; v++) {
+        __builtin_prefetch(ahead + j * row + 16 * v);
+        x[v] = vu_load(block + j * row + 16 * v);
+      }
 #pragma clang loop unroll(full)
       for (int h = 0; h < heads; h++) {
         const vu w = vu_set1(weights[h * weight_row + first + j]);
@@ -66,22 +74,24 @@ INLINE void attend(
   const int32_t *blocks, int64_t length, float *scratch, void *out, int64_t out_head, float *stats) {
   const int64_t size = layer->head_size, units = kind == fv_bf16 ? size / 2 : size;
   const int64_t block_count = (length + 15) / 16, row = block_count * 16;
-  const int64_t key_block = key_units(kind, size), key_stride = key_block * layer->key_value_heads;
-  const int64_t value_block = value_units(kind, size), value_stride = value_block * layer->key_value_heads;
   const vf scale = vf_set1(layer->scale);
   float *scores = scratch;
   uint32_t *weights = (uint32_t *)(scratch + 4 * row);
   const int64_t weight_row = kind == fv_bf16 ? row / 2 : row;
 
-  const uint32_t *keys = layer->keys + kv * key_block;
-  int64_t b = 0;
-  for (; b + 2 <= block_count; b += 2) {
-    const int64_t offsets[2] = {blocks[b] * key_stride, blocks[b + 1] * key_stride};
-    score_tile(kind, heads, 2, query, units, keys, offsets, scale, scores + 16 * b, row);
-  }
-  if (b < block_count) {
-    const int64_t offsets[2] = {blocks[b] * key_stride, 0};
-    score_tile(kind, heads, 1, query, units, keys, offsets, scale, scores + 16 * b, row);
+  const uint32_t *keys = layer->keys + kv * key_units(kind, size);
+  const uint32_t *values = layer->values + kv * value_units(kind, size);
+  const int64_t stride = layer->block_stride;
+  for (int64_t b = 0; b < block_count; b += 2) {
+    const uint32_t *pair[2], *ahead[2];
+    for (int i = 0; i < 2; i++) {
+      pair[i] = keys + blocks[b + i < block_count ? b + i : b] * stride;
+      // after the last keys come the first values
+      const int64_t next = b + 2 + i;
+      ahead[i] = next < block_count ? keys + blocks[next] * stride : values + blocks[i < block_count ? i : 0] * stride;
+    }
+    if (b + 1 < block_count) score_tile(kind, heads, 2, query, units, pair, ahead, scale, scores + 16 * b, row);
+    else score_tile(kind, heads, 1, query, units, pair, ahead, scale, scores + 16 * b, row);
   }
 
   float sum[4];
@@ -112,13 +122,12 @@ INLINE void attend(
     }
   }
 
-  const uint32_t *values = layer->values + kv * value_block;
   const int64_t value_row = (size + 15) / 16 * 16;
   for (int64_t d = 0; d < size; d += 64) {
     const int64_t rest = size - d;
     vf sums[4][4];
 #define VALUES(n) \
-  value_tile(kind, heads, n, weights, weight_row, length, values + d, value_stride, blocks, value_row, sums)
+  value_tile(kind, heads, n, weights, weight_row, length, values + d, stride, blocks, value_row, sums)
     const int vectors = rest >= 64 ? 4 : (int)((rest + 15) / 16);
     switch (vectors) {
       case 4: VALUES(4); break;

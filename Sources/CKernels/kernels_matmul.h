@@ -38,6 +38,7 @@ INLINE void matmul_tile(
 
 INLINE void matmul_block(
   const fv_kind kind, const fv_matmul *p, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end) {
+  const int64_t panel_count = (p->columns + 63) / 64;
   for (int64_t first = 0; first < p->units || first == 0; first += FV_MATMUL_PASS) {
     const int64_t units = p->units - first < FV_MATMUL_PASS ? p->units - first : FV_MATMUL_PASS;
     const int last = first + units >= p->units;
@@ -45,16 +46,17 @@ INLINE void matmul_block(
     for (int64_t panel = panel_begin; panel < panel_end; panel++) {
       const uint32_t *b = p->panels + (panel * p->units + first) * 64;
       const int64_t column = panel * 64;
-      for (int64_t block = row_begin; block < row_end; block += 64) {
-        const int64_t end = block + 64 < row_end ? block + 64 : row_end;
+      for (int64_t block = row_begin, end; block < row_end; block = end) {
+        end = block / 64 * 64 + 64 < row_end ? block / 64 * 64 + 64 : row_end;
         const int64_t parts = (end - block + FV_MATMUL_ROWS - 1) / FV_MATMUL_ROWS;
         for (int64_t part = 0; part < parts; part++) {
           const int64_t row = block + (end - block) * part / parts;
           const int64_t rows = block + (end - block) * (part + 1) / parts - row;
-          // The next panel's four lines a unit, asked for by the first four blocks of rows. A single block is bound by
-          // memory anyway, and the processor's own streams serve it better.
-          const int64_t turn = (block - row_begin) / 64 * parts + part;
-          const int asks = panel + 1 < panel_end && turn < 4 && row_end - row_begin > FV_MATMUL_ROWS;
+          // The next panel's four lines a unit, asked for by the first four tiles of rows, whichever call computes it: the
+          // pool gives a thread neighbouring panels. A single tile is bound by memory anyway, and the processor's own
+          // streams serve it better.
+          const int64_t turn = (row + FV_MATMUL_ROWS - 1) / FV_MATMUL_ROWS;
+          const int asks = panel + 1 < panel_count && turn < 4 && p->rows > FV_MATMUL_ROWS;
           const uint32_t *ahead = asks ? b + p->units * 64 + turn * units * 16 : (const uint32_t *)0;
           const uint32_t *a = p->a + (row / 64) * p->a_panel + (row % 64) * p->a_row + first * p->a_unit;
           for (int64_t v = 0; v < 4; v += FV_MATMUL_VECTORS) {

@@ -97,3 +97,18 @@ void KERNEL(unpack_column)(
     }
   }
 }
+
+// Reads back what pack_columns wrote.
+void KERNEL(unpack_rows)(
+  fv_kind kind, const uint32_t *panels, int64_t units, int64_t row_begin, int64_t row_end, int64_t depth, void *out) {
+  for (int64_t row = row_begin; row < row_end; row += 16) {
+    const int64_t count = row_end - row < 16 ? row_end - row : 16;
+    for (int64_t j = 0; j < units; j++)
+      for (int64_t i = 0; i < count; i++) {
+        const uint32_t unit = panels[((row + i) / 64 * units + j) * 64 + (row + i) % 64];
+        const int64_t r = row + i - row_begin;
+        if (kind == fv_f32) ((uint32_t *)out)[r * depth + j] = unit;
+        else memcpy((uint16_t *)out + r * depth + 2 * j, &unit, 4);
+      }
+  }
+}

@@ -1,5 +1,9 @@
-// A pool of threads: an epoch counter wakes them, an index counter hands out the work, a countdown ends it.
-// They spin for a short while before they sleep, because the loops of a decode step follow each other within microseconds.
+// A pool of threads. Every thread owns a range of the loop's indices: it takes them from the front, so that it walks neighbouring
+// weights, and when it has none left it takes from the back of another's. A loop is over when all of its calls are, so a
+// thread that other processes keep from running holds nobody up, except by the one call that it may be in.
+//
+// Threads spin for a short while before they sleep, because the loops of a decode step follow each other within
+// microseconds; nobody is woken by a system call who is not asleep.
 #define _GNU_SOURCE
 #include <linux/futex.h>
 #include <pthread.h>
@@ -11,16 +15,24 @@
 
 #include "kernels_prelude.h"
 
+// The indices begin ..< end that nobody has taken yet, as begin | end << 32.
+typedef struct {
+  _Alignas(64) _Atomic uint64_t indices;
+} range;
+
 struct fv_pool {
   int32_t threads;
   pthread_t *handles;
+  range *ranges;
   void (*body)(void *, int64_t, int64_t);
   void *context;
-  int64_t count;
+  // Grows with every loop, and is what threads wait for between loops.
   _Alignas(64) _Atomic uint32_t epoch;
-  _Alignas(64) _Atomic int64_t next;
-  _Alignas(64) _Atomic int32_t busy;
+  _Atomic int32_t sleepers;
   _Atomic int32_t stop;
+  // Calls of this loop that have not returned, and whether the caller sleeps until there are none.
+  _Alignas(64) _Atomic uint32_t open;
+  _Atomic int32_t caller_sleeps;
 };
 
 enum { spins = 2000 };
@@ -59,12 +71,32 @@ static void leave_mode(unsigned long before) {
 #endif
 }
 
-static void work(fv_pool *pool, int64_t thread) {
+static uint64_t pack(uint32_t begin, uint32_t end) { return begin | (uint64_t)end << 32; }
+
+// Takes an index from the front or the back; -1 when there is none. Whoever takes one keeps the loop from ending, so body and
+// context, read afterwards, are that loop's, however long ago the thread looked at the range before.
+static int64_t take(range *range, int from_front) {
+  uint64_t seen = atomic_load_explicit(&range->indices, memory_order_acquire);
   for (;;) {
-    const int64_t index = atomic_fetch_add(&pool->next, 1);
-    if (index >= pool->count) return;
-    pool->body(pool->context, index, thread);
+    const uint32_t begin = (uint32_t)seen, end = (uint32_t)(seen >> 32);
+    if (begin >= end) return -1;
+    const uint64_t rest = from_front ? pack(begin + 1, end) : pack(begin, end - 1);
+    if (atomic_compare_exchange_weak_explicit(
+          &range->indices, &seen, rest, memory_order_acq_rel, memory_order_acquire))
+      return from_front ? begin : end - 1;
   }
+}
+
+// Calls the body until no range has an index left, then says how many calls it made.
+static void work(fv_pool *pool, int64_t thread) {
+  uint32_t calls = 0;
+  for (int32_t i = 0; i < pool->threads; i++) {
+    const int64_t owner = (thread + i) % pool->threads;
+    for (int64_t index; (index = take(&pool->ranges[owner], i == 0)) >= 0; calls++)
+      pool->body(pool->context, index, thread);
+  }
+  if (calls && atomic_fetch_sub(&pool->open, calls) == calls && atomic_load(&pool->caller_sleeps))
+    syscall(SYS_futex, &pool->open, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
 }
 
 typedef struct {
@@ -81,38 +113,50 @@ static void *thread_main(void *argument) {
   for (;;) {
     int spun = 0;
     while (atomic_load(&pool->epoch) == seen) {
-      if (spun++ < spins) relax();
-      else syscall(SYS_futex, &pool->epoch, FUTEX_WAIT_PRIVATE, seen, 0, 0, 0);
+      if (spun++ < spins) {
+        relax();
+      } else {
+        atomic_fetch_add(&pool->sleepers, 1);
+        syscall(SYS_futex, &pool->epoch, FUTEX_WAIT_PRIVATE, seen, 0, 0, 0);
+        atomic_fetch_sub(&pool->sleepers, 1);
+      }
     }
-    seen++;
+    seen = atomic_load(&pool->epoch);
     if (atomic_load(&pool->stop)) return 0;
     work(pool, thread);
-    if (atomic_fetch_sub(&pool->busy, 1) == 1) syscall(SYS_futex, &pool->busy, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
   }
 }
 
+// A thread counts itself asleep before the kernel compares the epoch: it is woken, or does not fall asleep.
 static void wake(fv_pool *pool) {
   atomic_fetch_add(&pool->epoch, 1);
-  syscall(SYS_futex, &pool->epoch, FUTEX_WAKE_PRIVATE, pool->threads, 0, 0, 0);
+  if (atomic_load(&pool->sleepers) > 0)
+    syscall(SYS_futex, &pool->epoch, FUTEX_WAKE_PRIVATE, pool->threads, 0, 0, 0);
 }
 
 fv_pool *fv_pool_create(int32_t threads) {
+  const size_t most = (size_t)(threads > 1 ? threads : 1);
   fv_pool *pool = aligned_alloc(64, (sizeof(fv_pool) + 63) & ~63ul);
   if (!pool) return 0;
   memset(pool, 0, sizeof *pool);
   pool->threads = 1;
-  pool->handles = calloc((size_t)(threads > 1 ? threads : 1), sizeof(pthread_t));
-  for (int32_t i = 0; pool->handles && i + 1 < threads; i++) {
+  pool->handles = calloc(most, sizeof(pthread_t));
+  pool->ranges = aligned_alloc(64, most * sizeof(range));
+  if (pool->ranges) memset(pool->ranges, 0, most * sizeof(range));
+  // threads that start look at all ranges: their number is set before
+  if (pool->handles && pool->ranges) pool->threads = (int32_t)most;
+  int32_t started = 1;
+  for (; started < pool->threads; started++) {
     thread_argument *argument = malloc(sizeof *argument);
     if (!argument) break;
-    *argument = (thread_argument){pool, i + 1};
-    if (pthread_create(&pool->handles[i], 0, thread_main, argument)) {
+    *argument = (thread_argument){pool, started};
+    if (pthread_create(&pool->handles[started - 1], 0, thread_main, argument)) {
       free(argument);
       break;
     }
-    pool->threads++;
   }
-  if (!pool->handles || pool->threads < threads) {
+  if (!pool->handles || !pool->ranges || started < pool->threads) {
+    pool->threads = started;
     fv_pool_destroy(pool);
     return 0;
   }
@@ -124,25 +168,33 @@ void fv_pool_destroy(fv_pool *pool) {
   wake(pool);
   for (int32_t i = 0; i + 1 < pool->threads; i++) pthread_join(pool->handles[i], 0);
   free(pool->handles);
+  free(pool->ranges);
   free(pool);
 }
 
 void fv_pool_run(fv_pool *pool, int64_t count, void (*body)(void *, int64_t, int64_t), void *context) {
   const unsigned long mode = enter_mode();
-  if (pool->threads == 1 || count <= 1) {
+  if (pool->threads == 1 || count <= 1 || count > UINT32_MAX) {
     for (int64_t i = 0; i < count; i++) body(context, i, 0);
   } else {
     pool->body = body;
     pool->context = context;
-    pool->count = count;
-    atomic_store(&pool->next, 0);
-    atomic_store(&pool->busy, pool->threads - 1);
+    atomic_store(&pool->open, (uint32_t)count);
+    for (int64_t t = 0; t < pool->threads; t++)
+      atomic_store_explicit(
+        &pool->ranges[t].indices,
+        pack((uint32_t)(count * t / pool->threads), (uint32_t)(count * (t + 1) / pool->threads)), memory_order_release);
     wake(pool);
     work(pool, 0);
     int spun = 0;
-    for (int32_t busy; (busy = atomic_load(&pool->busy)) > 0;) {
-      if (spun++ < spins) relax();
-      else syscall(SYS_futex, &pool->busy, FUTEX_WAIT_PRIVATE, busy, 0, 0, 0);
+    for (uint32_t open; (open = atomic_load(&pool->open)) > 0;) {
+      if (spun++ < spins) {
+        relax();
+      } else {
+        atomic_store(&pool->caller_sleeps, 1);
+        syscall(SYS_futex, &pool->open, FUTEX_WAIT_PRIVATE, open, 0, 0, 0);
+        atomic_store(&pool->caller_sleeps, 0);
+      }
     }
   }
   leave_mode(mode);

@@ -19,7 +19,10 @@ import Testing
     let peak = HardwarePeak(precision: .bfloat16, pool: pool)
     let benchmark = EngineBenchmark(
       config: SmallModel.config, parameters: SmallModel.parameters(seed: 42), precision: .bfloat16, pool: pool)
-    let engine = benchmark.engine(benchmark.decoder().0, slots: 8, positions: 64)
+    let decoder = benchmark.decoder().0
+    let products = benchmark.products(decoder, batch: 8, threads: pool)
+    #expect(products.tokens == 8 && products.gigaflops > 0)
+    let engine = benchmark.engine(decoder, slots: 8, positions: 64)
     let rows = try benchmark.rollout(engine, batch: 8, prompt: 16, tokens: 20)
     #expect(rows.map(\.tokens) == [8 * 16, 8 * 18])
     let session = benchmark.learnerSession()

@@ -52,7 +52,7 @@ import Testing
   }
 
   @Test func packingOfColumns() {
-    fuzz("pack_columns, unpack_column", cases: 150) { inputs in
+    fuzz("pack_columns, unpack", cases: 150) { inputs in
       let precision = inputs.precision()
       let depth = precision == .bfloat16 ? inputs.evenSize() : inputs.size()
       let rows = inputs.size()
@@ -70,6 +70,9 @@ import Testing
             precision.kind, $0.bindMemory(to: UInt16.self).baseAddress, Int64(depth), Int64(begin), Int64(rows),
             Int64(column), Int64(units), run.units(panelUnits))
         }
+        fv_unpack_rows(
+          precision.kind, packed, Int64(units), Int64(column), Int64(column + rows - begin), Int64(depth),
+          run.units((rows - begin) * units))
         fv_unpack_column(precision.kind, packed, Int64(units), Int64(column), Int64(depth), run.floats(depth))
       }
     }
@@ -112,12 +115,13 @@ import Testing
       let query = inputs.elements(precision, kvHeads * group * size)
       let scale = inputs.plain()
       let wantsStatistics = inputs.flag()
-      let keyUnits = Int(fv_cache_key_units(precision.kind, Int64(size))) * kvHeads * order.count
-      let valueUnits = Int(fv_cache_value_units(precision.kind, Int64(size))) * kvHeads * order.count
+      let keyUnits = Int(fv_cache_key_units(precision.kind, Int64(size))) * kvHeads
+      let valueUnits = Int(fv_cache_value_units(precision.kind, Int64(size))) * kvHeads
       return { run in
+        let cache = run.units((keyUnits + valueUnits) * order.count, zeroed: true)
         var layer = fv_cache_layer(
           head_size: Int64(size), key_value_heads: Int64(kvHeads), heads_per_key_value: Int64(group), scale: scale,
-          keys: run.units(keyUnits, zeroed: true), values: run.units(valueUnits, zeroed: true))
+          keys: cache, values: cache + keyUnits, block_stride: Int64(keyUnits + valueUnits))
         for (table, bytes) in zip(tables, stored) {
           bytes.withUnsafeBytes { bytes in
             for position in 0..<length {

@@ -78,9 +78,9 @@ static void check(void *context, int64_t index, int64_t thread) {
     }
 
     enum { heads = 6, kv = 2, d = 20, positions = 37, blocks = 3, width = (heads + 2 * kv) * d };
-    fv_cache_layer layer = {d, kv, heads / kv, 0.2236f, 0, 0};
-    layer.keys = calloc((size_t)(blocks * kv * fv_cache_key_units(kind, d)), 4);
-    layer.values = calloc((size_t)(blocks * kv * fv_cache_value_units(kind, d)), 4);
+    const int64_t keys = kv * fv_cache_key_units(kind, d), stride = keys + kv * fv_cache_value_units(kind, d);
+    uint32_t *cache = calloc((size_t)(blocks * stride), 4);
+    fv_cache_layer layer = {d, kv, heads / kv, 0.2236f, cache, cache + keys, stride};
     float *packed = plain(positions * width);
     const size_t bytes = kind == fv_bf16 ? 2 : 4;
     char *rows = calloc(positions * width, 4), *attended = calloc(positions * heads * d, 4);

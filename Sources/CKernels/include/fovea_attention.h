@@ -12,8 +12,10 @@ typedef struct {
   int64_t head_size, key_value_heads, heads_per_key_value;
   // 1 / sqrt(D)
   float scale;
-  // This layer's blocks: [blocks][K][keys of a block], [blocks][K][values of a block]; strides in units.
+  // This layer's keys and values of block 0, [K][keys of a block] and [K][values of a block]; those of block b lie
+  // b * block_stride units further on.
   uint32_t *keys, *values;
+  int64_t block_stride;
 } fv_cache_layer;
 
 // Units of one block's keys (and values) of one key-value head.

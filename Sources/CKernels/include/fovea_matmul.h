@@ -27,7 +27,7 @@ typedef struct {
   int32_t accumulate;
 } fv_matmul;
 
-// Rows row_begin ..< row_end (row_begin a multiple of 64) of the columns of panels panel_begin ..< panel_end.
+// Rows row_begin ..< row_end of the columns of panels panel_begin ..< panel_end.
 void fv_matmul_block(
   fv_kind kind, const fv_matmul *product, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end);
 
@@ -52,6 +52,11 @@ void fv_pack_depth_rows(
 
 // Row `column` of w as fp32, read back out of panels made by fv_pack_columns. out [depth]
 void fv_unpack_column(fv_kind kind, const uint32_t *panels, int64_t units, int64_t column, int64_t depth, float *out);
+
+// Rows row_begin ..< row_end of w, read back out of such panels bit for bit: elements of the kind, [rows, depth]; depth is even
+// for fv_bf16.
+void fv_unpack_rows(
+  fv_kind kind, const uint32_t *panels, int64_t units, int64_t row_begin, int64_t row_end, int64_t depth, void *out);
 
 // Runs `rounds` rounds of the product's instruction on registers alone and returns the floating-point operations done: over
 // the time that it took, the processor's peak, which benchmarks divide by.

@@ -128,7 +128,10 @@ public final class GenerationEngine {
     return done
   }
 
-  /// The next waiting groups that slots and blocks allow, at most 2,048 prompt tokens together (but one group at least).
+  /// Prompt tokens of one forward pass: full rate (three blocks of a product's rows), and not much memory.
+  private static let prefillTokens = 576
+
+  /// The next waiting groups that slots and blocks allow, at most `prefillTokens` together (but one group at least).
   private func prefillable() -> [PromptGroup] {
     var batch: [PromptGroup] = []
     var tokens = 0
@@ -136,7 +139,7 @@ public final class GenerationEngine {
     for group in waiting where !group.isPrefilled {
       let count = group.request.promptTokens.count
       let blocks = KeyValueCache.blocks(for: count)
-      guard slots > 0, batch.isEmpty || tokens + count <= 2048 else { break }
+      guard slots > 0, batch.isEmpty || tokens + count <= Self.prefillTokens else { break }
       guard cache.freeBlockCount - reservedBlocks >= blocks + blocksPerSample(group) else { break }
       group.promptBlocks = (0..<blocks).map { _ in takeBlock() }
       batch.append(group)
@@ -229,17 +232,17 @@ public final class GenerationEngine {
   /// Draws the next token of every sample from its row of logits.
   private func draw(_ samples: [ActiveSample], from rows: UnsafeMutablePointer<Float>) {
     let v = decoder.config.vocabularySize
-    let scratch = drawScratch.reserve(samples.count * 3 * v)
+    let scratch = drawScratch.reserve(decoder.pool.threadCount * 3 * v)
     let draws = [fv_draw](unsafeUninitializedCapacity: samples.count) { draws, count in
       count = samples.count
       let draws = draws.baseAddress!
-      decoder.pool.run(samples.count) { index in
+      decoder.pool.run(samples.count) { index, thread in
         let sample = samples[index]
         let s = sample.group.request.sampling
         let sampling = fv_sampling(temperature: s.temperature, top_k: Int32(s.topK), top_p: s.topP, min_p: s.minP)
         let u = sample.key.uniform(token: sample.tokens.count)
         (draws + index).initialize(
-          to: fv_sample(rows + index * v, Int64(v), sampling, u, scratch + index * 3 * v))
+          to: fv_sample(rows + index * v, Int64(v), sampling, u, scratch + thread * 3 * v))
       }
     }
     for (sample, draw) in zip(samples, draws) {

@@ -16,8 +16,8 @@ package final class KeyValueCache {
   private let layers: [fv_cache_layer]
   private let mapping: UnsafeMutableRawPointer
   private let byteCount: Int
-  private let keyBytes: Int
-  private let valueBytes: Int
+  /// Bytes of one block, all layers.
+  private let blockBytes: Int
   private var useCounts: [Int32]
   private var free: [Int32]
   private var touched = 0
@@ -35,25 +35,25 @@ package final class KeyValueCache {
   ) {
     self.precision = precision
     self.blockCount = blockCount
-    keyBytes = Int(fv_cache_key_units(precision.kind, Int64(headSize))) * 4 * heads
-    valueBytes = Int(fv_cache_value_units(precision.kind, Int64(headSize))) * 4 * heads
-    byteCount = max(4096, layerCount * blockCount * (keyBytes + valueBytes))
+    let keyBytes = Int(fv_cache_key_units(precision.kind, Int64(headSize))) * 4 * heads
+    let valueBytes = Int(fv_cache_value_units(precision.kind, Int64(headSize))) * 4 * heads
+    blockBytes = layerCount * (keyBytes + valueBytes)
+    byteCount = max(4096, blockCount * blockBytes)
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
     let mapped = mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, -1, 0)
     guard let mapped, mapped != MAP_FAILED else { fatalError("cannot reserve \(byteCount) bytes for keys and values") }
     mapping = mapped
-    let layerBytes = blockCount * (keyBytes + valueBytes)
-    var list: [fv_cache_layer] = []
-    for layer in 0..<layerCount {
-      let keys = mapped + layer * layerBytes
-      list.append(
-        fv_cache_layer(
-          head_size: Int64(headSize), key_value_heads: Int64(heads), heads_per_key_value: Int64(headCount / heads),
-          scale: Float(1 / Double(headSize).squareRoot()),
-          keys: keys.assumingMemoryBound(to: UInt32.self),
-          values: (keys + blockCount * keyBytes).assumingMemoryBound(to: UInt32.self)))
+    // Blocks lie one after the other with all of their layers, so huge pages hold little more than what is used.
+    madvise(mapped, byteCount, MADV_HUGEPAGE)
+    let blockBytes = blockBytes
+    layers = (0..<layerCount).map { layer in
+      let keys = mapped + layer * (keyBytes + valueBytes)
+      return fv_cache_layer(
+        head_size: Int64(headSize), key_value_heads: Int64(heads), heads_per_key_value: Int64(headCount / heads),
+        scale: Float(1 / Double(headSize).squareRoot()),
+        keys: keys.assumingMemoryBound(to: UInt32.self),
+        values: (keys + keyBytes).assumingMemoryBound(to: UInt32.self), block_stride: Int64(blockBytes / 4))
     }
-    layers = list
     useCounts = Array(repeating: 0, count: blockCount)
     free = (0..<Int32(blockCount)).reversed()
   }
@@ -88,18 +88,8 @@ package final class KeyValueCache {
 
   /// Copies all layers' keys and values of a block: a sample goes on from the prompt's last, partly filled block.
   package func copy(_ source: Int32, to destination: Int32) {
-    for layer in layers {
-      let keys = UnsafeMutableRawPointer(layer.keys!)
-      let values = UnsafeMutableRawPointer(layer.values!)
-      memcpy(keys + Int(destination) * keyBytes, keys + Int(source) * keyBytes, keyBytes)
-      memcpy(values + Int(destination) * valueBytes, values + Int(source) * valueBytes, valueBytes)
-    }
+    memcpy(mapping + Int(destination) * blockBytes, mapping + Int(source) * blockBytes, blockBytes)
   }
 
-  private func clear(_ block: Int) {
-    for layer in layers {
-      memset(UnsafeMutableRawPointer(layer.keys!) + block * keyBytes, 0, keyBytes)
-      memset(UnsafeMutableRawPointer(layer.values!) + block * valueBytes, 0, valueBytes)
-    }
-  }
+  private func clear(_ block: Int) { memset(mapping + block * blockBytes, 0, blockBytes) }
 }

@@ -52,14 +52,16 @@ public final class Decoder {
     }
   }
 
-  /// Packs one parameter of `config.parameters` from fp32 values, row-major.
-  public func load(parameter index: Int, float32 values: UnsafePointer<Float>) {
-    weights.load(parameter: index, float32: values, pool: pool)
+  /// Packs one parameter of `config.parameters`, or some of its rows, from fp32 values, row-major.
+  public func load(parameter index: Int, rows: Range<Int>? = nil, float32 values: UnsafePointer<Float>) {
+    let rows = rows ?? 0..<weights.parameters[index].rows
+    weights.load(parameter: index, rows: rows, float32: values, pool: pool)
   }
 
-  /// Packs one parameter of `config.parameters` from bf16 values, row-major.
-  public func load(parameter index: Int, bfloat16 values: UnsafePointer<UInt16>) {
-    weights.load(parameter: index, bfloat16: values, pool: pool)
+  /// Packs one parameter of `config.parameters`, or some of its rows, from bf16 values, row-major.
+  public func load(parameter index: Int, rows: Range<Int>? = nil, bfloat16 values: UnsafePointer<UInt16>) {
+    let rows = rows ?? 0..<weights.parameters[index].rows
+    weights.load(parameter: index, rows: rows, bfloat16: values, pool: pool)
   }
 
   /// `(H + 2K) D`, the width of a row of queries, keys and values.
@@ -120,10 +122,13 @@ public final class Decoder {
     weights.head.multiply(states, count: count, into: logits, pool: pool)
   }
 
+  /// Rows of one task: few enough for every thread to have some.
+  private func chunk(_ rows: Int, most: Int) -> Int { max(1, min(most, rows / (2 * pool.threadCount))) }
+
   /// The embeddings of the tokens, and the images' features in their places.
   private func embed(_ batch: RowBatch, into x: UnsafeMutablePointer<Float>, tape: Tape?) {
     let c = config.hiddenSize
-    pool.run(batch.count, chunk: 16) { rows in
+    pool.run(batch.count, chunk: chunk(batch.count, most: 16)) { rows in
       for row in rows { weights.embedding.unpack(row: Int(batch.tokens[row]), into: x + row * c) }
     }
     guard let vision, !batch.images.isEmpty else { return }
@@ -141,7 +146,7 @@ public final class Decoder {
     let c = config.hiddenSize
     let kind = precision.kind
     let epsilon = config.normEpsilon
-    pool.run(m, chunk: 16) { rows in
+    pool.run(m, chunk: chunk(m, most: 16)) { rows in
       for row in rows {
         let value = fv_rmsnorm(
           kind, x + row * c, delta.map { UnsafePointer($0 + row * c) }, weight.pointer, epsilon, Int64(c),
@@ -162,7 +167,7 @@ public final class Decoder {
     let rotated = config.headCount + config.keyValueHeadCount
     let kind = precision.kind
     let epsilon = config.normEpsilon
-    pool.run(batch.count, chunk: 16) { rows in
+    pool.run(batch.count, chunk: chunk(batch.count, most: 16)) { rows in
       for row in rows {
         let values = qkv + row * width
         if let queryNorm = layer.queryNorm, let keyNorm = layer.keyNorm {
@@ -185,7 +190,7 @@ public final class Decoder {
     let key = queryWidth
     let value = key + config.keyValueHeadCount * config.headSize
     let kind = precision.kind
-    pool.run(batch.writes.count, chunk: 16) { writes in
+    pool.run(batch.writes.count, chunk: chunk(batch.writes.count, most: 16)) { writes in
       for index in writes {
         let write = batch.writes[index]
         let row = Int(write.row) * width
@@ -204,7 +209,7 @@ public final class Decoder {
     let kind = precision.kind
     let h = config.headCount
     batch.tables.withUnsafeBufferPointer { tables in
-      pool.run(batch.count, chunk: 4) { rows in
+      pool.run(batch.count, chunk: chunk(batch.count, most: 4)) { rows in
         let longest = Int(rows.map { batch.positions[$0] }.max() ?? 0) + 1
         let scratchCount = Int(fv_attention_scratch(layer.heads_per_key_value, Int64(longest)))
         withUnsafeTemporaryAllocation(byteCount: scratchCount * 4, alignment: 64) { scratch in
@@ -229,7 +234,7 @@ public final class Decoder {
   ) {
     let f = config.feedForwardSize
     let kind = precision.kind
-    pool.run(m, chunk: 8) { rows in
+    pool.run(m, chunk: chunk(m, most: 8)) { rows in
       for row in rows {
         fv_swiglu(kind, gateUp + row * 2 * f, Int64(f), out.at(row * f))
         if let saved { fv_round(kind, gateUp + row * 2 * f, Int64(2 * f), saved.at(row * 2 * f)) }
@@ -246,7 +251,7 @@ public final class Decoder {
     let out = tape.map { $0.states } ?? normal.reserve(max(r, batch.count) * c)
     let kind = precision.kind
     let epsilon = config.normEpsilon
-    pool.run(r, chunk: 16) { rows in
+    pool.run(r, chunk: chunk(r, most: 16)) { rows in
       for index in rows {
         let row = Int(batch.outputs[index]) * c
         memcpy(gathered + index * c, x + row, c * 4)

@@ -59,6 +59,13 @@ package final class PackedMatrix: Sendable {
     }
   }
 
+  /// Reads rows back bit for bit, as elements of the precision `[rows.count, depth]`.
+  package func read(rows: Range<Int>, into out: UnsafeMutableRawPointer) {
+    precondition(rows.upperBound <= self.rows)
+    fv_unpack_rows(
+      precision.kind, panels.pointer, Int64(units), Int64(rows.lowerBound), Int64(rows.upperBound), Int64(depth), out)
+  }
+
   /// Row `row` as fp32 `[depth]`: the embedding of a token.
   package func unpack(row: Int, into out: UnsafeMutablePointer<Float>) {
     fv_unpack_column(precision.kind, panels.pointer, Int64(units), Int64(row), Int64(depth), out)
@@ -120,18 +127,21 @@ package struct Product {
       a_unit: Int64(layout == .rowMajor ? 1 : 64), panels: panels, y: y, y_row: Int64(yRow), bias: bias,
       accumulate: accumulates ? 1 : 0)
     let panelCount = PackedMatrix.panelCount(columns)
-    let rowTasks = (rows + Self.rowsPerTask - 1) / Self.rowsPerTask
-    // Few rows: long runs of panels, since each asks for the next one's weights. Many rows: small tasks, for balance.
-    let tasks = pool.threadCount == 1 ? 1 : pool.threadCount * (rowTasks == 1 ? 2 : 8)
-    let panelsPerTask = max(1, min(panelCount, (panelCount * rowTasks + tasks - 1) / tasks))
+    // Enough tasks for threads to end together: few panels are also split by rows, many are taken in runs.
+    let wantedTasks = pool.threadCount == 1 ? 1 : 16 * pool.threadCount
+    let isHalved = panelCount < wantedTasks && rows >= 12 && rows <= Self.rowsPerTask
+    let rowTasks = isHalved ? 2 : (rows + Self.rowsPerTask - 1) / Self.rowsPerTask
+    let rowsPerTask = isHalved ? (rows + 1) / 2 : Self.rowsPerTask
+    let panelsPerTask = max(1, min(panelCount, panelCount * rowTasks / wantedTasks))
     let panelTasks = (panelCount + panelsPerTask - 1) / panelsPerTask
     let kind = precision.kind
     pool.run(rowTasks * panelTasks) { task in
-      let row = task / panelTasks * Self.rowsPerTask
-      let panel = task % panelTasks * panelsPerTask
+      // The halves of a panel's rows follow each other, since the panel is then in the cache; else a block of rows is in it.
+      let row = (isHalved ? task % rowTasks : task / panelTasks) * rowsPerTask
+      let panel = (isHalved ? task / rowTasks : task % panelTasks) * panelsPerTask
       withUnsafePointer(to: product) {
         fv_matmul_block(
-          kind, $0, Int64(row), Int64(min(rows, row + Self.rowsPerTask)), Int64(panel),
+          kind, $0, Int64(row), Int64(min(rows, row + rowsPerTask)), Int64(panel),
           Int64(min(panelCount, panel + panelsPerTask)))
       }
     }

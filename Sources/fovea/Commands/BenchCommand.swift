@@ -11,6 +11,7 @@ enum BenchCommand: Command {
       .option("precision", "P", "bfloat16 (default) or float32."),
       .option("threads", "N", "Kernel threads. Default: all cores."),
       .option("only", "PART", "rollout, learner or step."),
+      .option("batch", "N", "Rollouts of this batch only, of 64 and 64 tokens."),
       .flag("json", "Prints JSON, a row a line."),
     ],
     operands: .optional(name: "engine", summary: "What to measure; the engine is all there is."))
@@ -27,23 +28,30 @@ enum BenchCommand: Command {
     let pool = ThreadPool(threads: try arguments.threads())
     let model = try ModelLoader.load(path: arguments.required("model"))
     let peak = HardwarePeak(precision: precision, pool: pool)
-    let table = BenchTable(json: arguments.has("json"), peak: peak)
+    let table = BenchTable(json: arguments.has("json"), peak: peak, threads: pool.threadCount)
     table.header(precision: precision, threads: pool.threadCount)
     let benchmark = EngineBenchmark(
       config: model.description.config, parameters: model.parameters, precision: precision, pool: pool)
-    if part ?? "rollout" == "rollout" { try rollouts(benchmark, table) }
+    let batch = try arguments.integer("batch", in: 1...4096)
+    if part ?? "rollout" == "rollout" { try rollouts(benchmark, pool, batch: batch, table) }
     if part ?? "learner" == "learner" { learners(benchmark, table) }
     if part ?? "step" == "step" { try wholeStep(benchmark, table) }
     table.footer()
     return .success
   }
 
-  private static func rollouts(_ benchmark: EngineBenchmark, _ table: BenchTable) throws {
+  private static func rollouts(
+    _ benchmark: EngineBenchmark, _ pool: ThreadPool, batch only: Int?, _ table: BenchTable
+  ) throws {
     let (decoder, packing) = benchmark.decoder()
     table.row(packing)
-    let engine = benchmark.engine(decoder, slots: 64, positions: 256)
-    for length in [64, 128] {
-      for batch in [1, 8, 16, 32, 64] {
+    let batches = only.map { [$0] } ?? [1, 8, 16, 32, 64]
+    for pool in pool.threadCount == 1 ? [pool] : [ThreadPool(threads: 1), pool] {
+      for batch in batches { table.row(benchmark.products(decoder, batch: batch, threads: pool)) }
+    }
+    let engine = benchmark.engine(decoder, slots: only ?? 64, positions: 256)
+    for length in only == nil ? [64, 128] : [64] {
+      for batch in batches {
         try benchmark.rollout(engine, batch: batch, prompt: length, tokens: length).forEach(table.row)
       }
     }
@@ -68,12 +76,20 @@ enum BenchCommand: Command {
 /// The table as text, or as JSON lines.
 private struct BenchTable {
   let json: Bool
+  /// Of all `threads` threads.
   let peak: HardwarePeak
+  let threads: Int
   private let output = TerminalOutput()
 
-  init(json: Bool, peak: HardwarePeak) {
+  init(json: Bool, peak: HardwarePeak, threads: Int) {
     self.json = json
     self.peak = peak
+    self.threads = threads
+  }
+
+  /// Of the peak of as many threads as the row ran on.
+  private func share(_ row: EngineBenchmark.Row) -> Double {
+    row.gigaflops / (peak.gigaflops * Double(row.threads ?? threads) / Double(threads))
   }
 
   func header(precision: Precision, threads: Int) {
@@ -95,13 +111,13 @@ private struct BenchTable {
       return write([
         "name": .string(row.name), "tokens": .integer(Int64(row.tokens)), "seconds": .number(row.seconds),
         "tokens_per_second": .number(row.tokensPerSecond), "gigaflops": .number(row.gigaflops),
-        "share_of_peak": .number(row.gigaflops / peak.gigaflops),
+        "share_of_peak": .number(share(row)),
       ])
     }
     let computes = row.operations > 0
     line(
       row.name, rounded(row.tokensPerSecond), computes ? rounded(row.gigaflops) : "",
-      computes ? rounded(100 * row.gigaflops / peak.gigaflops) + " %" : "", "\((row.seconds * 1000).rounded() / 1000)")
+      computes ? rounded(100 * share(row)) + " %" : "", "\((row.seconds * 1000).rounded() / 1000)")
   }
 
   func footer() {
