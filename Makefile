@@ -6,6 +6,7 @@
 #   make bench              rates of rollouts and learner steps, as shares of this machine's peak; MODEL=... another model
 #   make bench-peers        the same beside llama.cpp, transformers, PyTorch and TRL, as one table of ratios
 #   make bench-transfer     rates of the weights' way to the workers
+#   make bench-memory       the memory that learner and worker take at most, 32 samples of 512 positions and more under way
 #   make bench-instructions instructions of every kernel, against the recorded counts; RECORD=1 records them anew
 #   make check-neon         compares the kernels here with an emulated 64-bit Arm
 #   make verify             proofs that workers and learner compute the same bits
@@ -18,7 +19,7 @@ MODEL ?= models/SmolLM2-135M-Instruct.Q4_1.gguf
 CONFIG ?= configs/arithmetic.yaml
 ARGS ?=
 
-.PHONY: train test check lint bench bench-peers bench-transfer bench-instructions verify check-neon format proto setup check-transformers
+.PHONY: train test check lint bench bench-peers bench-transfer bench-memory bench-instructions verify check-neon format proto setup check-transformers
 
 train: setup
 	.build/release/fovea train --config $(CONFIG) $(ARGS)
@@ -51,6 +52,17 @@ bench-transfer:
 # What a clock cannot show on a busy machine: whether a kernel takes more instructions than it did.
 bench-instructions:
 	@deploy/bench-instructions
+
+# Two steps of 32 samples that fill their 32 slots: drawn almost evenly from the vocabulary, so that next to none ends early.
+# Between them the second version of the weights travels. Each process logs the most memory that it had.
+BENCH_RUNS := .build/bench-memory
+bench-memory: setup
+	rm -rf $(BENCH_RUNS)
+	.build/release/fovea train --config $(CONFIG) model.path=$(MODEL) run.directory=$(BENCH_RUNS) run.name=memory \
+	  run.steps=2 rollout.prompts_per_step=16 rollout.group_size=2 rollout.sampling.max_new_tokens=500 \
+	  rollout.sampling.temperature=50 algorithm.dynamic_sampling=false evaluation.prompts=1 farm.workers=1 \
+	  $(ARGS)
+	@grep -H 'MiB at most' $(BENCH_RUNS)/*/logs/*
 
 # The proofs that workers and learner compute the same bits, on this machine.
 verify: setup

@@ -33,7 +33,7 @@ let package = Package(
     .systemLibrary(name: "CXXHash"),
     .systemLibrary(name: "CZlib"),
 
-    // The kernel's calls that Swift cannot make itself.
+    // Calls that Swift cannot make itself.
     .systemLibrary(name: "CLinux"),
 
     .target(name: "CKernels", cSettings: c),
@@ -49,7 +49,7 @@ let package = Package(
     module("Wire", ["Core", "CWire", "CZeroMQ", "CZstd", "CXXHash"], exclude: ["farm.proto"]),
 
     module("Coordinator", ["Core", "Settings", "Tasks", "Wire"]),
-    module("RolloutWorker", ["Core", "Imaging", "Tasks", "Wire"]),
+    module("RolloutWorker", ["Core", "Imaging", "Tasks", "Wire", "CLinux"]),
     module("Learner", ["Core", "Imaging", "Settings", "Wire", "CXXHash"]),
 
     // What a person at a terminal touches: arguments, live view, run directory, child processes. Knows no role.

@@ -1,5 +1,6 @@
 #pragma once
-// Calls of the kernel that Swift cannot make itself, because glibc declares them variadic.
+// Calls that Swift cannot make itself: glibc declares them variadic, or in a header that Swift's Glibc leaves out.
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
@@ -8,3 +9,6 @@ static inline int fovea_signal_at_parent_death(int signal) { return prctl(PR_SET
 
 /// Names the process in ps and top; at most 15 bytes are kept.
 static inline int fovea_set_process_name(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+/// Gives free memory of the allocator back to the system.
+static inline void fovea_release_free_memory(void) { malloc_trim(0); }

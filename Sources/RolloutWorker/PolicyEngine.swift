@@ -1,3 +1,4 @@
+import CLinux
 import Core
 import Imaging
 import Synchronization
@@ -13,9 +14,15 @@ extension GenerationEngine: SampleGenerator {}
 struct PolicyEngine {
   enum Command: Sendable {
     /// Nothing is being decoded when this comes.
-    case load(WeightsPayload)
+    case load(FetchedWeights)
     case generate(Lease)
     case cancel(LeaseID)
+  }
+
+  enum Outcome: Sendable {
+    case event(RolloutState.Event)
+    /// The version is in the decoder, and may be read back from there until the next one is loaded.
+    case loaded(PolicyVersion, held: any HeldWeights)
   }
 
   private struct Policy {
@@ -31,14 +38,14 @@ struct PolicyEngine {
   /// The body of the thread: ends when `commands` is closed.
   /// - Parameter tokensSampled: where the event loop reads the count of tokens since the start.
   static func run(
-    threads: Int, slots: Int, commands: Mailbox<Command>, outcomes: Mailbox<RolloutState.Event>,
+    threads: Int, slots: Int, commands: Mailbox<Command>, outcomes: Mailbox<Outcome>,
     tokensSampled: TokenCounter
   ) {
     var engine = PolicyEngine(pool: ThreadPool(threads: threads), slots: slots)
     while !commands.isClosed {
       guard let batch = engine.isIdle ? commands.wait() : commands.take() else { return }
       for command in batch { engine.perform(command).map(outcomes.post) }
-      for event in engine.step() { outcomes.post(event) }
+      for event in engine.step() { outcomes.post(.event(event)) }
       tokensSampled.value.store(engine.tokensSampled, ordering: .relaxed)
     }
   }
@@ -53,21 +60,20 @@ struct PolicyEngine {
 
   private mutating func step() -> [RolloutState.Event] { isIdle ? [] : policy?.sampler.step() ?? [] }
 
-  private mutating func perform(_ command: Command) -> RolloutState.Event? {
+  private mutating func perform(_ command: Command) -> Outcome? {
     switch command {
-    case .load(let payload):
+    case .load(let fetched):
       do {
-        try load(payload)
-        return .policyLoaded(payload.manifest.version)
+        return .loaded(fetched.manifest.version, held: try load(fetched))
       } catch {
-        return .policyFailed("\(error)")
+        return .event(.policyFailed("\(error)"))
       }
     case .generate(let lease):
       do {
         try policy?.sampler.start(lease)
         return nil
       } catch {
-        return .leaseImpossible(lease.id, reason: "\(error)")
+        return .event(.leaseImpossible(lease.id, reason: "\(error)"))
       }
     case .cancel(let id):
       policy?.sampler.cancel(id)
@@ -76,27 +82,32 @@ struct PolicyEngine {
   }
 
   /// Puts a version into the decoder; the first one makes the decoder.
-  /// - Throws: `InputError` when the payload is no model, or another one than before.
-  private mutating func load(_ payload: WeightsPayload) throws {
-    let version = payload.manifest.version
-    var policy = try policy ?? makePolicy(payload)
-    try payload.check(against: policy.decoder.config.parameters)
-    for (index, tensor) in payload.manifest.tensors.enumerated() {
-      switch tensor.encoding {
-      case .bfloat16:
-        payload.withBFloat16(index) { $0.baseAddress.map { policy.decoder.load(parameter: index, bfloat16: $0) } }
-      case .float32:
-        payload.withFloat32(index) { $0.baseAddress.map { policy.decoder.load(parameter: index, float32: $0) } }
-      }
+  /// - Returns: the version as it came: read back from the decoder, or a copy where the decoder rounds it.
+  /// - Throws: `InputError` when the version is no model, or another one than before.
+  private mutating func load(_ fetched: FetchedWeights) throws -> any HeldWeights {
+    let manifest = fetched.manifest
+    var policy = try policy ?? makePolicy(manifest)
+    try manifest.check(against: policy.decoder.config.parameters)
+    var loader = PolicyLoader(manifest: manifest, decoder: policy.decoder)
+    let held: any HeldWeights
+    if HeldPolicy.isExact(manifest, in: policy.decoder.weights) {
+      fetched.consume { loader.load($0, $1) }
+      held = loader.finished()
+    } else {
+      let copy = fetched.payload()
+      for index in 0..<manifest.chunkCount { loader.load(manifest.range(ofChunk: index), copy.chunk(index)) }
+      held = copy
     }
-    policy.sampler.use(version)
+    policy.sampler.use(manifest.version)
     self.policy = policy
+    // What travelled is free again; the allocator would keep it.
+    fovea_release_free_memory()
+    return held
   }
 
-  private func makePolicy(_ payload: WeightsPayload) throws -> Policy {
-    let manifest = payload.manifest
+  private func makePolicy(_ manifest: WeightsManifest) throws -> Policy {
     let description = try ModelDescription(files: manifest.files, place: "weights of \(manifest.version)")
-    try payload.check(against: description.config.parameters)
+    try manifest.check(against: description.config.parameters)
     // The learner's precision shows in what it sends: bf16 matrices, or fp32 throughout.
     let precision: Precision = manifest.tensors.allSatisfy { $0.encoding == .float32 } ? .float32 : .bfloat16
     let decoder = Decoder(config: description.config, precision: precision, pool: pool)

@@ -79,11 +79,11 @@ private struct WorkerLoop {
   private var state: RolloutState
   private var fetcher = WeightsFetcher()
   /// Fetched, and not yet given to the decoder.
-  private var fetched: WeightsPayload?
+  private var fetched: FetchedWeights?
   private let reactor: Reactor
   private let log: @Sendable (String) -> Void
   private let commands = Mailbox<PolicyEngine.Command>()
-  private let outcomes = Mailbox<RolloutState.Event>()
+  private let outcomes = Mailbox<PolicyEngine.Outcome>()
   private let tokensSampled = TokenCounter()
   private(set) var ending: RolloutState.Ending?
 
@@ -106,8 +106,12 @@ private struct WorkerLoop {
   /// What the decoding thread did.
   mutating func takeOutcomes() {
     for outcome in outcomes.take() {
-      take(outcome)
-      if case .policyLoaded = outcome { fetch(.loaded) }
+      switch outcome {
+      case .event(let event): take(event)
+      case .loaded(let version, let held):
+        take(.policyLoaded(version))
+        fetch(.loaded(held))
+      }
     }
   }
 
@@ -136,11 +140,11 @@ private struct WorkerLoop {
         reactor.connect(.weights, to: announced.weightsEndpoint)
         fetch(.announced(announced.version))
       case .load(let version):
-        guard let payload = fetched, payload.manifest.version == version else {
+        guard let weights = fetched, weights.manifest.version == version else {
           preconditionFailure("\(version) is to be loaded, but was not fetched")
         }
         fetched = nil
-        commands.post(.load(payload))
+        commands.post(.load(weights))
       case .generate(let lease): commands.post(.generate(lease))
       case .cancel(let id): commands.post(.cancel(id))
       case .log(let line): log(line)
@@ -153,9 +157,9 @@ private struct WorkerLoop {
     for effect in fetcher.on(event, now: MonotonicClock.now()) {
       switch effect {
       case .send(let message): reactor.send(message, on: .weights)
-      case .finished(let payload):
-        fetched = payload
-        take(.weightsFetched(payload.manifest.version))
+      case .finished(let weights):
+        fetched = weights
+        take(.weightsFetched(weights.manifest.version))
       case .rejected(let reason): log("weights: \(reason)")
       }
     }

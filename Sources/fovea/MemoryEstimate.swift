@@ -22,9 +22,10 @@ struct MemoryEstimate {
     // fp32 master weights, gradients and two moments; packed weights for both directions, and two payloads to send.
     let reference = settings.algorithm.loss.klCoefficient > 0 ? unit : 0
     learner = scalars * (4 * 4 + 4 * unit + reference) + settings.optimizer.microBatchTokens * activations
-    // Packed weights, and two payloads while a new version comes in.
+    // Packed weights; and keys and values, or before there are any the first payload, as large again.
     let positions = min(config.maxPositions, 512 + settings.rollout.sampling.maxNewTokens)
-    worker = scalars * 3 * unit + settings.rollout.slots * positions * config.layerCount * 2 * keyValues * unit
+    let cache = settings.rollout.slots * positions * config.layerCount * 2 * keyValues * unit
+    worker = scalars * unit + max(scalars * unit, cache)
   }
 
   /// 1.5 GiB.

@@ -1,3 +1,4 @@
+import Benchmarks
 import Console
 import Core
 import Foundation
@@ -20,7 +21,8 @@ enum RoleLog {
       }
     }
     defer { watcher.cancel() }
-    write("ended: \(try await body())")
+    let reason = try await body()
+    write("ended: \(reason) (memory: \(ProcessMemory.peakByteCount >> 20) MiB at most)")
     return .success
   }
 }

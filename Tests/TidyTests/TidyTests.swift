@@ -154,7 +154,7 @@ private let allowedImports: [String: Set<String>] = {
     "Tasks": ["Core", "Imaging", "CZlib"],
     "Wire": ["Core", "CWire", "CProtobufC", "CZeroMQ", "CZstd", "CXXHash"],
     "Coordinator": common,
-    "RolloutWorker": common.subtracting(["Settings"]),
+    "RolloutWorker": common.subtracting(["Settings"]).union(["CLinux"]),
     "Learner": common.subtracting(["Tasks"]).union(["CXXHash"]),
     "Console": common.subtracting(["Tasks", "Settings"]).union(["CLinux"]),
     "Benchmarks": ["Core", "CKernels"],

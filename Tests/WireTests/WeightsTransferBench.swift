@@ -52,7 +52,7 @@ import Wire
         for effect in effects {
           switch effect {
           case .send(let message): client.send(message, on: .weights)
-          case .finished: _ = fetcher.on(.loaded, now: MonotonicClock.now())
+          case .finished(let weights): _ = fetcher.on(.loaded(weights.payload()), now: MonotonicClock.now())
           case .rejected(let reason): Issue.record("\(reason)")
           }
         }

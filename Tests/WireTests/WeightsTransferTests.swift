@@ -63,10 +63,15 @@ struct BadLine {
           answers.append(tamper(answer))
           if random.integer(below: 100) < doubled { answers.append(tamper(answer)) }
         }
-      case .finished(let payload): finished.append(payload)
+      case .finished(let weights): finished.append(weights.payload())
       case .rejected(let reason): rejected.append(reason)
       }
     }
+  }
+
+  /// The worker computes with what was finished last.
+  mutating func load() {
+    if let weights = finished.last { tell(.loaded(weights)) }
   }
 
   /// Delivers one answer, or lets time go by; false when nothing is on its way.
@@ -146,7 +151,7 @@ struct BadLine {
     line.publisher.publish(payload(1, old))
     line.tell(.announced(PolicyVersion(1)))
     line.run()
-    line.tell(.loaded)
+    line.load()
     line.encodings = []
     let sent = payload(2, updated(old, by: 1e-5, seed: 1))
     line.publisher.publish(sent)
@@ -170,7 +175,7 @@ struct BadLine {
       line.run()
       #expect(line.finished.count == version && same(line.finished[version - 1], sent))
       #expect(line.rejected.isEmpty)
-      line.tell(.loaded)
+      line.load()
       weights = updated(weights, by: 1e-4, seed: UInt64(version))
     }
   }
@@ -191,7 +196,7 @@ struct BadLine {
     }
     for _ in 0..<10 where line.fetcher.version != PolicyVersion(4) {
       line.run()
-      line.tell(.loaded)
+      line.load()
     }
     #expect(line.finished.last.map { same($0, payload(4, weights)) } == true)
     #expect(line.rejected.isEmpty)
@@ -210,7 +215,7 @@ struct BadLine {
     // The buffer belongs to the caller until it says so.
     let isBusy = line.step()
     #expect(!isBusy)
-    line.tell(.loaded)
+    line.load()
     line.run()
     #expect(line.fetcher.version == PolicyVersion(2))
   }
@@ -240,7 +245,7 @@ struct BadLine {
     line.publisher.publish(payload(1, old))
     line.tell(.announced(PolicyVersion(1)))
     line.run()
-    line.tell(.loaded)
+    line.load()
     let sent = payload(2, updated(old, by: 1e-5, seed: 2))
     line.publisher.publish(sent)
     var spoiled = 0
@@ -361,7 +366,7 @@ struct BadLine {
     let sent = payload(1, tinyWeights(seed: 1))
     var shapes = tinyWeights(seed: 1).parameters
     shapes[2].shape = [33, 129]
-    let error = #expect(throws: InputError.self) { try sent.check(against: shapes) }
+    let error = #expect(throws: InputError.self) { try sent.manifest.check(against: shapes) }
     #expect(error?.place.contains("up") == true)
   }
 }

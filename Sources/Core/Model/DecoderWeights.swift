@@ -38,7 +38,7 @@ package final class DecoderWeights: Sendable {
   package let finalNorm: AlignedBuffer<Float>
   package let vision: VisionWeights?
   private let places: [Place]
-  private let parameters: [ParameterShape]
+  package let parameters: [ParameterShape]
 
   /// - Parameter trainable: keeps the transposed packing that the backward pass needs.
   package init(config: ModelConfig, precision: Precision, trainable: Bool) {
@@ -106,39 +106,75 @@ package final class DecoderWeights: Sendable {
     }
   }
 
-  /// Packs one parameter from fp32.
-  package func load(parameter index: Int, float32 values: UnsafePointer<Float>, pool: ThreadPool) {
+  /// Packs rows (slices along the first dimension) of one parameter from fp32.
+  package func load(parameter index: Int, rows: Range<Int>, float32 values: UnsafePointer<Float>, pool: ThreadPool) {
     switch places[index] {
     case .matrix(let matrix, let firstRow):
-      matrix.load(rows: firstRow, count: parameters[index].shape[0], float32: values, pool: pool)
+      matrix.load(rows: firstRow + rows.lowerBound, count: rows.count, float32: values, pool: pool)
     case .vector(let buffer, let first):
-      load(parameters[index], values, into: buffer.pointer + first)
-    case .unused: break
-    }
-  }
-
-  /// A parameter of more than one dimension is of the precision, also where it is used as a vector (learned positions): such
-  /// parameters are broadcast in bf16.
-  private func load(
-    _ parameter: ParameterShape, _ values: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>
-  ) {
-    if precision == .bfloat16 && parameter.shape.count > 1 {
-      for i in 0..<parameter.count { target[i] = Float(bitPattern: UInt32(values[i].bfloat16Bits) << 16) }
-    } else {
-      target.update(from: values, count: parameter.count)
-    }
-  }
-
-  /// Packs one matrix parameter from bf16.
-  package func load(parameter index: Int, bfloat16 values: UnsafePointer<UInt16>, pool: ThreadPool) {
-    switch places[index] {
-    case .matrix(let matrix, let firstRow):
-      matrix.load(rows: firstRow, count: parameters[index].shape[0], bfloat16: values, pool: pool)
-    case .vector(let buffer, let first):
-      for i in 0..<parameters[index].count {
-        buffer.pointer[first + i] = Float(bitPattern: UInt32(values[i]) << 16)
+      let depth = parameters[index].depth
+      let target = buffer.pointer + first + rows.lowerBound * depth
+      // A parameter of more than one dimension is of the precision, also where it is used as a vector (learned positions):
+      // such parameters are broadcast in bf16.
+      if precision == .bfloat16 && parameters[index].shape.count > 1 {
+        for i in 0..<rows.count * depth { target[i] = Float(bitPattern: UInt32(values[i].bfloat16Bits) << 16) }
+      } else {
+        target.update(from: values, count: rows.count * depth)
       }
     case .unused: break
+    }
+  }
+
+  /// Packs rows of one parameter from bf16.
+  package func load(parameter index: Int, rows: Range<Int>, bfloat16 values: UnsafePointer<UInt16>, pool: ThreadPool) {
+    switch places[index] {
+    case .matrix(let matrix, let firstRow):
+      matrix.load(rows: firstRow + rows.lowerBound, count: rows.count, bfloat16: values, pool: pool)
+    case .vector(let buffer, let first):
+      let depth = parameters[index].depth
+      let target = buffer.pointer + first + rows.lowerBound * depth
+      for i in 0..<rows.count * depth { target[i] = Float(bitPattern: UInt32(values[i]) << 16) }
+    case .unused: break
+    }
+  }
+
+  /// How a parameter that was loaded from scalars of `precision` can be read back.
+  package enum ReadBack {
+    /// By `read`.
+    case exact
+    /// It is not in the decoder at all.
+    case unused
+    /// It was rounded.
+    case impossible
+  }
+
+  package func readBack(parameter index: Int, loadedFrom encoding: Precision) -> ReadBack {
+    switch places[index] {
+    case .matrix: encoding == precision ? .exact : .impossible
+    case .vector:
+      encoding == .float32 && precision == .bfloat16 && parameters[index].shape.count > 1 ? .impossible : .exact
+    case .unused: .unused
+    }
+  }
+
+  /// Reads rows of one parameter back as scalars of the precision that they were loaded from, bit for bit.
+  package func read(
+    parameter index: Int, rows: Range<Int>, as encoding: Precision, into out: UnsafeMutableRawPointer
+  ) {
+    switch places[index] {
+    case .matrix(let matrix, let firstRow):
+      precondition(encoding == precision, "a matrix of \(precision) as \(encoding)")
+      matrix.read(rows: firstRow + rows.lowerBound..<firstRow + rows.upperBound, into: out)
+    case .vector(let buffer, let first):
+      let depth = parameters[index].depth
+      let source = buffer.pointer + first + rows.lowerBound * depth
+      switch encoding {
+      case .float32: out.copyMemory(from: source, byteCount: rows.count * depth * 4)
+      case .bfloat16:
+        let halves = out.assumingMemoryBound(to: UInt16.self)
+        for i in 0..<rows.count * depth { halves[i] = UInt16(source[i].bitPattern >> 16) }
+      }
+    case .unused: preconditionFailure("\(parameters[index].name) is not in the decoder")
     }
   }
 }

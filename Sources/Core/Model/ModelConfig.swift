@@ -100,6 +100,9 @@ public struct ParameterShape: Equatable, Hashable, Sendable {
 
   /// The number of scalars.
   public var count: Int { shape.reduce(1, *) }
+  /// Slices along the first dimension, and the scalars of one.
+  public var rows: Int { shape.first ?? 1 }
+  public var depth: Int { shape.dropFirst().reduce(1, *) }
 }
 
 extension ModelConfig {

@@ -4,19 +4,18 @@ import Glibc
 /// The worker's side of the weight transfer: a pure state machine, events in, effects out.
 ///
 /// It asks for the manifest of the newest version, then for chunks, a bounded window at a time, and verifies the hash of
-/// the whole. Every chunk remembers of which version it is, so that a transfer can be given up at any moment and the next
-/// one still takes differences. A transfer is finished as long as the learner has its version, even when a newer one
+/// the whole. It keeps chunks as they travelled: after the first version they are differences to the version that the
+/// worker computes with, which is read back for it, so no second copy of the weights is held and that version stays whole
+/// until the next one is complete. A transfer is finished as long as the learner has its version, even when a newer one
 /// is announced meanwhile; else a slow link would never finish any.
-///
-/// One buffer holds the weights and changes in place. From `finished` until `loaded` it belongs to the caller.
 public struct WeightsFetcher: Sendable {
   public enum Event: Sendable {
     /// The farm wants this version or a newer one.
     case announced(PolicyVersion)
     /// A message of the weights socket; others than `manifest` and `chunk` mean nothing here.
     case received(Message)
-    /// The caller has copied what it needs of the finished payload.
-    case loaded
+    /// The caller computes with the finished version now, and can read it back.
+    case loaded(any HeldWeights)
     /// Time goes by.
     case tick
   }
@@ -24,8 +23,8 @@ public struct WeightsFetcher: Sendable {
   public enum Effect: Sendable {
     /// To the learner, on the weights socket.
     case send(Message)
-    /// Complete and verified; the caller loads it and then says `loaded`.
-    case finished(WeightsPayload)
+    /// Complete and verified; the caller loads it and then says `loaded`. Until then it may write the version held.
+    case finished(FetchedWeights)
     /// Something from the learner made no sense, and is asked for again.
     case rejected(reason: String)
   }
@@ -41,7 +40,7 @@ public struct WeightsFetcher: Sendable {
     case idle
     case askingManifest
     case fetching(Transfer)
-    /// The caller reads the buffer.
+    /// The caller loads what was finished.
     case delivered
   }
 
@@ -52,11 +51,25 @@ public struct WeightsFetcher: Sendable {
       case done
     }
     var manifest: WeightsManifest
+    /// What differences are to; nil for a first version, or one of another layout.
+    var base: (any HeldWeights)?
     var chunks: [Chunk]
+    /// What came of the chunks that are done.
+    var kept: [FetchedChunk]
+    /// Whether the chunk's bytes are asked for themselves: there is no base, or it led to nothing good.
+    var isWhole: [Bool]
     /// No chunk before it is missing.
     var cursor = 0
     var requestedCount = 0
     var doneCount = 0
+
+    init(_ manifest: WeightsManifest, base: (any HeldWeights)?, isWhole: Bool) {
+      self.manifest = manifest
+      self.base = base
+      chunks = Array(repeating: .missing, count: manifest.chunkCount)
+      kept = Array(repeating: .absent, count: manifest.chunkCount)
+      self.isWhole = Array(repeating: isWhole || base == nil, count: manifest.chunkCount)
+    }
   }
 
   private let window: Int
@@ -64,16 +77,15 @@ public struct WeightsFetcher: Sendable {
   private var phase = Phase.idle
   /// The newest version announced.
   private var wanted: PolicyVersion?
-  private var bytes = AlignedBuffer<UInt8>(count: 0)
-  /// Of the buffer's bytes.
-  private var layout: WeightsManifest?
-  /// The version of each chunk of the buffer; nil when its bytes mean nothing.
-  private var versions: [PolicyVersion?] = []
+  /// What the worker computes with.
+  private var held: (any HeldWeights)?
+  /// The differences to it gave a wrong hash.
+  private var isBaseDoubted = false
   /// When something last arrived or was asked for again.
   private var lastSign: Milliseconds = 0
   private var lastArrival: Milliseconds = 0
   private var patience = WeightsFetcher.timeout
-  private var differ = SharedDifference()
+  private let reader = SharedReader()
 
   /// The version of the last finished payload.
   public private(set) var version: PolicyVersion?
@@ -103,8 +115,10 @@ public struct WeightsFetcher: Sendable {
     case .announced(let announced):
       wanted = max(wanted ?? announced, announced)
       if case .idle = phase { return startIfNeeded(now) }
-    case .loaded:
+    case .loaded(let weights):
       if case .delivered = phase {
+        held = weights
+        isBaseDoubted = false
         phase = .idle
         return startIfNeeded(now)
       }
@@ -162,15 +176,10 @@ public struct WeightsFetcher: Sendable {
           reason: "weights of \(manifest.payloadByteCount) bytes; this machine takes \(payloadByteCountMax) at most")
       ]
     }
-    if layout?.hasLayout(of: manifest) != true {
-      bytes = AlignedBuffer(count: Int(manifest.payloadByteCount))
-      versions = Array(repeating: nil, count: manifest.chunkCount)
-    }
-    layout = manifest
     arrived(now, patience: Self.timeout)
-    var transfer = Transfer(manifest: manifest, chunks: versions.map { $0 == manifest.version ? .done : .missing })
-    transfer.doneCount = transfer.chunks.count { $0 == .done }
-    return transfer.doneCount == transfer.chunks.count ? finish(transfer, now) : request(&transfer)
+    let base = held.flatMap { $0.manifest.hasLayout(of: manifest) ? $0 : nil }
+    var transfer = Transfer(manifest, base: base, isWhole: isBaseDoubted)
+    return transfer.chunks.isEmpty ? finish(&transfer, now) : request(&transfer)
   }
 
   /// Asks for missing chunks until the window is full, in runs that share a base.
@@ -185,7 +194,7 @@ public struct WeightsFetcher: Sendable {
       var end = first
       let limit = min(
         transfer.chunks.count, first + min(window - transfer.requestedCount, Int(WireLimits.chunksPerRequestMax)))
-      while end < limit, transfer.chunks[end] == .missing, versions[end] == versions[first] {
+      while end < limit, transfer.chunks[end] == .missing, transfer.isWhole[end] == transfer.isWhole[first] {
         transfer.chunks[end] = .requested
         end += 1
       }
@@ -195,7 +204,7 @@ public struct WeightsFetcher: Sendable {
           .chunkRequest(
             ChunkRequest(
               version: transfer.manifest.version, first: UInt32(first), count: UInt32(end - first),
-              base: versions[first]))))
+              base: transfer.isWhole[first] ? nil : transfer.base?.manifest.version))))
     }
     phase = .fetching(transfer)
     return effects
@@ -209,18 +218,16 @@ public struct WeightsFetcher: Sendable {
       return [.rejected(reason: "chunk \(index) of \(transfer.chunks.count)")]
     }
     arrived(now, patience: min(max(3 * (now - lastArrival), Self.timeout), Self.timeoutMax))
-    // A second copy must not be applied: the XOR would undo itself.
     guard transfer.chunks[index] != .done else { return [] }
     do {
-      try write(chunk, index, of: transfer.manifest)
+      transfer.kept[index] = try kept(chunk, index, transfer)
     } catch {
       return [.rejected(reason: "chunk \(index) of \(transfer.manifest.version): \(error)")]
     }
     if transfer.chunks[index] == .requested { transfer.requestedCount -= 1 }
     transfer.chunks[index] = .done
     transfer.doneCount += 1
-    versions[index] = chunk.version
-    if transfer.doneCount == transfer.chunks.count { return finish(transfer, now) }
+    if transfer.doneCount == transfer.chunks.count { return finish(&transfer, now) }
     if transfer.requestedCount > window / 2 {
       phase = .fetching(transfer)
       return []
@@ -228,55 +235,79 @@ public struct WeightsFetcher: Sendable {
     return request(&transfer)
   }
 
-  /// - Throws: `InputError` when the chunk has the wrong size, another base, or a malformed difference.
-  private mutating func write(_ chunk: WeightsChunk, _ index: Int, of manifest: WeightsManifest) throws {
-    let range = manifest.range(ofChunk: index)
-    let target = UnsafeMutableRawBufferPointer(start: bytes.pointer + range.lowerBound, count: range.count)
+  /// What to keep of a chunk.
+  ///
+  /// - Throws: `InputError` when the chunk has the wrong size or another base.
+  private func kept(_ chunk: WeightsChunk, _ index: Int, _ transfer: Transfer) throws -> FetchedChunk {
+    let range = transfer.manifest.range(ofChunk: index)
     switch chunk.encoding {
     case .plain:
       guard chunk.bytes.count == range.count else {
-        throw InputError(
-          "write", at: "weights chunk", expected: "\(range.count) bytes", found: "\(chunk.bytes.count)")
+        throw InputError("keep", at: "weights chunk", expected: "\(range.count) bytes", found: "\(chunk.bytes.count)")
       }
-      target.copyBytes(from: chunk.bytes)
+      return reader.compact(chunk.bytes, range, base: transfer.base)
     case .differenceZstd:
-      guard let base = chunk.base, base == versions[index] else {
+      guard let base = chunk.base, base == transfer.base?.manifest.version else {
         throw InputError(
-          "apply difference", at: "weights chunk", expected: "base \(versions[index]?.description ?? "none")",
+          "keep", at: "weights chunk",
+          expected: "base \(transfer.base?.manifest.version.description ?? "none")",
           found: chunk.base?.description ?? "none")
       }
-      do {
-        try differ.apply(chunk.bytes, to: target)
-      } catch {
-        // Perhaps the base is wrong: the next request asks for the bytes themselves.
-        versions[index] = nil
-        throw error
+      guard chunk.bytes.count < range.count else {
+        throw InputError(
+          "keep", at: "weights chunk", expected: "a difference of fewer than \(range.count) bytes",
+          found: "\(chunk.bytes.count)")
       }
+      return .difference(chunk.bytes)
     case .gone: preconditionFailure("a chunk that is gone has no bytes")
     }
   }
 
-  private mutating func finish(_ transfer: Transfer, _ now: Milliseconds) -> [Effect] {
-    let hash = WeightsPayload.hash(bytes)
-    guard hash == transfer.manifest.payloadHash else {
-      versions = Array(repeating: nil, count: versions.count)
+  /// Verifies the whole and hands it out; without a valid hash everything is fetched again, whole.
+  private mutating func finish(_ transfer: inout Transfer, _ now: Milliseconds) -> [Effect] {
+    let manifest = transfer.manifest
+    var hash = PayloadHash()
+    var malformed: [String] = []
+    for index in transfer.chunks.indices {
+      do {
+        hash.update(try reader.read(transfer.kept[index], manifest.range(ofChunk: index), base: transfer.base))
+      } catch {
+        malformed.append("chunk \(index) of \(manifest.version): \(error)")
+        // The next time-out asks for the bytes themselves.
+        transfer.chunks[index] = .requested
+        transfer.isWhole[index] = true
+        transfer.requestedCount += 1
+        transfer.doneCount -= 1
+      }
+    }
+    guard malformed.isEmpty else {
+      phase = .fetching(transfer)
+      return malformed.map { .rejected(reason: $0) }
+    }
+    guard hash.value == manifest.payloadHash else {
+      isBaseDoubted = true
       let reason =
-        "\(transfer.manifest.version) has hash \(String(hash, radix: 16)), expected "
-        + "\(String(transfer.manifest.payloadHash, radix: 16)); fetching all of it again"
+        "\(manifest.version) has hash \(String(hash.value, radix: 16)), expected "
+        + "\(String(manifest.payloadHash, radix: 16)); fetching all of it again"
       return [.rejected(reason: reason)] + askManifest(now)
     }
-    version = transfer.manifest.version
+    version = manifest.version
     phase = .delivered
-    return [.finished(WeightsPayload(manifest: transfer.manifest, bytes: bytes))]
+    return [.finished(FetchedWeights(manifest: manifest, chunks: transfer.kept, base: transfer.base))]
   }
 }
 
-/// A difference engine that copies of a fetcher share; only one of them is in use.
+/// A reader that copies of a fetcher share; only one of them is in use.
 ///
 /// `@unchecked Sendable`: the fetcher is a value with one owner, and uses it only inside `on`.
-private final class SharedDifference: @unchecked Sendable {
-  private var differ = ChunkDifference()
-  func apply(_ difference: [UInt8], to chunk: UnsafeMutableRawBufferPointer) throws {
-    try differ.apply(difference, to: chunk)
+private final class SharedReader: @unchecked Sendable {
+  private var reader = ChunkReader()
+
+  func read(
+    _ chunk: FetchedChunk, _ range: Range<Int>, base: (any HeldWeights)?
+  ) throws -> UnsafeRawBufferPointer { try reader.read(chunk, range, base: base) }
+
+  func compact(_ plain: [UInt8], _ range: Range<Int>, base: (any HeldWeights)?) -> FetchedChunk {
+    reader.compact(plain, range, base: base)
   }
 }

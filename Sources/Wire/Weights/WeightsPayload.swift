@@ -4,9 +4,8 @@ import Glibc
 
 /// The weights of one policy version as the bytes that travel, with their manifest.
 ///
-/// The learner makes it from its master weights and never changes it. A worker's is filled by its `WeightsFetcher`, which
-/// leaves it alone from `finished` until it is told that the weights are loaded.
-public final class WeightsPayload: Sendable {
+/// The learner makes it from its master weights and never changes it.
+public final class WeightsPayload: HeldWeights {
   public static let chunkByteCount: UInt32 = 1 << 20
 
   public let manifest: WeightsManifest
@@ -32,7 +31,7 @@ public final class WeightsPayload: Sendable {
     guard let byteCount = WeightsManifest.payloadByteCount(of: tensors) else {
       preconditionFailure("weights of more than \(WireLimits.payloadByteCountMax) bytes")
     }
-    offsets = Self.offsets(of: tensors)
+    offsets = WeightsManifest.offsets(of: tensors)
     bytes = AlignedBuffer(count: Int(byteCount))
     for (index, tensor) in tensors.enumerated() {
       let source = UnsafeBufferPointer(parameters.scalars(index))
@@ -52,23 +51,18 @@ public final class WeightsPayload: Sendable {
       payloadHash: Self.hash(bytes))
   }
 
-  /// A view of bytes that someone else fills.
+  /// Bytes that came from elsewhere.
   init(manifest: WeightsManifest, bytes: AlignedBuffer<UInt8>) {
     precondition(bytes.count == Int(manifest.payloadByteCount), "a buffer of another size")
     self.manifest = manifest
     self.bytes = bytes
-    offsets = Self.offsets(of: manifest.tensors)
+    offsets = WeightsManifest.offsets(of: manifest.tensors)
   }
 
   static func hash(_ bytes: AlignedBuffer<UInt8>) -> UInt64 { XXH3_64bits(bytes.pointer, bytes.count) }
 
-  private static func offsets(of tensors: [WeightsManifest.Tensor]) -> [Int] {
-    var next = 0
-    let alignment = Int(WeightsManifest.alignment)
-    return tensors.map { tensor in
-      defer { next += (Int(tensor.byteCount ?? 0) + alignment - 1) & ~(alignment - 1) }
-      return next
-    }
+  public func copyPayload(_ range: Range<Int>, into target: UnsafeMutableRawBufferPointer) {
+    target.copyMemory(from: UnsafeRawBufferPointer(start: bytes.pointer + range.lowerBound, count: range.count))
   }
 
   /// Calls `body` with the scalars of a tensor that travels as bf16.
@@ -93,28 +87,11 @@ public final class WeightsPayload: Sendable {
     }
   }
 
-  /// Checks that the tensors are those of a model, in its order; then a decoder may load them by index.
-  ///
-  /// - Throws: `InputError` naming the first tensor that differs.
-  public func check(against parameters: [ParameterShape]) throws {
-    guard manifest.tensors.count == parameters.count else {
-      throw InputError(
-        "load weights", at: "manifest of \(manifest.version)", expected: "\(parameters.count) tensors",
-        found: "\(manifest.tensors.count)")
-    }
-    for (tensor, parameter) in zip(manifest.tensors, parameters)
-    where tensor.name != parameter.name || tensor.shape.map(Int.init) != parameter.shape {
-      throw InputError(
-        "load weights", at: "tensor \(tensor.name) of \(manifest.version)",
-        expected: "\(parameter.name) \(parameter.shape)", found: "\(tensor.name) \(tensor.shape)")
-    }
-  }
-
   /// Widens every tensor to fp32, into parameters of the same names and shapes.
   ///
   /// - Throws: `InputError` when they differ.
   public func copy(to parameters: ParameterSet) throws {
-    try check(against: parameters.parameters)
+    try manifest.check(against: parameters.parameters)
     for (index, tensor) in manifest.tensors.enumerated() {
       let target = parameters.scalars(index)
       switch tensor.encoding {
@@ -127,8 +104,37 @@ public final class WeightsPayload: Sendable {
     }
   }
 
-  func chunk(_ index: Int) -> UnsafeRawBufferPointer {
+  /// Valid as long as the payload lives.
+  package func chunk(_ index: Int) -> UnsafeRawBufferPointer {
     let range = manifest.range(ofChunk: index)
     return UnsafeRawBufferPointer(start: bytes.pointer + range.lowerBound, count: range.count)
+  }
+}
+
+extension WeightsManifest {
+  /// Byte offset of each tensor in the payload.
+  public static func offsets(of tensors: [Tensor]) -> [Int] {
+    var next = 0
+    return tensors.map { tensor in
+      defer { next += (Int(tensor.byteCount ?? 0) + Int(alignment) - 1) & ~(Int(alignment) - 1) }
+      return next
+    }
+  }
+
+  /// Checks that the tensors are those of a model, in its order; then a decoder may load them by index.
+  ///
+  /// - Throws: `InputError` naming the first tensor that differs.
+  public func check(against parameters: [ParameterShape]) throws {
+    guard tensors.count == parameters.count else {
+      throw InputError(
+        "load weights", at: "manifest of \(version)", expected: "\(parameters.count) tensors", found: "\(tensors.count)"
+      )
+    }
+    for (tensor, parameter) in zip(tensors, parameters)
+    where tensor.name != parameter.name || tensor.shape.map(Int.init) != parameter.shape {
+      throw InputError(
+        "load weights", at: "tensor \(tensor.name) of \(version)",
+        expected: "\(parameter.name) \(parameter.shape)", found: "\(tensor.name) \(tensor.shape)")
+    }
   }
 }
