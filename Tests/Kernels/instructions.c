@@ -95,9 +95,9 @@ static void layers(void) {
 }
 
 static void attention(void) {
-  fv_cache_layer layer = {D, K, H / K, 0.125f, 0, 0};
-  layer.keys = zeros(T / 16 * K * fv_cache_key_units(fv_bf16, D));
-  layer.values = zeros(T / 16 * K * fv_cache_value_units(fv_bf16, D));
+  const int64_t keys = K * fv_cache_key_units(fv_bf16, D), stride = keys + K * fv_cache_value_units(fv_bf16, D);
+  uint32_t *cache = zeros(T / 16 * stride);
+  fv_cache_layer layer = {D, K, H / K, 0.125f, cache, cache + keys, stride};
   uint16_t *rows = rounded(T * QKV), *out = zeros(T * H * D);
   int32_t blocks[T / 16];
   for (int i = 0; i < T / 16; i++) blocks[i] = i;
