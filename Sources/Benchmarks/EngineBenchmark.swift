@@ -16,6 +16,8 @@ public struct EngineBenchmark {
     public var operations: Double
     /// Threads that it ran on; nil for all of the pool's.
     public var threads: Int?
+    /// The most that was resident during the line, weights of the benchmark itself included; where it was measured.
+    public var peakByteCount: Int?
     public var tokensPerSecond: Double { Double(tokens) / seconds }
     public var gigaflops: Double { operations / seconds / 1e9 }
   }
@@ -109,24 +111,38 @@ public struct EngineBenchmark {
 
   // MARK: Learner
 
-  /// One learner step, optimizer and packing included: `prompts` prompts of `prompt` tokens with `group` completions of
-  /// `completion` tokens each. Counts all completion tokens and every prompt once per completion, as a padded trainer would.
+  /// One step of a fresh learner, optimizer and packing included: `prompts` prompts of `prompt` tokens with `group`
+  /// completions of `completion` tokens each. Counts all completion tokens and every prompt once per completion, as a padded
+  /// trainer would. Done twice, timed once.
   public func learner(
-    _ session: LearnerSession, prompts: Int, prompt: Int, group: Int, completion: Int
+    prompts: Int, prompt: Int, group: Int, completion: Int, checkpointing: Bool = false,
+    moments: Precision = .float32
   ) -> Row {
     let groups = (0..<prompts).map { index in
       TrainingGroup(
         promptTokens: randomTokens(prompt, 1000 + index),
         completions: (0..<group).map { randomTokens(completion, 2000 + index * group + $0) })
     }
+    ProcessMemory.resetPeak()
+    let session = LearnerSession(
+      config: config, parameters: parameters, precision: precision, pool: pool,
+      checkpointing: checkpointing, moments: moments)
     session.step(groups)  // allocates
     let watch = Stopwatch()
     session.step(groups)
     let seconds = watch.seconds
     return Row(
-      name: "learner \(prompts) x \(prompt) + \(group) x \(completion)",
+      name: "learner \(prompts) x \(prompt) + \(group) x \(completion)"
+        + (moments == .bfloat16 ? ", bf16 moments" : "") + (checkpointing ? ", checkpointing" : ""),
       tokens: prompts * group * (prompt + completion), seconds: seconds,
-      operations: learnerOperations(prompts: prompts, prompt: prompt, group: group, completion: completion))
+      operations: learnerOperations(prompts: prompts, prompt: prompt, group: group, completion: completion),
+      peakByteCount: ProcessMemory.peakByteCount)
+  }
+
+  /// A learner's state for `wholeStep`.
+  public func learnerSession() -> LearnerSession {
+    LearnerSession(
+      config: config, parameters: parameters, precision: precision, pool: pool, checkpointing: false, moments: .float32)
   }
 
   // MARK: The whole step
@@ -168,19 +184,17 @@ public struct EngineBenchmark {
         + learnerOperations(prompts: prompts, prompt: prompt, group: group, completion: completion))
   }
 
-  /// A learner's state for `learner`.
-  public func learnerSession() -> LearnerSession {
-    LearnerSession(config: config, parameters: parameters, precision: precision, pool: pool)
-  }
-
   public final class LearnerSession {
     private let training: TrainingModel
     private let optimizer: AdamW
 
-    init(config: ModelConfig, parameters: ParameterSet, precision: Precision, pool: ThreadPool) {
+    init(
+      config: ModelConfig, parameters: ParameterSet, precision: Precision, pool: ThreadPool, checkpointing: Bool,
+      moments: Precision
+    ) {
       training = TrainingModel(
-        config: config, parameters: parameters, precision: precision, pool: pool)
-      optimizer = AdamW(parameters: parameters, pool: pool)
+        config: config, parameters: parameters, precision: precision, pool: pool, checkpointing: checkpointing)
+      optimizer = AdamW(parameters: parameters, pool: pool, moments: moments)
     }
 
     var parameters: ParameterSet { training.parameters }

@@ -1,6 +1,6 @@
 import CKernels
 import Core
-import Glibc
+import Foundation
 
 /// What this machine can do at most, measured now: the denominators of every share in a benchmark's table.
 public struct HardwarePeak: Sendable {
@@ -58,10 +58,19 @@ public struct Stopwatch: Sendable {
 
 /// Memory of this process.
 public enum ProcessMemory {
-  /// The most that was resident so far, in bytes.
+  /// The most that was resident since the start or the last `resetPeak`, in bytes; files that are mapped count.
   public static var peakByteCount: Int {
-    var usage = rusage()
-    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return usage.ru_maxrss * 1024
+    guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
+      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+      let kibibytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+    else { return 0 }
+    return kibibytes * 1024
+  }
+
+  /// The peak is from now on what is resident now. Without permission it stays as it is, which only makes it larger.
+  public static func resetPeak() {
+    guard let file = fopen("/proc/self/clear_refs", "w") else { return }
+    fputs("5", file)
+    fclose(file)
   }
 }

@@ -47,8 +47,8 @@
     (x, heads, head_size, cosine, sine, direction)) \
   X(void, swiglu, (fv_kind kind, const float *gate_up, int64_t width, void *out), (kind, gate_up, width, out)) \
   X(void, swiglu_backward, \
-    (fv_kind kind, const void *gate_up, int64_t width, const float *dy, void *out, float *dgate_up), \
-    (kind, gate_up, width, dy, out, dgate_up)) \
+    (fv_kind kind, fv_kind gradient, const void *gate_up, int64_t width, const float *dy, void *out, void *dgate_up), \
+    (kind, gradient, gate_up, width, dy, out, dgate_up)) \
   X(void, layernorm, \
     (fv_kind kind, float *x, const float *add, const float *weight, const float *bias, float epsilon, int64_t width, \
      void *out, float *statistics), \
@@ -85,9 +85,9 @@
      int64_t token, float coefficient, void *dlogits), \
     (kind, logits, count, inverse_temperature, log_normalizer, token, coefficient, dlogits)) \
   X(void, adamw_step, \
-    (const fv_adamw *settings, int64_t begin, int64_t end, float *parameters, const float *gradients, float *first, \
-     float *second), \
-    (settings, begin, end, parameters, gradients, first, second)) \
+    (const fv_adamw *settings, fv_kind moments, int64_t begin, int64_t end, float *parameters, const float *gradients, \
+     void *first, void *second), \
+    (settings, moments, begin, end, parameters, gradients, first, second)) \
   X(double, peak, (fv_kind kind, int64_t rounds), (kind, rounds)) \
   X(double, sum_of_squares, (const float *x, int64_t begin, int64_t end), (x, begin, end))
 
@@ -216,9 +216,9 @@ int64_t fv_attention_scratch(int64_t heads_per_key_value, int64_t length) {
   return 8 * ((length + 15) / 16 * 16);
 }
 
-int64_t fv_attention_backward_scratch(int64_t head_size, int64_t length) {
-  const int64_t wide = (head_size + 15) / 16 * 16, row = (length + 15) / 16 * 16;
-  return 2 * head_size * row + 3 * length * wide + 8 * row + 12 * wide;
+int64_t fv_attention_backward_scratch(int64_t head_size, int64_t key_capacity) {
+  const int64_t wide = (head_size + 15) / 16 * 16, row = (key_capacity + 15) / 16 * 16;
+  return 2 * head_size * row + 3 * row * wide + 12 * row + 18 * wide;
 }
 
 float fv_log_probability(const float *logits, int64_t token, float inverse_temperature, fv_softmax softmax) {

@@ -173,172 +173,191 @@ void KERNEL(attention)(
 
 INLINE int64_t kind_bytes(const fv_kind kind) { return kind == fv_bf16 ? 2 : 4; }
 
-INLINE float kind_element(const fv_kind kind, const void *p, int64_t i) {
-  if (kind == fv_f32) return ((const float *)p)[i];
-  const uint32_t bits = (uint32_t)((const uint16_t *)p)[i] << 16;
-  float x;
-  memcpy(&x, &bits, 4);
-  return x;
-}
+// The backward pass walks several queries at once, a query being one head of one row: keys, values and their gradients are
+// then read and written once for all of them.
+enum { backward_queries = 6 };
 
-// Attention weights p and score gradients ds of `heads` heads of one query row, over `count` blocks of 16 keys from j on.
-INLINE void backward_scores(
-  const int heads, const int count, int64_t size, int64_t row, int64_t wide, const float *key_t, const float *value_t,
-  const float *q, const float *dout, int64_t j, vf scale, const vf *shift, const vf *normal, const vf *delta, float *p,
-  float *ds) {
-  vf score[4][2], dp[4][2];
-#pragma clang loop unroll(full)
-  for (int h = 0; h < heads; h++)
-#pragma clang loop unroll(full)
-    for (int b = 0; b < count; b++) score[h][b] = dp[h][b] = vf_set1(0);
-  for (int64_t d = 0; d < size; d++) {
-    vf k[2], v[2];
-#pragma clang loop unroll(full)
-    for (int b = 0; b < count; b++) {
-      k[b] = vf_load(key_t + d * row + j + 16 * b);
-      v[b] = vf_load(value_t + d * row + j + 16 * b);
-    }
-#pragma clang loop unroll(full)
-    for (int h = 0; h < heads; h++) {
-      const vf x = vf_set1(q[h * wide + d]), y = vf_set1(dout[h * wide + d]);
-#pragma clang loop unroll(full)
-      for (int b = 0; b < count; b++) {
-        score[h][b] = vf_fma(x, k[b], score[h][b]);
-        dp[h][b] = vf_fma(y, v[b], dp[h][b]);
-      }
-    }
-  }
-#pragma clang loop unroll(full)
-  for (int h = 0; h < heads; h++)
-#pragma clang loop unroll(full)
-    for (int b = 0; b < count; b++) {
-      const vf weight = vf_mul(vf_exp(vf_sub(vf_mul(score[h][b], scale), shift[h])), normal[h]);
-      vf_store(p + h * row + j + 16 * b, weight);
-      vf_store(ds + h * row + j + 16 * b, vf_mul(vf_mul(weight, vf_sub(dp[h][b], delta[h])), scale));
-    }
-}
-
-// From p and ds: dq = ds k, and for every key dk += ds q, dv += p dout, for `vectors` * 16 of D.
-INLINE void backward_sums(
-  const int heads, const int vectors, int64_t keys_count, int64_t row, int64_t wide, const float *p, const float *ds,
-  const float *q, const float *dout, const float *keys, float *dkeys, float *dvalues, float *dq) {
-  vf sum[4][2], x[4][2], y[4][2];
-#pragma clang loop unroll(full)
-  for (int h = 0; h < heads; h++)
-#pragma clang loop unroll(full)
-    for (int v = 0; v < vectors; v++) {
-      sum[h][v] = vf_set1(0);
-      x[h][v] = vf_load(q + h * wide + 16 * v);
-      y[h][v] = vf_load(dout + h * wide + 16 * v);
-    }
-  for (int64_t j = 0; j < keys_count; j++)
-#pragma clang loop unroll(full)
-    for (int v = 0; v < vectors; v++) {
-      const vf k = vf_load(keys + j * wide + 16 * v);
-      vf dk = vf_load(dkeys + j * wide + 16 * v), dv = vf_load(dvalues + j * wide + 16 * v);
-#pragma clang loop unroll(full)
-      for (int h = 0; h < heads; h++) {
-        const vf a = vf_set1(ds[h * row + j]);
-        sum[h][v] = vf_fma(a, k, sum[h][v]);
-        dk = vf_fma(a, x[h][v], dk);
-        dv = vf_fma(vf_set1(p[h * row + j]), y[h][v], dv);
-      }
-      vf_store(dkeys + j * wide + 16 * v, dk);
-      vf_store(dvalues + j * wide + 16 * v, dv);
-    }
-#pragma clang loop unroll(full)
-  for (int h = 0; h < heads; h++)
-#pragma clang loop unroll(full)
-    for (int v = 0; v < vectors; v++) vf_store(dq + h * wide + 16 * v, sum[h][v]);
-}
-
-// Where one task works: the sequence's keys and values, their gradients, and one row's heads.
+// Where one task works: keys and values as rows [row][wide] and as columns [size][row], gradients of the rows, and the
+// queries' weights [6][row] and vectors [6][wide]. Passed by value: what is stored to cannot be one of these pointers then.
 typedef struct {
   int64_t size, wide, row;
   float *key_t, *value_t, *keys, *dkeys, *dvalues, *p, *ds, *q, *dout, *dq;
 } KERNEL(backward_space);
 
-// Row r of the sequence for `heads` (1 to 4) heads from `head` on, which share one key-value head.
-INLINE void backward_row(
-  const fv_kind kind, const int heads, const fv_attention_sequence *s, const KERNEL(backward_space) *w, int64_t r,
-  int64_t head) {
-  const int64_t n = s->prefix_count + (s->bidirectional ? s->count : r + 1), blocks = (n + 15) / 16, size = w->size;
-  vf shift[4], normal[4], delta[4];
-  for (int h = 0; h < heads; h++) {
-    const int64_t index = r * s->heads + head + h;
+// Attention weights p and score gradients ds of the queries, over `count` blocks of 16 keys from j on.
+INLINE void backward_scores(
+  const int queries, const int count, const KERNEL(backward_space) w, int64_t j, vf scale, const float *shift,
+  const float *normal, const float *delta) {
+  vf score[backward_queries][2], dp[backward_queries][2];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < queries; i++)
+#pragma clang loop unroll(full)
+    for (int b = 0; b < count; b++) score[i][b] = dp[i][b] = vf_set1(0);
+  for (int64_t d = 0; d < w.size; d++) {
+    vf k[2], v[2];
+#pragma clang loop unroll(full)
+    for (int b = 0; b < count; b++) {
+      k[b] = vf_load(w.key_t + d * w.row + j + 16 * b);
+      v[b] = vf_load(w.value_t + d * w.row + j + 16 * b);
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < queries; i++) {
+      const vf x = vf_set1(w.q[i * w.wide + d]), y = vf_set1(w.dout[i * w.wide + d]);
+#pragma clang loop unroll(full)
+      for (int b = 0; b < count; b++) {
+        score[i][b] = vf_fma(x, k[b], score[i][b]);
+        dp[i][b] = vf_fma(y, v[b], dp[i][b]);
+      }
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < queries; i++)
+#pragma clang loop unroll(full)
+    for (int b = 0; b < count; b++) {
+      const vf exponential = vf_exp(vf_sub(vf_mul(score[i][b], scale), vf_set1(shift[i])));
+      const vf weight = vf_mul(exponential, vf_set1(normal[i]));
+      vf_store(w.p + i * w.row + j + 16 * b, weight);
+      vf_store(
+        w.ds + i * w.row + j + 16 * b, vf_mul(vf_mul(weight, vf_sub(dp[i][b], vf_set1(delta[i]))), scale));
+    }
+}
+
+// From p and ds: dq = ds k, and for every key dk += ds q, dv += p dout, for `vectors` * 16 of D from d on.
+INLINE void backward_sums(
+  const int queries, const int vectors, const KERNEL(backward_space) w, int64_t length, int64_t d) {
+  vf sum[backward_queries][2], x[backward_queries][2], y[backward_queries][2];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < queries; i++)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) {
+      sum[i][v] = vf_set1(0);
+      x[i][v] = vf_load(w.q + i * w.wide + d + 16 * v);
+      y[i][v] = vf_load(w.dout + i * w.wide + d + 16 * v);
+    }
+  for (int64_t j = 0; j < length; j++)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) {
+      const int64_t at = j * w.wide + d + 16 * v;
+      const vf k = vf_load(w.keys + at);
+      vf dk = vf_load(w.dkeys + at), dv = vf_load(w.dvalues + at);
+#pragma clang loop unroll(full)
+      for (int i = 0; i < queries; i++) {
+        const vf a = vf_set1(w.ds[i * w.row + j]);
+        sum[i][v] = vf_fma(a, k, sum[i][v]);
+        dk = vf_fma(a, x[i][v], dk);
+        dv = vf_fma(vf_set1(w.p[i * w.row + j]), y[i][v], dv);
+      }
+      vf_store(w.dkeys + at, dk);
+      vf_store(w.dvalues + at, dv);
+    }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < queries; i++)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) vf_store(w.dq + i * w.wide + d + 16 * v, sum[i][v]);
+}
+
+// `queries` queries: of the rows from r on, each the `heads` heads from `head` on, which share one key-value head.
+INLINE void backward_rows(
+  const fv_kind kind, const int queries, const fv_attention_sequence *s, const KERNEL(backward_space) w, int64_t r,
+  int64_t head, int64_t heads) {
+  const int64_t size = w.size, last = r + queries / heads - 1;
+  const int64_t length = s->prefix_count + (s->bidirectional ? s->count : last + 1), blocks = (length + 15) / 16;
+  float shift[backward_queries], normal[backward_queries], delta[backward_queries];
+  for (int i = 0; i < queries; i++) {
+    const int64_t row = r + i / heads, own = head + i % heads, index = row * s->heads + own;
+    const char *packed = (const char *)s->own + row * s->row * kind_bytes(kind);
     vf dot = vf_set1(0);
     for (int64_t d = 0; d < size; d += 16) {
-      const char *own = (const char *)s->own + r * s->row * kind_bytes(kind);
       const vf y = vf_load_part(s->dout + index * size + d, size - d, 0);
-      vf_store(w->q + h * w->wide + d, vf_load_kind_part(kind, own, (head + h) * size + d, size - d));
-      vf_store(w->dout + h * w->wide + d, y);
+      vf_store(w.q + i * w.wide + d, vf_load_kind_part(kind, packed, own * size + d, size - d));
+      vf_store(w.dout + i * w.wide + d, y);
       dot = vf_fma(y, vf_load_kind_part(kind, s->out, index * size + d, size - d), dot);
     }
-    shift[h] = vf_set1(s->stats[2 * index]);
-    normal[h] = vf_set1(1.0f / s->stats[2 * index + 1]);
-    delta[h] = vf_set1(vf_sum(dot));
+    shift[i] = s->stats[2 * index];
+    normal[i] = 1.0f / s->stats[2 * index + 1];
+    delta[i] = vf_sum(dot);
   }
   const vf scale = vf_set1(s->scale);
-#define SCORES(count) \
-  backward_scores( \
-    heads, count, size, w->row, w->wide, w->key_t, w->value_t, w->q, w->dout, 16 * b, scale, shift, normal, delta, \
-    w->p, w->ds)
   int64_t b = 0;
-  for (; b + 2 <= blocks; b += 2) SCORES(2);
-  if (b < blocks) SCORES(1);
-#undef SCORES
-#define SUMS(vectors) \
-  backward_sums( \
-    heads, vectors, n, w->row, w->wide, w->p, w->ds, w->q + d, w->dout + d, w->keys + d, w->dkeys + d, \
-    w->dvalues + d, w->dq + d)
+  for (; b + 2 <= blocks; b += 2) backward_scores(queries, 2, w, 16 * b, scale, shift, normal, delta);
+  if (b < blocks) backward_scores(queries, 1, w, 16 * b, scale, shift, normal, delta);
+  // an earlier row does not see the later ones' keys
+  for (int i = 0; i < queries && !s->bidirectional; i++)
+    for (int64_t j = s->prefix_count + r + i / heads + 1; j < length; j++)
+      w.p[i * w.row + j] = w.ds[i * w.row + j] = 0;
   int64_t d = 0;
-  for (; d + 32 <= w->wide; d += 32) SUMS(2);
-  if (d < w->wide) SUMS(1);
-#undef SUMS
-  for (int h = 0; h < heads; h++)
-    memcpy(s->down + r * s->row + (head + h) * size, w->dq + h * w->wide, (size_t)size * 4);
+  if (queries <= backward_queries / 2)
+    for (; d + 32 <= w.wide; d += 32) backward_sums(queries, 2, w, length, d);
+  for (; d < w.wide; d += 16) backward_sums(queries, 1, w, length, d);
+  for (int i = 0; i < queries; i++)
+    memcpy(
+      s->down + (r + i / heads) * s->row + (head + i % heads) * size, w.dq + i * w.wide, (size_t)size * 4);
+}
+
+// Keys and values of 16 positions from `first` on, zeros beyond the sequence's length.
+INLINE void backward_load(
+  const fv_kind kind, const fv_attention_sequence *s, const KERNEL(backward_space) w, int64_t key_column,
+  int64_t value_column, int64_t first) {
+  float *keys = w.keys + first * w.wide, *values = w.dvalues + first * w.wide;
+  for (int64_t i = 0; i < 16; i++) {
+    const int64_t j = first + i, own = j - s->prefix_count;
+    const char *base = own >= 0 ? (const char *)s->own : (const char *)s->prefix;
+    const void *packed = base + (own >= 0 ? own : j) * s->row * kind_bytes(kind);
+    for (int64_t d = 0; d < w.wide; d += 16) {
+      const int64_t n = own < s->count ? w.size - d : 0;
+      vf_store(keys + i * w.wide + d, n > 0 ? vf_load_kind_part(kind, packed, key_column + d, n) : vf_set1(0));
+      vf_store(values + i * w.wide + d, n > 0 ? vf_load_kind_part(kind, packed, value_column + d, n) : vf_set1(0));
+    }
+  }
+  for (int64_t d = 0; d < w.size; d++)
+    for (int64_t i = 0; i < 16; i++) {
+      w.key_t[d * w.row + first + i] = keys[i * w.wide + d];
+      w.value_t[d * w.row + first + i] = values[i * w.wide + d];
+    }
 }
 
 INLINE void attention_backward(const fv_kind kind, const fv_attention_sequence *s, int64_t kv, float *scratch) {
   const int64_t size = s->head_size, wide = (size + 15) / 16 * 16, group = s->heads / s->key_value_heads;
-  const int64_t length = s->prefix_count + s->count, row = (length + 15) / 16 * 16;
+  const int64_t length = s->prefix_count + s->count, row = (s->key_capacity + 15) / 16 * 16;
   const int64_t key_column = (s->heads + kv) * size, value_column = (s->heads + s->key_value_heads + kv) * size;
   KERNEL(backward_space) w = {.size = size, .wide = wide, .row = row};
   float **const parts[] = {&w.key_t, &w.value_t, &w.keys, &w.dkeys, &w.dvalues, &w.p, &w.ds, &w.q, &w.dout, &w.dq};
   const int64_t counts[] = {
-    size * row, size * row, length * wide, length * wide, length * wide, 4 * row, 4 * row, 4 * wide, 4 * wide, 4 * wide};
+    size * row, size * row, row * wide, row * wide, row * wide, backward_queries * row, backward_queries * row,
+    backward_queries * wide, backward_queries * wide, backward_queries * wide};
   for (int i = 0; i < 10; i++) {
     *parts[i] = scratch;
     scratch += counts[i];
   }
-  memset(w.key_t, 0, (size_t)(w.p - w.key_t) * 4);
-  for (int64_t j = 0; j < length; j++) {
-    const int own = j >= s->prefix_count;
-    const char *base = (const char *)(own ? s->own : s->prefix);
-    const void *packed = base + (own ? j - s->prefix_count : j) * s->row * kind_bytes(kind);
-    for (int64_t d = 0; d < size; d++) {
-      const float k = kind_element(kind, packed, key_column + d);
-      w.keys[j * wide + d] = k;
-      w.key_t[d * row + j] = k;
-      w.value_t[d * row + j] = kind_element(kind, packed, value_column + d);
-    }
-  }
-  for (int64_t r = 0; r < s->count; r++)
-    for (int64_t g = 0; g < group; g += 4) {
-      const int64_t head = kv * group + g;
-      switch (group - g) {
-        case 1: backward_row(kind, 1, s, &w, r, head); break;
-        case 2: backward_row(kind, 2, s, &w, r, head); break;
-        case 3: backward_row(kind, 3, s, &w, r, head); break;
-        default: backward_row(kind, 4, s, &w, r, head); break;
+  for (int64_t first = s->prefix_is_loaded ? s->prefix_count / 16 * 16 : 0; first < length; first += 16)
+    backward_load(kind, s, w, key_column, value_column, first);
+  memset(w.dkeys, 0, (size_t)(length * wide) * 4);
+  memset(w.dvalues, 0, (size_t)(length * wide) * 4);
+
+  for (int64_t g = 0; g < group; g += 4) {
+    const int64_t head = kv * group + g, heads = group - g < 4 ? group - g : 4;
+    int64_t rows = backward_queries / heads;
+    for (int64_t r = 0; r < s->count; r += rows) {
+      if (rows > s->count - r) rows = 1;
+      switch (rows * heads) {
+#define ROWS(n) case n: backward_rows(kind, n, s, w, r, head, heads); break;
+        ROWS(1)
+        ROWS(2)
+        ROWS(3)
+        ROWS(4)
+        ROWS(6)
+#undef ROWS
       }
     }
+  }
+
   for (int64_t j = 0; j < length; j++) {
     const int own = j >= s->prefix_count;
     float *out = (own ? s->down : s->dprefix) + (own ? j - s->prefix_count : j) * s->row;
-    for (int64_t d = 0; d < size; d++) {
-      out[key_column + d] += w.dkeys[j * wide + d];
-      out[value_column + d] += w.dvalues[j * wide + d];
+    for (int64_t d = 0; d < size; d += 16) {
+      float *key = out + key_column + d, *value = out + value_column + d;
+      vf_store_part(key, size - d, vf_add(vf_load_part(key, size - d, 0), vf_load(w.dkeys + j * wide + d)));
+      vf_store_part(value, size - d, vf_add(vf_load_part(value, size - d, 0), vf_load(w.dvalues + j * wide + d)));
     }
   }
 }

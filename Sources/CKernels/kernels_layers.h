@@ -86,8 +86,9 @@ void KERNEL(swiglu)(fv_kind kind, const float *gate_up, int64_t width, void *out
   }
 }
 
-void KERNEL(swiglu_backward)(
-  fv_kind kind, const void *gate_up, int64_t width, const float *dy, void *out, float *dgate_up) {
+INLINE void swiglu_backward(
+  const fv_kind kind, const fv_kind gradient, const void *gate_up, int64_t width, const float *dy, void *out,
+  void *dgate_up) {
   const vf one = vf_set1(1);
   for (int64_t i = 0; i < width; i += 16) {
     const int64_t n = width - i;
@@ -98,10 +99,16 @@ void KERNEL(swiglu_backward)(
       const vf d = vf_load_part(dy + i, n, 0);
       // silu' = sigmoid (1 + gate (1 - sigmoid))
       const vf slope = vf_mul(sigmoid, vf_fma(gate, vf_sub(one, sigmoid), one));
-      vf_store_part(dgate_up + i, n, vf_mul(vf_mul(d, up), slope));
-      vf_store_part(dgate_up + width + i, n, vf_mul(d, silu));
+      vf_store_kind_part(gradient, dgate_up, i, n, vf_mul(vf_mul(d, up), slope));
+      vf_store_kind_part(gradient, dgate_up, width + i, n, vf_mul(d, silu));
     }
   }
+}
+
+void KERNEL(swiglu_backward)(
+  fv_kind kind, fv_kind gradient, const void *gate_up, int64_t width, const float *dy, void *out, void *dgate_up) {
+  if (gradient == fv_bf16) swiglu_backward(kind, fv_bf16, gate_up, width, dy, out, dgate_up);
+  else swiglu_backward(kind, fv_f32, gate_up, width, dy, out, dgate_up);
 }
 
 void KERNEL(round)(fv_kind kind, const float *x, int64_t count, void *out) {

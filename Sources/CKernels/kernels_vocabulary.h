@@ -69,6 +69,7 @@ INLINE void softmax_backward(
     const vf p = vf_exp(vf_sub(scaled_logits(logits, i, count, scale), shift));
     vf_store_kind_part(kind, dlogits, i, count - i, vf_mul(p, negative));
   }
+  if (token < 0 || token >= count) return;
   const float z = logits[token] * inverse_temperature - log_normalizer;
   vf p = vf_exp(vf_set1(z));
   float probability[16];

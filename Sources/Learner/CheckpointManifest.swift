@@ -15,6 +15,7 @@ struct CheckpointManifest: Equatable {
   static let fileName = "MANIFEST.json"
   static let byteCountMax = 1 << 20
   private static let format = 1
+  private static let partByteCount = 16 << 20
 
   /// By file name.
   var files: [String: Entry]
@@ -78,7 +79,16 @@ struct CheckpointManifest: Equatable {
 
   private static func entry(path: String) throws -> Entry {
     let file = try MappedFile(path: path)
-    let hash = XXH3_128bits(file.bytes.baseAddress, file.bytes.count)
+    guard let state = XXH3_createState() else { fatalError("out of memory") }
+    defer { XXH3_freeState(state) }
+    XXH3_128bits_reset(state)
+    // A part at a time, so that a checkpoint's size is never resident beside the training state.
+    for start in stride(from: 0, to: file.bytes.count, by: partByteCount) {
+      let part = start..<min(start + partByteCount, file.bytes.count)
+      XXH3_128bits_update(state, file.bytes.baseAddress! + start, part.count)
+      file.release(part)
+    }
+    let hash = XXH3_128bits_digest(state)
     return Entry(byteCount: file.bytes.count, hash: hexadecimal(hash.high64) + hexadecimal(hash.low64))
   }
 }

@@ -6,7 +6,7 @@ import Wire
 /// The checkpoints of a run: one folder each, `step-000020` for the state after 20 steps.
 ///
 /// A checkpoint is a Hugging Face folder (bf16 weights, configuration, tokenizer) that other tools open as it is, and beside
-/// these the fp32 master weights, both AdamW moments, the trainer's state and a manifest with checksums.
+/// these the fp32 master weights, both AdamW moments in their precision, the trainer's state and a manifest with checksums.
 ///
 /// Invariants:
 /// - A folder named `step-*` is complete: it is written under another name, every file and the folder reach the disk, and
@@ -28,11 +28,11 @@ public struct CheckpointStore: Sendable {
   public struct Contents {
     public var state: TrainerState
     public var masterWeights: ParameterSet
-    public var firstMoments: ParameterSet
-    public var secondMoments: ParameterSet
+    public var firstMoments: MomentSet
+    public var secondMoments: MomentSet
 
     public init(
-      state: TrainerState, masterWeights: ParameterSet, firstMoments: ParameterSet, secondMoments: ParameterSet
+      state: TrainerState, masterWeights: ParameterSet, firstMoments: MomentSet, secondMoments: MomentSet
     ) {
       self.state = state
       self.masterWeights = masterWeights
@@ -103,7 +103,7 @@ public struct CheckpointStore: Sendable {
     try makeFolder(folder)
     try recover()
     let step = contents.state.nextStep
-    try checkSpace(scalars: contents.masterWeights.values.count)
+    try checkSpace(contents)
     let aside = "\(folder)/.writing-\(name(step))"
     do {
       try makeFolder(aside)
@@ -119,13 +119,10 @@ public struct CheckpointStore: Sendable {
   private func write(_ contents: Contents, to aside: String, writeModel: (String) throws -> Void) throws {
     try writeModel(aside)
     try atStage(.modelWritten)
-    func write(_ parameters: ParameterSet, _ name: String) throws {
-      try SafetensorsFile.write(parameters, to: "\(aside)/\(name)", encoding: .float32)
-    }
-    try write(contents.masterWeights, FileName.masterWeights)
+    try SafetensorsFile.write(contents.masterWeights, to: "\(aside)/\(FileName.masterWeights)", encoding: .float32)
     try atStage(.masterWeightsWritten)
-    try write(contents.firstMoments, FileName.firstMoments)
-    try write(contents.secondMoments, FileName.secondMoments)
+    try SafetensorsFile.write(contents.firstMoments, to: "\(aside)/\(FileName.firstMoments)")
+    try SafetensorsFile.write(contents.secondMoments, to: "\(aside)/\(FileName.secondMoments)")
     try atStage(.momentsWritten)
     try FileWriter.write(contents.state.json.serialized(pretty: true), to: "\(aside)/\(FileName.trainerState)")
     try atStage(.stateWritten)
@@ -162,9 +159,10 @@ public struct CheckpointStore: Sendable {
     try atStage(.pruned)
   }
 
-  private func checkSpace(scalars: Int) throws {
+  private func checkSpace(_ contents: Contents) throws {
     // bf16 weights, fp32 master weights and two moments, and room for the text files.
-    let needed = UInt64(scalars) * (2 + 3 * 4) + (16 << 20)
+    let moment = contents.firstMoments.precision == .bfloat16 ? 2 : 4
+    let needed = UInt64(contents.masterWeights.values.count * (2 + 4 + 2 * moment)) + (16 << 20)
     guard let available = availableBytes(folder), available < needed else { return }
     throw InputError(
       "save checkpoint", at: folder, expected: "\(needed >> 20) MiB of free space", found: "\(available >> 20) MiB")
@@ -213,8 +211,11 @@ public struct CheckpointStore: Sendable {
   }
 
   /// Reads a checkpoint that `verify` accepted.
+  /// - Parameter moments: what they are to be; exact when the checkpoint's are of that precision.
   /// - Throws: `InputError` that names the file and the tensor.
-  public static func load(_ folder: String, config: ModelConfig) throws -> Contents {
+  public static func load(
+    _ folder: String, config: ModelConfig, moments: Precision = .float32
+  ) throws -> Contents {
     func parameters(_ name: String) throws -> ParameterSet {
       let path = "\(folder)/\(name)"
       return try ParameterSet(
@@ -224,7 +225,8 @@ public struct CheckpointStore: Sendable {
     let json = try JSON.parse(MappedFile.contents(of: place, byteCountMax: 1 << 20), place: place)
     return Contents(
       state: try TrainerState(json: json, place: place), masterWeights: try parameters(FileName.masterWeights),
-      firstMoments: try parameters(FileName.firstMoments), secondMoments: try parameters(FileName.secondMoments))
+      firstMoments: MomentSet(rounding: try parameters(FileName.firstMoments), precision: moments),
+      secondMoments: MomentSet(rounding: try parameters(FileName.secondMoments), precision: moments))
   }
 
   // MARK: The best checkpoint

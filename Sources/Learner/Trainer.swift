@@ -62,10 +62,10 @@ struct Trainer {
     let optimizer: AdamW
     if let newest {
       description = try ModelLoader.describe(path: newest)
-      let checkpoint = try CheckpointStore.load(newest, config: description.config)
+      let checkpoint = try CheckpointStore.load(
+        newest, config: description.config, moments: settings.optimizer.moments)
       weights = checkpoint.masterWeights
-      optimizer = AdamW(parameters: weights, pool: pool)
-      optimizer.restore(checkpoint)
+      optimizer = AdamW(checkpoint, pool: pool)
       state = checkpoint.state
       outcomes.post(.log("goes on from \(newest)"))
       if state.settingsDigest != digest { outcomes.post(.log("the settings are not those of the checkpoint")) }
@@ -74,11 +74,13 @@ struct Trainer {
       let model = try ModelLoader.load(path: settings.model.path)
       description = model.description
       weights = model.parameters
-      optimizer = AdamW(parameters: weights, pool: pool)
+      optimizer = AdamW(parameters: weights, pool: pool, moments: settings.optimizer.moments)
     }
     let config = description.config
     precision = settings.model.precision
-    let policy = TrainingModel(config: config, parameters: weights, precision: precision, pool: pool)
+    let policy = TrainingModel(
+      config: config, parameters: weights, precision: precision, pool: pool,
+      checkpointing: settings.optimizer.gradientCheckpointing)
     let processor = try PromptProcessor(description, place: newest ?? settings.model.path)
     let reference = try Self.reference(settings, config: config, start: newest == nil ? weights : nil, pool: pool)
     let encoding: ModelSaver.Encoding = precision == .float32 ? .float32 : .bfloat16
@@ -113,17 +115,16 @@ struct Trainer {
 
   private func publish() {
     publisher.publish(
-      WeightsPayload(
-        version: session.state.policyVersion, parameters: weights, precision: precision, files: description.files))
+      version: session.state.policyVersion, parameters: weights, precision: precision, files: description.files)
   }
 
   private mutating func perform(_ command: Command) {
     do {
       switch command {
       case .train(let batch):
-        let completed = try session.train(batch, seconds: { Double(MonotonicClock.now()) / 1_000 }) {
-          outcomes.post(.event(.activity($0)))
-        }
+        let completed = try session.train(
+          batch, seconds: { Double(MonotonicClock.now()) / 1_000 },
+          progress: { outcomes.post(.event(.activity($0))) }, weightsWillChange: publisher.settle)
         publish()
         outcomes.post(.event(.trained(completed, cursor: session.state.cursor)))
       case .save:

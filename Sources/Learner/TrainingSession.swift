@@ -1,5 +1,4 @@
 import Core
-import Glibc
 import Wire
 
 /// Training as it goes on from step to step: the step, what it leaves behind, and the checkpoints.
@@ -30,12 +29,15 @@ package struct TrainingSession {
   }
 
   /// Trains the batch of the next step.
+  /// - Parameter weightsWillChange: called before each update.
   /// - Throws: `InputError` for a batch that makes no sense; nothing has changed then.
   package mutating func train(
-    _ batch: TrainBatch, seconds: @escaping () -> Double, progress: (String) -> Void
+    _ batch: TrainBatch, seconds: @escaping () -> Double, progress: (String) -> Void,
+    weightsWillChange: () -> Void = {}
   ) throws -> StepCompleted {
     precondition(batch.step == state.nextStep, "step \(batch.step) after \(state.nextStep) steps")
-    let metrics = try step.run(batch, version: state.policyVersion, seconds: seconds, progress: progress)
+    let metrics = try step.run(
+      batch, version: state.policyVersion, seconds: seconds, progress: progress, weightsWillChange: weightsWillChange)
     state.nextStep += 1
     state.policyVersion.value += 1
     state.cursor = batch.cursor
@@ -68,12 +70,10 @@ package struct TrainingSession {
 }
 
 extension AdamW {
-  /// Takes up the moments and the count of a checkpoint.
-  package func restore(_ checkpoint: CheckpointStore.Contents) {
-    for (own, saved) in [(firstMoments, checkpoint.firstMoments), (secondMoments, checkpoint.secondMoments)] {
-      precondition(own.parameters == saved.parameters, "moments of another model")
-      memcpy(own.values.pointer, saved.values.pointer, own.values.count * MemoryLayout<Float>.stride)
-    }
-    updateCount = checkpoint.state.updateCount
+  /// Goes on from a checkpoint, whose moments it takes over.
+  package convenience init(_ checkpoint: CheckpointStore.Contents, pool: ThreadPool) {
+    self.init(
+      parameters: checkpoint.masterWeights, pool: pool, firstMoments: checkpoint.firstMoments,
+      secondMoments: checkpoint.secondMoments, updateCount: checkpoint.state.updateCount)
   }
 }

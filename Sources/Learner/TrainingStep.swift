@@ -68,11 +68,12 @@ public struct TrainingStep {
   ///   - version: the policy's before this step.
   ///   - seconds: a monotonic clock, for the metrics alone.
   ///   - progress: told what is being done, for people.
+  ///   - weightsWillChange: called before each update.
   /// - Returns: named measurements; docs/METRICS.md lists them.
   /// - Throws: `InputError` for a batch that makes no sense; nothing has changed then.
   public mutating func run(
     _ batch: TrainBatch, version: PolicyVersion, seconds: @escaping () -> Double = { 0 },
-    progress: (String) -> Void = { _ in }
+    progress: (String) -> Void = { _ in }, weightsWillChange: () -> Void = {}
   ) throws -> [String: Double] {
     let trainingGroups = try batch.trainingGroups(config: config, version: version, pixels: pixels)
     let groups = batch.groups
@@ -116,6 +117,7 @@ public struct TrainingStep {
         }
         clock.ends(.backward)
       }
+      weightsWillChange()
       metrics.add(update: update(learningRate: learningRate))
       clock.ends(.optimizer)
     }

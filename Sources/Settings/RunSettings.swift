@@ -73,6 +73,10 @@ public struct RunSettings: Equatable, Sendable {
     public var gradientClip = 1.0
     /// Tokens (prompt and completion) of one forward and backward pass of the learner.
     public var microBatchTokens = 4096
+    /// What AdamW's moments are kept in.
+    public var moments = Precision.float32
+    /// Computes activations again in the backward pass instead of keeping them.
+    public var gradientCheckpointing = false
     public init() {}
   }
 

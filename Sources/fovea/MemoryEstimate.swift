@@ -14,14 +14,22 @@ struct MemoryEstimate {
     let scalars = config.parameters.reduce(0) { $0 + $1.count }
     let keyValues = config.keyValueHeadCount * config.headSize
     let queries = config.headCount * config.headSize
-    // Each token and layer: the residual stream twice in fp32; queries, keys, values, attention, gate and up in bf16.
+    // Each token and layer: the residual stream twice in fp32; queries, keys, values, attention, gate and up in bf16. With
+    // checkpointing that of one layer, and every layer's input.
     let unit = settings.model.precision == .bfloat16 ? 2 : 4
-    let activations =
-      config.layerCount
-      * (8 * config.hiddenSize + unit * (2 * queries + 2 * keyValues + 2 * config.feedForwardSize))
-    // fp32 master weights, gradients and two moments; packed weights for both directions, and two payloads to send.
+    let input = 4 * config.hiddenSize
+    let layer = 2 * input + unit * (2 * queries + 2 * keyValues + 2 * config.feedForwardSize)
+    let isCheckpointed = settings.optimizer.gradientCheckpointing
+    let activations = isCheckpointed ? config.layerCount * input + layer : config.layerCount * layer
+    // The scratch space of a layer, forward and backward, in fp32 and in units, and of the vocabulary's slices.
+    let scratch = 5 * input + 30 * config.feedForwardSize
+    let logits = 64 << 20
+    // fp32 master weights and gradients, two moments; packed weights, and the payload of the version before the newest.
+    let moments = settings.optimizer.moments == .bfloat16 ? 2 : 4
     let reference = settings.algorithm.loss.klCoefficient > 0 ? unit : 0
-    learner = scalars * (4 * 4 + 4 * unit + reference) + settings.optimizer.microBatchTokens * activations
+    learner =
+      scalars * (2 * 4 + 2 * moments + 2 * unit + reference) + logits
+      + settings.optimizer.microBatchTokens * (activations + scratch)
     // Packed weights; and keys and values, or before there are any the first payload, as large again.
     let positions = min(config.maxPositions, 512 + settings.rollout.sampling.maxNewTokens)
     let cache = settings.rollout.slots * positions * config.layerCount * 2 * keyValues * unit

@@ -25,8 +25,7 @@ import Testing
     let engine = benchmark.engine(decoder, slots: 8, positions: 64)
     let rows = try benchmark.rollout(engine, batch: 8, prompt: 16, tokens: 20)
     #expect(rows.map(\.tokens) == [8 * 16, 8 * 18])
-    let session = benchmark.learnerSession()
-    let learner = benchmark.learner(session, prompts: 2, prompt: 16, group: 4, completion: 8)
+    let learner = benchmark.learner(prompts: 2, prompt: 16, group: 4, completion: 8)
     #expect(learner.tokens == 2 * 4 * 24)
     for row in rows + [learner] { #expect(row.gigaflops > 0 && row.gigaflops < peak.gigaflops, "\(row)") }
   }

@@ -18,7 +18,7 @@ import Testing
       let bias = inputs.floats(n)
       for precision in Precision.allCases {
         expectTwins("product \(m)x\(n)x\(k) \(precision)") {
-          let matrix = PackedMatrix(precision, rows: n, depth: k, transposed: false)
+          let matrix = PackedMatrix(precision, rows: n, depth: k)
           matrix.load(rows: 0, count: n, float32: w, pool: onePool)
           let rounded = ElementBuffer(precision, count: m * k)
           fv_round(precision.kind, x, Int64(m * k), rounded.at(0))
@@ -53,7 +53,7 @@ import Testing
           let saved = ElementBuffer(precision, count: 2 * width)
           fv_round(kind, wild, Int64(2 * width), saved.at(0))
           var gradient = [Float](repeating: 0, count: 2 * width)
-          fv_swiglu_backward(kind, saved.at(0), Int64(width), add, nil, &gradient)
+          fv_swiglu_backward(kind, fv_f32, saved.at(0), Int64(width), add, nil, &gradient)
           var result = [Float](repeating: 0, count: width)
           fv_widen(kind, out.at(0), Int64(width), &result)
           return result + gradient
@@ -101,9 +101,12 @@ import Testing
       var second = values[2].map(abs)
       var settings = fv_adamw(
         learning_rate: 1e-3, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weight_decay: 0.1, correction1: 0.1,
-        correction2: 0.01, gradient_scale: 0.5)
-      fv_adamw_step(&settings, 0, 1000, &parameters, values[3], &first, &second)
-      return parameters + first + second + [Float(fv_sum_of_squares(values[0], 0, 1000))]
+        correction2: 0.01, gradient_scale: 0.5, update: 7)
+      fv_adamw_step(&settings, fv_f32, 0, 1000, &parameters, values[3], &first, &second)
+      var halves = (first.map(bfloat16), second.map(bfloat16))
+      fv_adamw_step(&settings, fv_bf16, 0, 999, &parameters, values[3], &halves.0, &halves.1)
+      return parameters + first + second + (halves.0 + halves.1).map(widened)
+        + [Float(fv_sum_of_squares(values[0], 0, 1000))]
     }
   }
 

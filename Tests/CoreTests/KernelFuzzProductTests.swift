@@ -158,7 +158,8 @@ import Testing
       let (dprefix, down) = (inputs.floats(prefix * row), inputs.floats(count * row))
       let bidirectional: Int32 = inputs.flag() ? 1 : 0
       let scale = inputs.plain()
-      let scratchCount = Int(fv_attention_backward_scratch(Int64(size), Int64(prefix + count)))
+      let capacity = Int64(prefix + count + inputs.below(20))
+      let scratchCount = Int(fv_attention_backward_scratch(Int64(size), capacity))
       return { run in
         prefixRows.withUnsafeBytes { prefixRows in
           ownRows.withUnsafeBytes { ownRows in
@@ -169,10 +170,15 @@ import Testing
                     head_size: Int64(size), heads: Int64(heads), key_value_heads: Int64(kvHeads), scale: scale,
                     row: Int64(row), prefix: prefixRows.baseAddress, own: ownRows.baseAddress,
                     prefix_count: Int64(prefix), count: Int64(count), bidirectional: bidirectional,
-                    out: out.baseAddress, dout: dout.baseAddress, stats: statistics.baseAddress,
+                    prefix_is_loaded: 0, key_capacity: capacity, out: out.baseAddress, dout: dout.baseAddress,
+                    stats: statistics.baseAddress,
                     dprefix: run.floats(dprefix), down: run.floats(down))
                   for head in 0..<kvHeads {
-                    fv_attention_backward(precision.kind, &sequence, Int64(head), run.scratch(scratchCount))
+                    let scratch = run.scratch(scratchCount)
+                    for isLoaded: Int32 in [0, 1] {
+                      sequence.prefix_is_loaded = isLoaded
+                      fv_attention_backward(precision.kind, &sequence, Int64(head), scratch)
+                    }
                   }
                 }
               }

@@ -58,12 +58,12 @@ import Testing
       let precision = inputs.precision()
       let (gateUp, saved) = (inputs.floats(2 * width), inputs.elements(precision, 2 * width))
       let dy = inputs.floats(width)
-      let (wantsOut, wantsGradient) = (inputs.flag(), inputs.flag())
+      let (wantsOut, wantsGradient, kind) = (inputs.flag(), inputs.flag(), inputs.precision())
       return { run in
         fv_swiglu(precision.kind, gateUp, Int64(width), run.elements(precision, width))
         let out = wantsOut ? run.elements(precision, width) : nil
-        let gradient = wantsGradient ? run.floats(2 * width) : nil
-        fv_swiglu_backward(precision.kind, saved, Int64(width), dy, out, gradient)
+        let gradient = wantsGradient ? run.elements(kind, 2 * width) : nil
+        fv_swiglu_backward(precision.kind, kind.kind, saved, Int64(width), dy, out, gradient)
       }
     }
   }
@@ -160,11 +160,18 @@ import Testing
       var settings = fv_adamw(
         learning_rate: inputs.random.uniform(), beta1: inputs.random.uniform(), beta2: inputs.random.uniform(),
         epsilon: 1e-8, weight_decay: inputs.random.uniform(), correction1: 1 - inputs.random.uniform(),
-        correction2: 1 - inputs.random.uniform(), gradient_scale: inputs.floats(1)[0])
+        correction2: 1 - inputs.random.uniform(), gradient_scale: inputs.floats(1)[0],
+        update: UInt32(inputs.below(1000)))
+      let halves = (inputs.elements(.bfloat16, end), inputs.elements(.bfloat16, end))
       return { run in
         fv_adamw_step(
-          &settings, Int64(begin), Int64(end), run.floats(values[0]), values[1], run.floats(values[2]),
+          &settings, fv_f32, Int64(begin), Int64(end), run.floats(values[0]), values[1], run.floats(values[2]),
           run.floats(values[3]))
+        let (first, second) = (run.elements(.bfloat16, end), run.elements(.bfloat16, end))
+        halves.0.withUnsafeBytes { first.copyMemory(from: $0.baseAddress!, byteCount: 2 * end) }
+        halves.1.withUnsafeBytes { second.copyMemory(from: $0.baseAddress!, byteCount: 2 * end) }
+        fv_adamw_step(
+          &settings, fv_bf16, Int64(begin), Int64(end), run.floats(values[0]), values[1], first, second)
         run.note(fv_sum_of_squares(values[0], Int64(begin), Int64(end)))
       }
     }

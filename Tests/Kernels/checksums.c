@@ -62,7 +62,7 @@ static void check(void *context, int64_t index, int64_t thread) {
     print("swiglu", out, c * 2);
     uint32_t saved[2 * c];
     fv_round(kind, row, 2 * c, saved);
-    fv_swiglu_backward(kind, saved, c, add, out, gradient);
+    fv_swiglu_backward(kind, fv_f32, saved, c, add, out, gradient);
     print("swiglu backward", gradient, sizeof gradient);
     float moments[2];
     fv_layernorm(kind, row, add, weight, add, 1e-5f, c, out, moments);
@@ -100,8 +100,8 @@ static void check(void *context, int64_t index, int64_t thread) {
     print("attention", attended, positions * heads * d * bytes);
     print("attention statistics", stats, sizeof stats);
     float *dout = plain(positions * heads * d);
-    fv_attention_sequence sequence = {d, heads, kv, 0.2236f, width, rows, rows, 0, positions, 0, attended, dout, stats,
-                                      dheads, dheads};
+    fv_attention_sequence sequence = {d, heads, kv, 0.2236f, width, rows, rows, 0, positions, 0, 0, positions, attended, dout,
+                                      stats, dheads, dheads};
     for (int head = 0; head < kv; head++) fv_attention_backward(kind, &sequence, head, scratch);
     print("attention backward", dheads, positions * width * 4);
     sequence.bidirectional = 1;
@@ -116,10 +116,12 @@ static void check(void *context, int64_t index, int64_t thread) {
     print("softmax backward", dlogits, sizeof dlogits);
     const fv_draw draw = fv_sample(logits, v, (fv_sampling){0.8f, 40, 0.9f, 0.01f}, 0.37f, space);
     print("sample", &draw, sizeof draw);
-    fv_adamw settings = {1e-3f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.1f, 0.01f, 0.5f};
+    fv_adamw settings = {1e-3f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.1f, 0.01f, 0.5f, 3};
     for (int i = 0; i < v; i++) space[i] = logits[i] * logits[i];
-    fv_adamw_step(&settings, 0, v, logits, dlogits, space + v, space);
+    fv_adamw_step(&settings, fv_f32, 0, v, logits, dlogits, space + v, space);
     print("adamw", logits, v * 4);
+    fv_adamw_step(&settings, fv_bf16, 0, v, logits, dlogits, space + v, space);
+    print("adamw with bf16 moments", space, v * 4);
   }
   double cosine, sine;
   fv_cosine_sine(1234.5, &cosine, &sine);

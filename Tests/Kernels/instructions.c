@@ -88,7 +88,7 @@ static void layers(void) {
         fv_rmsnorm_weight_backward(dy, rows, inverse, T, C, 0, C, gradient));
   COUNT("rope, 12 heads x 64", (H + K) * D, "element", fv_rope(x, H + K, D, cosine, cosine, 1));
   COUNT("swiglu, 1536", F, "element", fv_swiglu(fv_bf16, gate_up, F, out));
-  COUNT("swiglu backward, 1536", F, "element", fv_swiglu_backward(fv_bf16, saved, F, dy, out, gradient));
+  COUNT("swiglu backward, 1536", F, "element", fv_swiglu_backward(fv_bf16, fv_bf16, saved, F, dy, out, gradient));
   COUNT("round, 3072", 2 * F, "element", fv_round(fv_bf16, gate_up, 2 * F, out));
   COUNT("widen, 3072", 2 * F, "element", fv_widen(fv_bf16, saved, 2 * F, gradient));
   COUNT("add, 576", C, "element", fv_add(x, add, C));
@@ -115,7 +115,7 @@ static void attention(void) {
       fv_attention(
         fv_bf16, &layer, kv, rows + t * QKV, blocks, t + 1, scratch, out + t * H * D, stats + t * H * 2);
   float *gradient = zeros(T * QKV);
-  const fv_attention_sequence sequence = {D, H, K, 0.125f, QKV, rows, rows, 0, T, 0, out, numbers(T * H * D), stats,
+  const fv_attention_sequence sequence = {D, H, K, 0.125f, QKV, rows, rows, 0, T, 0, 0, T, out, numbers(T * H * D), stats,
                                           gradient, gradient};
   COUNT("attention backward, 128 positions", 5 * H * D * T * (T + 1) / 2, "multiply-add", {
     for (int kv = 0; kv < K; kv++) fv_attention_backward(fv_bf16, &sequence, kv, scratch);
@@ -135,11 +135,11 @@ static void vocabulary(void) {
 }
 
 static void optimizer(void) {
-  const fv_adamw settings = {1e-6f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.1f, 0.01f, 0.5f};
+  const fv_adamw settings = {1e-6f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.1f, 0.01f, 0.5f, 1};
   float *parameters = numbers(F * C), *gradients = numbers(F * C), *first = zeros(F * C), *second = zeros(F * C);
   COUNT("sum of squares, 884736", F * C, "element", (void)fv_sum_of_squares(gradients, 0, F * C));
   COUNT("adamw, 884736", F * C, "element",
-        fv_adamw_step(&settings, 0, F * C, parameters, gradients, first, second));
+        fv_adamw_step(&settings, fv_f32, 0, F * C, parameters, gradients, first, second));
 }
 
 // One call of the pool, which sets the mode of denormals that the kernels define.

@@ -15,14 +15,15 @@ private struct TinyRun {
     let store = CheckpointStore(folder: folder, keep: 2)
     var state = TrainerState()
     if let newest = store.newestValid().folder {
-      let checkpoint = try CheckpointStore.load(newest, config: TinyPolicy.config)
+      let checkpoint = try CheckpointStore.load(
+        newest, config: TinyPolicy.config, moments: settings.optimizer.moments)
       policy = TinyPolicy(parameters: checkpoint.masterWeights)
-      optimizer = AdamW(parameters: policy.parameters, pool: ThreadPool(threads: 1))
-      optimizer.restore(checkpoint)
+      optimizer = AdamW(checkpoint, pool: ThreadPool(threads: 1))
       state = checkpoint.state
     } else {
       policy = TinyPolicy()
-      optimizer = AdamW(parameters: policy.parameters, pool: ThreadPool(threads: 1))
+      optimizer = AdamW(
+        parameters: policy.parameters, pool: ThreadPool(threads: 1), moments: settings.optimizer.moments)
     }
     let weights = policy.parameters
     session = TrainingSession(
@@ -44,9 +45,10 @@ private struct TinyRun {
 
 @Suite("A run that stops and goes on")
 struct TrainingSessionTests {
-  @Test("ends with the bytes of one that did not stop", arguments: [1, 3])
-  func resume(updates: Int) throws {
+  @Test("ends with the bytes of one that did not stop", arguments: [1, 3], Precision.allCases)
+  func resume(updates: Int, moments: Precision) throws {
     var settings = RunSettings.tiny
+    settings.optimizer.moments = moments
     settings.optimizer.warmupSteps = 3
     settings.optimizer.decay = "cosine"
     settings.run.steps = 10

@@ -33,7 +33,7 @@ import Wire
     let megabytes = Double(payload!.manifest.payloadByteCount) / 1e6
     print(
       String(format: "payload of %.0f MB made in %.3f s, processor %.3f s", megabytes, making.wall, making.processor))
-    publisher.publish(payload!)
+    publisher.publish(version: PolicyVersion(1), parameters: weights, precision: .bfloat16, files: [:])
 
     let server = try Reactor(sockets: [.router(.weights, listen: "tcp://127.0.0.1:*")])
     let client = try Reactor(sockets: [.dealer(.weights, connect: server.boundEndpoint(of: .weights))])
@@ -74,10 +74,12 @@ import Wire
     }
     report("plain", await seconds { await fetch(1) })
     for (version, relative) in [(2, Float(1e-5)), (3, 1e-4), (4, 1e-3)] {
+      publisher.settle()
       for index in 0..<weights.values.count {
         weights.values.pointer[index] *= 1 + relative * (random.next() & 1 == 0 ? 1 : -1)
       }
-      publisher.publish(WeightsPayload(version: PolicyVersion(UInt64(version)), parameters: weights, files: [:]))
+      publisher.publish(
+        version: PolicyVersion(UInt64(version)), parameters: weights, precision: .bfloat16, files: [:])
       report("after a relative update of \(relative)", await seconds { await fetch(UInt64(version)) })
     }
     serving.cancel()

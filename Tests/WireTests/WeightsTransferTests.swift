@@ -32,6 +32,20 @@ func payload(_ version: UInt64, _ parameters: ParameterSet) -> WeightsPayload {
     chunkByteCount: 1024)
 }
 
+extension WeightsPublisher {
+  /// Publishes weights that are the payload's when they are rounded.
+  func publish(_ payload: WeightsPayload) {
+    let manifest = payload.manifest
+    let parameters = ParameterSet(
+      parameters: manifest.tensors.map { ParameterShape(name: $0.name, shape: $0.shape.map(Int.init)) })
+    do { try payload.copy(to: parameters) } catch { Issue.record(error) }
+    publish(
+      version: manifest.version, parameters: parameters,
+      precision: manifest.tensors.contains { $0.encoding == .bfloat16 } ? .bfloat16 : .float32, files: manifest.files,
+      chunkByteCount: manifest.chunkByteCount)
+  }
+}
+
 /// A learner and a worker with a bad line between them.
 struct BadLine {
   let publisher = WeightsPublisher()
@@ -337,8 +351,33 @@ struct BadLine {
     #expect(delivered <= 2 + 14 + 16)
   }
 
+  @Test("a settled version keeps its bytes while the master weights change") func settledVersion() throws {
+    let weights = tinyWeights(seed: 1)
+    let sent = payload(1, weights)
+    let publisher = WeightsPublisher()
+    publisher.publish(
+      version: PolicyVersion(1), parameters: weights, precision: .bfloat16, files: [:], chunkByteCount: 1024)
+    func bytes() -> [UInt8] {
+      (0..<sent.manifest.chunkCount).flatMap { index -> [UInt8] in
+        let request = ChunkRequest(version: PolicyVersion(1), first: UInt32(index), count: 1, base: nil)
+        guard case .chunk(let chunk)? = publisher.answers(to: .chunkRequest(request)).first else { return [] }
+        return chunk.bytes
+      }
+    }
+    let expected = (0..<sent.manifest.chunkCount).flatMap { Array(sent.chunk($0)) }
+    #expect(bytes() == expected)
+    publisher.settle()
+    for i in 0..<weights.values.count { weights.values.pointer[i] += 1 }
+    #expect(bytes() == expected)
+    publisher.publish(
+      version: PolicyVersion(2), parameters: weights, precision: .bfloat16, files: [:], chunkByteCount: 1024)
+    #expect(bytes() == expected)
+    publisher.settle()
+    #expect(bytes().isEmpty, "the oldest version makes room for the next")
+  }
+
   @Test("a difference is computed once for all workers, and payloads are bounded") func publisherIsBounded() {
-    let publisher = WeightsPublisher(payloadsKept: 2)
+    let publisher = WeightsPublisher(versionsKept: 2)
     let old = tinyWeights(seed: 10)
     for version in 1...3 { publisher.publish(payload(UInt64(version), old)) }
     func ask(_ version: UInt64, base: UInt64?) -> WeightsChunk? {

@@ -45,6 +45,10 @@ typedef struct {
   const void *prefix, *own;
   int64_t prefix_count, count;
   int32_t bidirectional;
+  // Keys that the scratch space has room for, at least prefix_count + count. prefix_is_loaded: the call before on this scratch
+  // space had the same prefix, key-value head and capacity, or was the prefix itself, so its keys and values lie there.
+  int32_t prefix_is_loaded;
+  int64_t key_capacity;
   // own rows: out [count][H*D] of the kind, dout [count][H*D] fp32, stats [count][H][2]
   const void *out;
   const float *dout, *stats;
@@ -53,4 +57,4 @@ typedef struct {
 } fv_attention_sequence;
 
 void fv_attention_backward(fv_kind kind, const fv_attention_sequence *sequence, int64_t kv, float *scratch);
-int64_t fv_attention_backward_scratch(int64_t head_size, int64_t length);
+int64_t fv_attention_backward_scratch(int64_t head_size, int64_t key_capacity);

@@ -22,9 +22,9 @@ void fv_rope(float *x, int64_t heads, int64_t head_size, const float *cosine, co
 // out = silu(gate) * up, gate_up = [gate F | up F], rounded to the kind. Source: Shazeer, 2020.
 void fv_swiglu(fv_kind kind, const float *gate_up, int64_t width, void *out);
 // From stored gate_up (of the kind): the forward's output again, into out (may be NULL), and for dy [F] the gradients
-// dgate_up [2F] fp32 (may be NULL).
+// dgate_up [2F], rounded to the kind `gradient` (may be NULL).
 void fv_swiglu_backward(
-  fv_kind kind, const void *gate_up, int64_t width, const float *dy, void *out, float *dgate_up);
+  fv_kind kind, fv_kind gradient, const void *gate_up, int64_t width, const float *dy, void *out, void *dgate_up);
 
 // Element-wise rounding to the kind, and back.
 void fv_round(fv_kind kind, const float *x, int64_t count, void *out);

@@ -26,15 +26,11 @@ public final class Decoder {
   private var outputRows = ScratchBuffer<Float>()
 
   /// A decoder with weights of zero; `load` fills them.
-  public convenience init(config: ModelConfig, precision: Precision, pool: ThreadPool) {
-    self.init(config: config, precision: precision, pool: pool, trainable: false)
-  }
-
-  package init(config: ModelConfig, precision: Precision, pool: ThreadPool, trainable: Bool) {
+  public init(config: ModelConfig, precision: Precision, pool: ThreadPool) {
     self.config = config
     self.precision = precision
     self.pool = pool
-    weights = DecoderWeights(config: config, precision: precision, trainable: trainable)
+    weights = DecoderWeights(config: config, precision: precision)
     rotary = RotaryTable(config: config, positions: config.maxPositions)
     vision = weights.vision.map {
       VisionEncoder(weights: $0, decoder: config.hiddenSize, precision: precision, pool: pool)
@@ -80,39 +76,78 @@ public final class Decoder {
     embed(batch, into: x, tape: tape)
     for (index, layer) in weights.layers.enumerated() {
       let saved = tape?.layers[index]
-      let normal = normal.reserve(m * c)
-      normalize(
-        x, adding: index == 0 ? nil : delta, weight: layer.inputNorm, rows: m, into: normal, saved: saved?.input,
-        inverse: saved?.inputInverse)
-
-      let qkv = wide.reserve(m * max(headsWidth, 2 * config.feedForwardSize))
-      layer.queryKeyValue.multiply(
-        normal.units(at: 0), count: m, into: qkv, bias: layer.queryKeyValueBias.map { UnsafePointer($0.pointer) },
-        pool: pool)
-      let heads = saved?.heads ?? heads.reserve(m * headsWidth)
-      rotate(qkv, layer: layer, batch: batch, into: heads, saved: saved)
-      store(heads, batch: batch, layer: cache.layer(index))
-
-      let attended = saved?.attended ?? attended.reserve(m * queryWidth)
-      attend(heads, batch: batch, layer: cache.layer(index), into: attended, statistics: saved?.statistics)
-      layer.attentionOutput.multiply(
-        attended.units(at: 0), count: m, into: delta, bias: layer.attentionOutputBias.map { UnsafePointer($0.pointer) },
-        pool: pool)
-
-      normalize(
-        x, adding: delta, weight: layer.postAttentionNorm, rows: m, into: normal, saved: saved?.middle,
-        inverse: saved?.middleInverse)
-      let gateUp = wide.reserve(m * max(headsWidth, 2 * config.feedForwardSize))
-      layer.gateUp.multiply(
-        normal.units(at: 0), count: m, into: gateUp, bias: layer.gateUpBias.map { UnsafePointer($0.pointer) },
-        pool: pool)
-      let activated = activated.reserve(m * config.feedForwardSize)
-      activate(gateUp, rows: m, into: activated, saved: saved?.gateUp)
-      layer.down.multiply(
-        activated.units(at: 0), count: m, into: delta, bias: layer.downBias.map { UnsafePointer($0.pointer) },
-        pool: pool)
+      let normal = attend(index, batch, x, adding: index == 0 ? nil : delta, cache: cache, saved: saved)
+      for rows in Self.parts(m) {
+        let gateUp = widen(layer, normal, rows)
+        let activated = activated.reserve(rows.count * config.feedForwardSize)
+        activate(gateUp, rows, into: activated, saved: saved?.gateUp)
+        layer.down.multiply(
+          activated.units(at: 0), count: rows.count, into: delta + rows.lowerBound * c,
+          bias: layer.downBias.map { UnsafePointer($0.pointer) }, pool: pool)
+      }
     }
     return outputs(batch, x, delta, tape: tape)
+  }
+
+  /// Gradient checkpointing: fills the tape of one layer again from that layer's input, by the operations of `forward`.
+  package func recompute(layer index: Int, _ batch: RowBatch, cache: KeyValueCache, tape: Tape) {
+    let m = batch.count
+    let saved = tape.layers[index]
+    let x = residual.reserve(m * config.hiddenSize)
+    memcpy(x, saved.input.pointer, m * config.hiddenSize * 4)
+    let normal = attend(index, batch, x, adding: nil, cache: cache, saved: saved)
+    for rows in Self.parts(m) { activate(widen(weights.layers[index], normal, rows), rows, saved: saved.gateUp) }
+  }
+
+  /// Rows of the feed-forward's wide activations that exist at once: few enough to stay in the last-level cache.
+  static let rowsPerPart = 512
+
+  static func parts(_ count: Int) -> [Range<Int>] {
+    stride(from: 0, to: count, by: rowsPerPart).map { $0..<min(count, $0 + rowsPerPart) }
+  }
+
+  /// A layer's attention, `x += output(attention(norm(x)))`, and the norm behind it.
+  private func attend(
+    _ index: Int, _ batch: RowBatch, _ x: UnsafeMutablePointer<Float>, adding delta: UnsafeMutablePointer<Float>?,
+    cache: KeyValueCache, saved: Tape.Layer?
+  ) -> ElementBuffer {
+    let layer = weights.layers[index]
+    let m = batch.count
+    let c = config.hiddenSize
+    let normal = normal.reserve(m * c)
+    normalize(
+      x, adding: delta, weight: layer.inputNorm, rows: m, into: normal, saved: saved?.input,
+      inverse: saved?.inputInverse)
+    let wide = wide.reserve(m * headsWidth)
+    layer.queryKeyValue.multiply(
+      normal.units(at: 0), count: m, into: wide, bias: layer.queryKeyValueBias.map { UnsafePointer($0.pointer) },
+      pool: pool)
+    let heads = saved?.heads ?? heads.reserve(m * headsWidth)
+    rotate(wide, layer: layer, batch: batch, into: heads, saved: saved)
+    store(heads, batch: batch, layer: cache.layer(index))
+
+    let attended = saved?.attended ?? attended.reserve(m * queryWidth)
+    attend(heads, batch: batch, layer: cache.layer(index), into: attended, statistics: saved?.statistics)
+    let update = update.reserve(m * c)
+    layer.attentionOutput.multiply(
+      attended.units(at: 0), count: m, into: update, bias: layer.attentionOutputBias.map { UnsafePointer($0.pointer) },
+      pool: pool)
+
+    normalize(
+      x, adding: update, weight: layer.postAttentionNorm, rows: m, into: normal, saved: saved?.middle,
+      inverse: saved?.middleInverse)
+    return normal
+  }
+
+  /// The gate and up projections of some rows, `[rows, 2F]`.
+  private func widen(
+    _ layer: DecoderWeights.Layer, _ normal: ElementBuffer, _ rows: Range<Int>
+  ) -> UnsafeMutablePointer<Float> {
+    let gateUp = wide.reserve(rows.count * 2 * config.feedForwardSize)
+    layer.gateUp.multiply(
+      normal.units(at: rows.lowerBound * config.hiddenSize), count: rows.count, into: gateUp,
+      bias: layer.gateUpBias.map { UnsafePointer($0.pointer) }, pool: pool)
+    return gateUp
   }
 
   /// Logits `[R, V]` of normalised final states, fp32.
@@ -229,15 +264,18 @@ public final class Decoder {
     }
   }
 
+  /// silu(gate) * up of some rows, and for a backward pass gate and up.
   private func activate(
-    _ gateUp: UnsafeMutablePointer<Float>, rows m: Int, into out: ElementBuffer, saved: ElementBuffer?
+    _ gateUp: UnsafeMutablePointer<Float>, _ part: Range<Int>, into out: ElementBuffer? = nil, saved: ElementBuffer?
   ) {
     let f = config.feedForwardSize
     let kind = precision.kind
-    pool.run(m, chunk: chunk(m, most: 8)) { rows in
+    pool.run(part.count, chunk: chunk(part.count, most: 8)) { rows in
       for row in rows {
-        fv_swiglu(kind, gateUp + row * 2 * f, Int64(f), out.at(row * f))
-        if let saved { fv_round(kind, gateUp + row * 2 * f, Int64(2 * f), saved.at(row * 2 * f)) }
+        if let out { fv_swiglu(kind, gateUp + row * 2 * f, Int64(f), out.at(row * f)) }
+        if let saved {
+          fv_round(kind, gateUp + row * 2 * f, Int64(2 * f), saved.at((part.lowerBound + row) * 2 * f))
+        }
       }
     }
   }

@@ -11,21 +11,28 @@ package final class DecoderBackward {
   private let vision: VisionBackward?
   private var dx = ScratchBuffer<Float>()
   private var dnormal = ScratchBuffer<Float>()
-  private var dwide = ScratchBuffer<Float>()
+  private var dheads = ScratchBuffer<Float>()
   private var dinner = ScratchBuffer<Float>()
   private var attentionScratch = ScratchBuffer<Float>()
   private var normal: ElementScratch
   private var activated: ElementScratch
+  /// dLoss of a layer's widest products, rounded.
+  private var dwide: ElementScratch
   private var dfeatures = ScratchBuffer<Float>()
 
-  package init(decoder: Decoder, gradients: ParameterSet, trainable: TrainableParameters = .all) {
+  /// - Parameter parameters: the fp32 master weights that the decoder was packed from.
+  package init(
+    decoder: Decoder, parameters: ParameterSet, gradients: ParameterSet, trainable: TrainableParameters = .all
+  ) {
     self.decoder = decoder
     let linear = LinearBackward(
-      gradients: gradients, trainable: trainable, precision: decoder.precision, pool: decoder.pool)
+      parameters: parameters, gradients: gradients, trainable: trainable, precision: decoder.precision,
+      pool: decoder.pool)
     self.linear = linear
     vision = decoder.vision.map { VisionBackward(encoder: $0, linear: linear) }
     normal = ElementScratch(decoder.precision)
     activated = ElementScratch(decoder.precision)
+    dwide = ElementScratch(decoder.precision)
   }
 
   private var config: ModelConfig { decoder.config }
@@ -33,7 +40,10 @@ package final class DecoderBackward {
   private var kind: fv_kind { decoder.precision.kind }
 
   /// From dLoss/dstates `[R, C]` to all parameters but the head's own.
-  package func run(_ packed: PackedGroups, tape: Tape, dstates: UnsafeMutablePointer<Float>) {
+  /// - Parameter cache: the forward pass's, for the layers that a checkpointed tape has computed again.
+  package func run(
+    _ packed: PackedGroups, tape: Tape, cache: KeyValueCache, dstates: UnsafeMutablePointer<Float>
+  ) {
     let m = packed.rows.count
     let c = config.hiddenSize
     let dx = dx.reserve(m * c)
@@ -41,6 +51,9 @@ package final class DecoderBackward {
     finalNorm(packed, tape: tape, dstates: dstates, dx: dx)
     for index in decoder.weights.layers.indices.reversed() {
       let prefix = "model.layers.\(index)."
+      if tape.isCheckpointed, index + 1 < decoder.weights.layers.count {
+        decoder.recompute(layer: index, packed.rows, cache: cache, tape: tape)
+      }
       feedForward(decoder.weights.layers[index], tape.layers[index], prefix: prefix, rows: m, dx: dx)
       attention(decoder.weights.layers[index], tape.layers[index], prefix: prefix, packed: packed, dx: dx)
     }
@@ -93,19 +106,16 @@ package final class DecoderBackward {
     let f = config.feedForwardSize
     let kind = kind
     let activated = activated.reserve(m * f)
-    pool.run(m, chunk: 8) { rows in
-      for row in rows {
-        fv_swiglu_backward(kind, saved.gateUp.at(row * 2 * f), Int64(f), nil, activated.at(row * f), nil)
-      }
-    }
-    let dactivated = dinner.reserve(m * max(f, decoder.queryWidth))
-    linear.run(
-      layer.down, [.init(prefix + "mlp.down_proj", rows: c)], dy: dx, x: activated, rows: m, dx: dactivated)
     let dgateUp = dwide.reserve(m * max(2 * f, decoder.headsWidth))
-    pool.run(m, chunk: 8) { rows in
-      for row in rows {
-        fv_swiglu_backward(
-          kind, saved.gateUp.at(row * 2 * f), Int64(f), dactivated + row * f, nil, dgateUp + row * 2 * f)
+    // the activations again, and in the same pass the gradient of what they are made from
+    linear.run(layer.down, [.init(prefix + "mlp.down_proj", rows: c)], dy: dx, x: activated, rows: m) { part, dy in
+      pool.run(part.count, chunk: 8) { rows in
+        for index in rows {
+          let row = part.lowerBound + index
+          fv_swiglu_backward(
+            kind, kind, saved.gateUp.at(row * 2 * f), Int64(f), dy + index * f, activated.at(row * f),
+            dgateUp.at(row * 2 * f))
+        }
       }
     }
     let normal = renormalized(saved.middle, saved.middleInverse, layer.postAttentionNorm, rows: m)
@@ -129,14 +139,15 @@ package final class DecoderBackward {
     let width = decoder.headsWidth
     let q = decoder.queryWidth
     let kv = config.keyValueHeadCount * config.headSize
-    let dattended = dinner.reserve(m * max(config.feedForwardSize, q))
+    let dattended = dinner.reserve(m * q)
     linear.run(
       layer.attentionOutput, [.init(prefix + "self_attn.o_proj", rows: c)], dy: dx, x: saved.attended, rows: m,
       dx: dattended)
-    let dheads = dwide.reserve(m * max(2 * config.feedForwardSize, width))
+    let dheads = dheads.reserve(m * width)
     memset(dheads, 0, m * width * 4)
     attend(saved, packed: packed, dout: dattended, dheads: dheads)
-    rotateBack(layer, saved, prefix: prefix, packed: packed, dheads: dheads)
+    let drotated = dwide.reserve(m * max(2 * config.feedForwardSize, width))
+    rotateBack(layer, saved, prefix: prefix, packed: packed, dheads: dheads, into: drotated)
     let normal = renormalized(saved.input, saved.inputInverse, layer.inputNorm, rows: m)
     let dnormal = dnormal.reserve(m * c)
     linear.run(
@@ -144,7 +155,7 @@ package final class DecoderBackward {
       [
         .init(prefix + "self_attn.q_proj", rows: q), .init(prefix + "self_attn.k_proj", rows: kv),
         .init(prefix + "self_attn.v_proj", rows: kv),
-      ], dy: dheads, x: normal, rows: m, dx: dnormal)
+      ], dy: drotated, x: normal, rows: m, dx: dnormal)
     norm(
       prefix + "input_layernorm.weight", layer.inputNorm, dnormal, x: saved.input, inverse: saved.inputInverse, rows: m,
       dx: dx)
@@ -160,7 +171,7 @@ package final class DecoderBackward {
     let width = decoder.headsWidth
     let kind = kind
     let scale = Float(1 / Double(d).squareRoot())
-    let longest = packed.groups.map { $0.prompt.count + ($0.completions.map(\.count).max() ?? 0) }.max() ?? 0
+    let longest = packed.groups.map(\.keyCount).max() ?? 0
     let floats = Int(fv_attention_backward_scratch(Int64(d), Int64(longest)) + 15) & ~15
     let scratches = attentionScratch.reserve(floats * pool.threadCount)
     pool.run(packed.groups.count * kvHeads) { task, thread in
@@ -172,6 +183,7 @@ package final class DecoderBackward {
           head_size: Int64(d), heads: Int64(heads), key_value_heads: Int64(kvHeads), scale: scale, row: Int64(width),
           prefix: saved.heads.at((prefix?.first ?? 0) * width), own: saved.heads.at(run.first * width),
           prefix_count: Int64(prefix?.count ?? 0), count: Int64(run.count), bidirectional: 0,
+          prefix_is_loaded: prefix == nil ? 0 : 1, key_capacity: Int64(group.keyCount),
           out: saved.attended.at(run.first * heads * d), dout: dout + run.first * heads * d,
           stats: saved.statistics.pointer + run.first * heads * 2, dprefix: dheads + (prefix?.first ?? 0) * width,
           down: dheads + run.first * width)
@@ -182,19 +194,22 @@ package final class DecoderBackward {
     }
   }
 
-  /// Rotary embedding and per-head norms, backwards, in place.
+  /// Rotary embedding and per-head norms, backwards, in place, and the result rounded.
   private func rotateBack(
     _ layer: DecoderWeights.Layer, _ saved: Tape.Layer, prefix: String, packed: PackedGroups,
-    dheads: UnsafeMutablePointer<Float>
+    dheads: UnsafeMutablePointer<Float>, into out: ElementBuffer
   ) {
     let m = packed.rows.count
     let d = config.headSize
     let width = decoder.headsWidth
     let rotated = config.headCount + config.keyValueHeadCount
     let rotary = decoder.rotary
+    let kind = kind
+    func round(_ row: Int) { fv_round(kind, dheads + row * width, Int64(width), out.at(row * width)) }
     pool.run(m, chunk: 16) { rows in
       for row in rows {
         rotary.rotate(dheads + row * width, heads: rotated, at: packed.rows.rotaryPositions[row], direction: -1)
+        if saved.beforeHeadNorm == nil { round(row) }
       }
     }
     guard let before = saved.beforeHeadNorm, let inverse = saved.headInverse, let queryNorm = layer.queryNorm,
@@ -220,6 +235,7 @@ package final class DecoderBackward {
               dy, x, inverse.pointer[row * rotated + head], (isQuery ? queryNorm : keyNorm).pointer, Int64(d), dhead)
             memcpy(dy, dhead, d * 4)
           }
+          round(row)
         }
       }
     }

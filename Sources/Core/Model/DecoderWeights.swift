@@ -40,8 +40,7 @@ package final class DecoderWeights: Sendable {
   private let places: [Place]
   package let parameters: [ParameterShape]
 
-  /// - Parameter trainable: keeps the transposed packing that the backward pass needs.
-  package init(config: ModelConfig, precision: Precision, trainable: Bool) {
+  package init(config: ModelConfig, precision: Precision) {
     self.config = config
     self.precision = precision
     let width = config.hiddenSize
@@ -49,7 +48,7 @@ package final class DecoderWeights: Sendable {
     let kv = config.keyValueHeadCount * config.headSize
     let f = config.feedForwardSize
     func matrix(_ rows: Int, _ depth: Int) -> PackedMatrix {
-      PackedMatrix(precision, rows: rows, depth: depth, transposed: trainable)
+      PackedMatrix(precision, rows: rows, depth: depth)
     }
     func vector(_ count: Int, if present: Bool) -> AlignedBuffer<Float>? {
       present ? AlignedBuffer(count: count) : nil
@@ -68,7 +67,7 @@ package final class DecoderWeights: Sendable {
         gateUpBias: vector(2 * f, if: config.feedForwardBias), downBias: vector(width, if: config.feedForwardBias))
     }
     vision = config.vision.map {
-      VisionWeights(config: $0, decoder: width, precision: precision, trainable: trainable)
+      VisionWeights(config: $0, decoder: width, precision: precision)
     }
     parameters = config.parameters
     var places: [String: Place] = [

@@ -2,23 +2,32 @@ import CKernels
 
 /// The backward pass of linear layers, shared by decoder and vision encoder, and the gradients that it adds to.
 ///
-/// Products run in the precision with fp32 sums: dx = dy W from the transposed packing, and dW += dy^T x as one chain over the
-/// rows of the batch per element. Frozen parameters get no product. Not thread-safe: one owner, one call at a time.
+/// Products run in the precision with fp32 sums: dx = dy W, and dW += dy^T x as one chain over the rows of the batch per
+/// element. Frozen parameters get no product. Not thread-safe: one owner, one call at a time.
 package final class LinearBackward {
   package let gradients: ParameterSet
+  /// The fp32 master weights.
+  private let parameters: ParameterSet
   package let trainable: TrainableParameters
   private let precision: Precision
   private let pool: ThreadPool
   private var rounded: ElementScratch
   private var left = ScratchBuffer<UInt32>()
   private var right = ScratchBuffer<UInt32>()
+  private var part = ScratchBuffer<Float>()
+  private var transposed: TransposedWeights
 
-  package init(gradients: ParameterSet, trainable: TrainableParameters, precision: Precision, pool: ThreadPool) {
+  package init(
+    parameters: ParameterSet, gradients: ParameterSet, trainable: TrainableParameters, precision: Precision,
+    pool: ThreadPool
+  ) {
+    self.parameters = parameters
     self.gradients = gradients
     self.trainable = trainable
     self.precision = precision
     self.pool = pool
     rounded = ElementScratch(precision)
+    transposed = TransposedWeights(precision, pool: pool)
   }
 
   /// A parameter of a stacked matrix: `NAME.weight` and perhaps `NAME.bias`.
@@ -39,42 +48,88 @@ package final class LinearBackward {
 
   /// y = x W^T + b: dx = dy W (where it is asked for), dW += dy^T x, db += sum of dy. `dy` `[M, N]`, `x` and `dx` `[M, K]`.
   package func run(
-    _ matrix: PackedMatrix, _ parts: [Part], dy: UnsafeMutablePointer<Float>, x: ElementBuffer, rows m: Int,
+    _ matrix: PackedMatrix, _ parts: [Part], dy: UnsafePointer<Float>, x: ElementBuffer, rows m: Int,
     dx: UnsafeMutablePointer<Float>?
+  ) {
+    run(matrix, parts, dy: round(dy, count: m * matrix.rows), x: x, rows: m, dx: dx)
+  }
+
+  /// The same with a gradient that is rounded already.
+  package func run(
+    _ matrix: PackedMatrix, _ parts: [Part], dy: ElementBuffer, x: ElementBuffer, rows m: Int,
+    dx: UnsafeMutablePointer<Float>?
+  ) {
+    if let dx { transpose(matrix, parts).multiply(dy.units(at: 0), count: m, into: dx) }
+    parameterGradients(matrix, parts, dy: dy, x: x, rows: m)
+  }
+
+  /// The same with dx only for some rows at a time: `use` takes them while they are in the cache, and makes `x` complete.
+  package func run(
+    _ matrix: PackedMatrix, _ parts: [Part], dy: UnsafePointer<Float>, x: ElementBuffer, rows m: Int,
+    use: (_ rows: Range<Int>, _ dx: UnsafeMutablePointer<Float>) -> Void
+  ) {
+    let n = matrix.rows
+    let dy = round(dy, count: m * n)
+    let transposed = transpose(matrix, parts)
+    let dx = part.reserve(min(m, Decoder.rowsPerPart) * matrix.depth)
+    for rows in Decoder.parts(m) {
+      transposed.multiply(dy.units(at: rows.lowerBound * n), count: rows.count, into: dx)
+      use(rows, dx)
+    }
+    parameterGradients(matrix, parts, dy: dy, x: x, rows: m)
+  }
+
+  /// Rounded to the precision; valid until the next call.
+  private func round(_ dy: UnsafePointer<Float>, count: Int) -> ElementBuffer {
+    let kind = precision.kind
+    let out = rounded.reserve(count)
+    pool.run(count, chunk: 1 << 14) { range in
+      fv_round(kind, dy + range.lowerBound, Int64(range.count), out.at(range.lowerBound))
+    }
+    return out
+  }
+
+  private func transpose(_ matrix: PackedMatrix, _ parts: [Part]) -> TransposedWeights.Packed {
+    transposed.pack(
+      parts.map { (UnsafePointer(parameters[$0.name + ".weight"].baseAddress!), $0.rows) }, depth: matrix.depth)
+  }
+
+  private func parameterGradients(
+    _ matrix: PackedMatrix, _ parts: [Part], dy: ElementBuffer, x: ElementBuffer, rows m: Int
   ) {
     let n = matrix.rows
     let k = matrix.depth
-    let kind = precision.kind
-    let dyRounded = rounded.reserve(m * n)
-    pool.run(m, chunk: 16) { rows in
-      fv_round(kind, dy + rows.lowerBound * n, Int64(rows.count * n), dyRounded.at(rows.lowerBound * n))
-    }
     if parts.contains(where: { gradient($0.name + ".weight") != nil }) {
-      let units = precision.units(m)
-      let right = right.reserve(PackedMatrix.panelCount(k) * units * 64)
-      pool.run(PackedMatrix.panelCount(k)) { panel in
-        fv_pack_depth_rows(
-          kind, x.at(0), Int64(k), Int64(m), Int64(k), 0, Int64(units), Int64(panel), Int64(panel + 1), right)
-      }
+      let right = right.reserve(PackedMatrix.panelCount(k) * precision.units(m) * 64)
+      PackedMatrix.packDepth(precision, x, row: k, columns: k, depth: m, into: right, pool: pool)
       var first = 0
       for part in parts {
-        weightGradient(part, first: first, of: n, dyRounded, rows: m, columns: k, right: right)
+        weightGradient(part, first: first, of: n, dy, rows: m, columns: k, right: right)
         first += part.rows
       }
     }
     var first = 0
     for part in parts {
       if let dbias = gradient(part.name + ".bias") {
-        let begin = first
-        pool.run(part.rows, chunk: 64) { columns in
-          for row in 0..<m {
-            for column in columns { dbias[column] += dy[row * n + begin + column] }
-          }
-        }
+        biasGradient(dbias, part, first: first, of: n, dy, rows: m)
       }
       first += part.rows
     }
-    if let dx { matrix.multiplyTransposed(dyRounded.units(at: 0), count: m, into: dx, pool: pool) }
+  }
+
+  /// db += dy, row by row.
+  private func biasGradient(
+    _ dbias: UnsafeMutablePointer<Float>, _ part: Part, first: Int, of n: Int, _ dy: ElementBuffer, rows m: Int
+  ) {
+    let kind = precision.kind
+    pool.run(part.rows, chunk: 64) { columns in
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: 64) { row in
+        for index in 0..<m {
+          fv_widen(kind, dy.at(index * n + first + columns.lowerBound), Int64(columns.count), row.baseAddress!)
+          fv_add(dbias + columns.lowerBound, row.baseAddress!, Int64(columns.count))
+        }
+      }
+    }
   }
 
   /// dW += dy^T x for the rows `first ..< first + part.rows` of a stacked matrix of `n` rows.
@@ -83,13 +138,10 @@ package final class LinearBackward {
     right: UnsafeMutablePointer<UInt32>
   ) {
     guard let dweight = gradient(part.name + ".weight") else { return }
-    let kind = precision.kind
     let units = precision.units(m)
     let left = left.reserve(PackedMatrix.panelCount(part.rows) * units * 64)
-    pool.run(PackedMatrix.panelCount(part.rows)) { panel in
-      fv_pack_depth_rows(
-        kind, dy.at(first), Int64(n), Int64(m), Int64(part.rows), 0, Int64(units), Int64(panel), Int64(panel + 1), left)
-    }
+    PackedMatrix.packDepth(
+      precision, dy, first: first, row: n, columns: part.rows, depth: m, into: left, pool: pool)
     Product(
       precision: precision, rows: part.rows, columns: k, units: units, a: left, layout: .panels, panels: right,
       y: dweight, yRow: k, bias: nil, accumulates: true

@@ -12,6 +12,8 @@ package struct PackedGroups {
   package struct Rows {
     package var prompt: Run
     package var completions: [Run]
+    /// The most keys that a row attends to.
+    package var keyCount: Int { prompt.count + (completions.map(\.count).max() ?? 0) }
   }
 
   package private(set) var rows = RowBatch()

@@ -2,8 +2,7 @@ import CKernels
 
 /// A weight matrix `[rows, depth]` packed for products, possibly several parameters stacked along the rows.
 ///
-/// Forward, `y[M, rows] = x[M, depth] . w^T`; for training also the transposed packing, `dx[M, depth] = dy[M, rows] . w`.
-/// The arithmetic is `fovea_matmul.h`'s: every element of a result is one chain, so results do not depend on M, on the
+/// Forward only, `y[M, rows] = x[M, depth] . w^T`; a backward pass makes `TransposedWeights` as it needs them. The arithmetic is `fovea_matmul.h`'s: every element of a result is one chain, so results do not depend on M, on the
 /// number of threads, or on the split into tasks.
 package final class PackedMatrix: Sendable {
   package let precision: Precision
@@ -13,22 +12,30 @@ package final class PackedMatrix: Sendable {
   package let depth: Int
   private let units: Int
   private let panels: AlignedBuffer<UInt32>
-  private let transposedUnits: Int
-  private let transposed: AlignedBuffer<UInt32>?
 
-  package init(_ precision: Precision, rows: Int, depth: Int, transposed keepsTransposed: Bool) {
+  package init(_ precision: Precision, rows: Int, depth: Int) {
     precondition(depth % 2 == 0, "a reduction over \(depth) elements must be even")
     self.precision = precision
     self.rows = rows
     self.depth = depth
     units = precision.units(depth)
     panels = AlignedBuffer(count: Self.panelCount(rows) * units * 64)
-    transposedUnits = precision.units(rows)
-    transposed =
-      keepsTransposed ? AlignedBuffer(count: Self.panelCount(depth) * transposedUnits * 64) : nil
   }
 
   package static func panelCount(_ columns: Int) -> Int { (columns + 63) / 64 }
+
+  /// Packs columns `first ..< first + columns` of x `[depth, row]` into panels, for a product that reduces along x's rows.
+  package static func packDepth(
+    _ precision: Precision, _ x: ElementBuffer, first: Int = 0, row: Int, columns: Int, depth: Int,
+    into panels: UnsafeMutablePointer<UInt32>, pool: ThreadPool
+  ) {
+    // A task's rows stay in the cache while it walks the panels; their number is even, so they are whole units.
+    pool.run(depth, chunk: 32) { rows in
+      fv_pack_depth_rows(
+        precision.kind, x.at(rows.lowerBound * row + first), Int64(row), Int64(rows.count), Int64(columns),
+        Int64(precision.units(rows.lowerBound)), Int64(precision.units(depth)), 0, Int64(panelCount(columns)), panels)
+    }
+  }
 
   /// Packs fp32 rows `[count, depth]` as rows `begin ..< begin + count`.
   package func load(rows begin: Int, count: Int, float32 w: UnsafePointer<Float>, pool: ThreadPool) {
@@ -39,18 +46,11 @@ package final class PackedMatrix: Sendable {
         kind, w, Int64(depth), Int64(range.lowerBound), Int64(range.upperBound), Int64(begin + range.lowerBound),
         Int64(units), panels.pointer)
     }
-    guard let transposed else { return }
-    precondition(begin % precision.elementsPerUnit == 0, "a stacked parameter must begin at a whole unit")
-    pool.run(Self.panelCount(depth)) { panel in
-      fv_pack_depth_rows_from_f32(
-        kind, w, Int64(depth), Int64(count), Int64(depth), Int64(begin / precision.elementsPerUnit),
-        Int64(transposedUnits), Int64(panel), Int64(panel + 1), transposed.pointer)
-    }
   }
 
-  /// Packs bf16 rows `[count, depth]` as rows `begin ..< begin + count`; for matrices without transposed packing.
+  /// Packs bf16 rows `[count, depth]` as rows `begin ..< begin + count`.
   package func load(rows begin: Int, count: Int, bfloat16 w: UnsafePointer<UInt16>, pool: ThreadPool) {
-    precondition(begin + count <= rows && transposed == nil)
+    precondition(begin + count <= rows)
     let kind = precision.kind
     pool.run(count, chunk: 256) { range in
       fv_pack_columns_from_bf16(
@@ -76,20 +76,19 @@ package final class PackedMatrix: Sendable {
     _ x: UnsafePointer<UInt32>, count: Int, into y: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>? = nil,
     pool: ThreadPool
   ) {
-    Product(
-      precision: precision, rows: count, columns: rows, units: units, a: x, layout: .rowMajor, panels: panels.pointer,
-      y: y, yRow: rows, bias: bias, accumulates: false
-    ).run(pool)
+    multiply(x, count: count, rows: 0..<rows, into: y, bias: bias, pool: pool)
   }
 
-  /// `dx[M, depth] = dy[M, rows] . w`; `dy` holds elements of the precision, rows an even number.
-  package func multiplyTransposed(
-    _ dy: UnsafePointer<UInt32>, count: Int, into dx: UnsafeMutablePointer<Float>, pool: ThreadPool
+  /// The columns `part` of that product alone, `y[M, part.count]`; `part` begins at a whole panel.
+  package func multiply(
+    _ x: UnsafePointer<UInt32>, count: Int, rows part: Range<Int>, into y: UnsafeMutablePointer<Float>,
+    bias: UnsafePointer<Float>? = nil, pool: ThreadPool
   ) {
-    guard let transposed else { preconditionFailure("the matrix keeps no transposed packing") }
+    precondition(part.lowerBound % 64 == 0 && part.upperBound <= rows, "rows \(part) of \(rows)")
     Product(
-      precision: precision, rows: count, columns: depth, units: transposedUnits, a: dy, layout: .rowMajor,
-      panels: transposed.pointer, y: dx, yRow: depth, bias: nil, accumulates: false
+      precision: precision, rows: count, columns: part.count, units: units, a: x, layout: .rowMajor,
+      panels: panels.pointer + part.lowerBound * units, y: y, yRow: part.count,
+      bias: bias.map { $0 + part.lowerBound }, accumulates: false
     ).run(pool)
   }
 }

@@ -1,7 +1,8 @@
 /// What a forward pass keeps for its backward pass. M rows, R outputs.
 ///
 /// Norms, activations and attention weights are computed again from these, since that is cheaper than their memory:
-/// (8 C + 2 ((H + 2K) D + H D + 2 F)) bytes a row and layer in bf16.
+/// (8 C + 2 ((H + 2K) D + H D + 2 F)) bytes a row and layer in bf16. With gradient checkpointing that is kept for one layer,
+/// and of the others only the input, 4 C bytes: the backward pass computes a layer's part again before it needs it.
 package final class Tape {
   package struct Layer {
     /// Residual stream before the attention's norm, `[M, C]`, and that norm's inverse, `[M]`.
@@ -20,9 +21,19 @@ package final class Tape {
     /// With per-head norms: queries and keys before them, `[M, (H + K) D]`, and their inverses, `[M, H + K]`.
     package let beforeHeadNorm: AlignedBuffer<Float>?
     package let headInverse: AlignedBuffer<Float>?
+
+    /// The same buffers behind another input.
+    fileprivate func withInput(_ input: AlignedBuffer<Float>) -> Layer {
+      Layer(
+        input: input, inputInverse: inputInverse, heads: heads, attended: attended, statistics: statistics,
+        middle: middle, middleInverse: middleInverse, gateUp: gateUp, beforeHeadNorm: beforeHeadNorm,
+        headInverse: headInverse)
+    }
   }
 
+  /// With checkpointing all layers share everything but their inputs; it holds the layer that was computed last.
   package let layers: [Layer]
+  package let isCheckpointed: Bool
   /// Residual stream of the outputs, `[R, C]`, its norm's inverse, `[R]`, and the normalised states, `[R, C]`.
   package let final: AlignedBuffer<Float>
   package let finalInverse: AlignedBuffer<Float>
@@ -34,7 +45,8 @@ package final class Tape {
   package private(set) var vision: VisionTape?
   private let precision: Precision
 
-  package init(config: ModelConfig, precision: Precision, rows m: Int, outputs r: Int) {
+  package init(config: ModelConfig, precision: Precision, rows m: Int, outputs r: Int, checkpointing: Bool = false) {
+    isCheckpointed = checkpointing
     rowCapacity = m
     outputCapacity = r
     self.precision = precision
@@ -42,7 +54,7 @@ package final class Tape {
     let d = config.headSize
     let h = config.headCount
     let k = config.keyValueHeadCount
-    layers = (0..<config.layerCount).map { _ in
+    func layer() -> Layer {
       Layer(
         input: AlignedBuffer(count: m * c), inputInverse: AlignedBuffer(count: m),
         heads: ElementBuffer(precision, count: m * (h + 2 * k) * d),
@@ -52,6 +64,8 @@ package final class Tape {
         beforeHeadNorm: config.queryKeyNorm ? AlignedBuffer(count: m * (h + k) * d) : nil,
         headInverse: config.queryKeyNorm ? AlignedBuffer(count: m * (h + k)) : nil)
     }
+    let shared = checkpointing ? layer() : nil
+    layers = (0..<config.layerCount).map { _ in shared?.withInput(AlignedBuffer(count: m * c)) ?? layer() }
     final = AlignedBuffer(count: r * c)
     finalInverse = AlignedBuffer(count: r)
     states = ElementBuffer(precision, count: r * c)

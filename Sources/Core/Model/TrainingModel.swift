@@ -31,11 +31,11 @@ public struct SequenceScores: Equatable, Sendable {
 
 /// The policy as the learner has it: fp32 master weights, a packed `Decoder` of them, and gradients.
 ///
-/// Scores come from the same forward pass as the worker's. No logits are computed for prompt tokens, and logits exist only
-/// for `headChunk` positions at a time. Gradients do not depend on the number of threads. Not thread-safe: one owner.
+/// Scores come from the same forward pass as the worker's. No logits are computed for prompt tokens, and
+/// `VocabularyLoss` bounds those that exist at once. Gradients do not depend on the number of threads. Not thread-safe: one owner.
 public final class TrainingModel {
   public let config: ModelConfig
-  /// The fp32 master weights; call `weightsChanged` after writing them.
+  /// The fp32 master weights; call `weightsChanged` after writing them. A frozen model lets go of them once they are packed.
   public let parameters: ParameterSet
   /// Sums of `accumulateGradients`; the owner clears them.
   public let gradients: ParameterSet
@@ -45,25 +45,34 @@ public final class TrainingModel {
   private var tape: Tape?
   private var head: VocabularyLoss
   private var backward: DecoderBackward?
+  private let checkpointing: Bool
+  private let headName: String
   private let headIsTrainable: Bool
 
   /// - Parameters:
   ///   - parameters: fp32 master weights, shared with the optimizer.
-  ///   - trainable: false for a frozen reference, which keeps neither gradients nor transposed weights.
+  ///   - trainable: false for a frozen reference, which keeps no gradients.
   ///   - selection: the parameters that training changes; the gradients of the others stay zero.
+  ///   - checkpointing: keeps only each layer's input for the backward pass, which computes the rest again: less memory,
+  ///     more time, the same bits.
   public init(
     config: ModelConfig, parameters: ParameterSet, precision: Precision, pool: ThreadPool, trainable: Bool = true,
-    selection: TrainableParameters = .all
+    selection: TrainableParameters = .all, checkpointing: Bool = false
   ) {
     self.config = config
-    self.parameters = parameters
+    self.checkpointing = checkpointing
+    self.parameters = trainable ? parameters : ParameterSet(parameters: [])
     self.pool = pool
     gradients = ParameterSet(parameters: trainable ? parameters.parameters : [])
-    decoder = Decoder(config: config, precision: precision, pool: pool, trainable: trainable)
+    decoder = Decoder(config: config, precision: precision, pool: pool)
     head = VocabularyLoss(decoder: decoder)
-    headIsTrainable = selection.contains(config.tiedHead ? "model.embed_tokens.weight" : "lm_head.weight")
-    if trainable { backward = DecoderBackward(decoder: decoder, gradients: gradients, trainable: selection) }
-    weightsChanged()
+    headName = config.tiedHead ? "model.embed_tokens.weight" : "lm_head.weight"
+    headIsTrainable = selection.contains(headName)
+    if trainable {
+      backward = DecoderBackward(
+        decoder: decoder, parameters: parameters, gradients: gradients, trainable: selection)
+    }
+    decoder.load(parameters)
   }
 
   /// Packs the master weights again, after an update.
@@ -86,16 +95,17 @@ public final class TrainingModel {
     guard let backward else { preconditionFailure("a frozen model has no gradients") }
     let packed = pack(groups)
     let tape = tape(rows: packed.rows.count, outputs: packed.targets.count)
-    let states = decoder.forward(packed.rows, cache: cache(blocks: packed.blockCount), tape: tape)
+    let cache = cache(blocks: packed.blockCount)
+    let states = decoder.forward(packed.rows, cache: cache, tape: tape)
     let flat = head.score(states, targets: packed.targets, temperature: temperature)
     let scores = packed.unflatten(flat)
     let weights = try coefficients(scores).flatMap { $0.flatMap { $0 } }
     precondition(weights.count == packed.targets.count, "one coefficient per completion token is needed")
     let dstates = head.backward(
       states, targets: packed.targets, scores: flat, coefficients: weights, temperature: temperature,
-      headGradient: headIsTrainable
-        ? gradients[config.tiedHead ? "model.embed_tokens.weight" : "lm_head.weight"].baseAddress : nil)
-    backward.run(packed, tape: tape, dstates: dstates)
+      weights: UnsafePointer(parameters[headName].baseAddress!),
+      headGradient: headIsTrainable ? gradients[headName].baseAddress : nil)
+    backward.run(packed, tape: tape, cache: cache, dstates: dstates)
     return scores
   }
 
@@ -106,11 +116,13 @@ public final class TrainingModel {
     return made
   }
 
+  /// A tape with room for some more, which takes no memory until it is used.
   private func tape(rows: Int, outputs: Int) -> Tape {
     if let tape, tape.rowCapacity >= rows, tape.outputCapacity >= outputs { return tape }
     tape = nil
     let made = Tape(
-      config: config, precision: decoder.precision, rows: rows + rows / 8, outputs: outputs + outputs / 8)
+      config: config, precision: decoder.precision, rows: rows + rows / 8, outputs: outputs + outputs / 8,
+      checkpointing: checkpointing)
     tape = made
     return made
   }

@@ -40,6 +40,12 @@ package final class MappedFile: @unchecked Sendable {
     if let address = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: address), bytes.count) }
   }
 
+  /// Gives back the memory of bytes that were read; read again, they come from the file again. Begins at a whole page.
+  package func release(_ range: Range<Int>) {
+    guard let base = bytes.baseAddress else { return }
+    madvise(UnsafeMutableRawPointer(mutating: base) + range.lowerBound, range.count, MADV_DONTNEED)
+  }
+
   /// The bytes of a small file.
   ///
   /// - Parameter byteCountMax: the most that is read.

@@ -30,6 +30,16 @@ extension SafetensorsFile {
     try writer.finish()
   }
 
+  /// The same for an optimizer's moments, as they are.
+  package static func write(_ moments: MomentSet, to path: String) throws {
+    let writer = try FileWriter(path: path)
+    let encoding: ModelSaver.Encoding = moments.precision == .bfloat16 ? .bfloat16 : .float32
+    let header = header(for: moments.parameters, encoding: encoding, fileName: { $0 })
+    try header.withUnsafeBytes { try writer.write($0) }
+    for index in moments.parameters.indices { try writer.write(moments.bytes(index)) }
+    try writer.finish()
+  }
+
   private static func header(
     for parameters: [ParameterShape], encoding: ModelSaver.Encoding, fileName: (String) -> String
   ) -> [UInt8] {

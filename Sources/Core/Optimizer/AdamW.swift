@@ -1,24 +1,42 @@
 import CKernels
 
-/// AdamW over a whole `ParameterSet`, fp32, with both moments as parameter sets of the same layout.
+/// AdamW over a whole `ParameterSet` of fp32, with both moments of the same layout, in fp32 or bf16.
 ///
 /// Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019; the formula of `torch.optim.AdamW`. Element
 /// by element, so the result does not depend on the number of threads.
 public final class AdamW {
   /// Exponential mean of the gradients.
-  public let firstMoments: ParameterSet
+  public let firstMoments: MomentSet
   /// Exponential mean of the squared gradients.
-  public let secondMoments: ParameterSet
-  /// Updates made; part of the bias correction.
-  public var updateCount: UInt64 = 0
+  public let secondMoments: MomentSet
+  /// Updates made; part of the bias correction, and of the key of the moments' rounding.
+  public private(set) var updateCount: UInt64
   private let pool: ThreadPool
   private let ranges: [Range<Int>]
 
   /// Moments of zero for parameters of this layout. Those that are not trainable are left alone, weight decay included.
-  public init(parameters: ParameterSet, pool: ThreadPool, trainable: TrainableParameters = .all) {
+  /// - Parameter moments: bfloat16 halves their memory; they are rounded stochastically, so that their means are exact.
+  public convenience init(
+    parameters: ParameterSet, pool: ThreadPool, trainable: TrainableParameters = .all, moments: Precision = .float32
+  ) {
+    self.init(
+      parameters: parameters, pool: pool, trainable: trainable,
+      firstMoments: MomentSet(like: parameters, precision: moments),
+      secondMoments: MomentSet(like: parameters, precision: moments), updateCount: 0)
+  }
+
+  /// Goes on from the moments and the count of a checkpoint.
+  public init(
+    parameters: ParameterSet, pool: ThreadPool, trainable: TrainableParameters = .all, firstMoments: MomentSet,
+    secondMoments: MomentSet, updateCount: UInt64
+  ) {
+    precondition(
+      firstMoments.parameters == parameters.parameters && secondMoments.parameters == parameters.parameters
+        && firstMoments.precision == secondMoments.precision, "moments of another model")
     ranges = trainable.ranges(of: parameters)
-    firstMoments = ParameterSet(parameters: parameters.parameters)
-    secondMoments = ParameterSet(parameters: parameters.parameters)
+    self.firstMoments = firstMoments
+    self.secondMoments = secondMoments
+    self.updateCount = updateCount
     self.pool = pool
   }
 
@@ -47,14 +65,16 @@ public final class AdamW {
     }
     let settings = fv_adamw(
       learning_rate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon, weight_decay: weightDecay,
-      correction1: correction(beta1), correction2: correction(beta2), gradient_scale: gradientScale)
+      correction1: correction(beta1), correction2: correction(beta2), gradient_scale: gradientScale,
+      update: UInt32(truncatingIfNeeded: updateCount))
     for trained in ranges {
       pool.run(trained.count, chunk: 1 << 16) { range in
         withUnsafePointer(to: settings) {
           fv_adamw_step(
-            $0, Int64(trained.lowerBound + range.lowerBound), Int64(trained.lowerBound + range.upperBound),
-            parameters.values.pointer, gradients.values.pointer, firstMoments.values.pointer,
-            secondMoments.values.pointer)
+            $0, firstMoments.precision.kind, Int64(trained.lowerBound + range.lowerBound),
+            Int64(trained.lowerBound + range.upperBound),
+            parameters.values.pointer, gradients.values.pointer, firstMoments.values.at(0),
+            secondMoments.values.at(0))
         }
       }
     }

@@ -27,7 +27,7 @@ extension VisionConfig.Activation {
     output: UnsafeMutableRawPointer? = nil, dx: UnsafeMutablePointer<Float>? = nil
   ) {
     if self == .swiglu {
-      fv_swiglu_backward(kind, x, Int64(width), dy, output, dx)
+      fv_swiglu_backward(kind, fv_f32, x, Int64(width), dy, output, dx)
     } else {
       fv_gelu_backward(kind, form, x, Int64(width), dy, output, dx)
     }

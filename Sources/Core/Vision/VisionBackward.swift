@@ -184,7 +184,8 @@ package final class VisionBackward {
       var sequence = fv_attention_sequence(
         head_size: Int64(d), heads: Int64(h), key_value_heads: Int64(h), scale: scale, row: Int64(3 * c),
         prefix: saved.heads.at(run.first * 3 * c), own: saved.heads.at(run.first * 3 * c), prefix_count: 0,
-        count: Int64(run.count), bidirectional: 1, out: saved.attended.at(run.first * c), dout: dout + run.first * c,
+        count: Int64(run.count), bidirectional: 1, prefix_is_loaded: 0, key_capacity: Int64(run.count),
+        out: saved.attended.at(run.first * c), dout: dout + run.first * c,
         stats: saved.statistics.pointer + run.first * h * 2, dprefix: dheads + run.first * 3 * c,
         down: dheads + run.first * 3 * c)
       fv_attention_backward(kind, &sequence, Int64(task % h), scratches + thread * floats)

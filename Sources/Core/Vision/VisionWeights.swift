@@ -44,7 +44,7 @@ package final class VisionWeights: Sendable {
   package let places: [String: DecoderWeights.Place]
 
   /// - Parameter width: C of the decoder.
-  package init(config: VisionConfig, decoder width: Int, precision: Precision, trainable: Bool) {
+  package init(config: VisionConfig, decoder width: Int, precision: Precision) {
     self.config = config
     let c = config.hiddenSize
     let f = config.feedForwardSize
@@ -61,8 +61,8 @@ package final class VisionWeights: Sendable {
       return norm
     }
     // Several parameters of equal height, stacked.
-    func linear(_ names: [String], _ rows: Int, _ depth: Int, bias: Bool, transposed: Bool = true) -> Linear {
-      let matrix = PackedMatrix(precision, rows: rows * names.count, depth: depth, transposed: trainable && transposed)
+    func linear(_ names: [String], _ rows: Int, _ depth: Int, bias: Bool) -> Linear {
+      let matrix = PackedMatrix(precision, rows: rows * names.count, depth: depth)
       let buffer = bias ? AlignedBuffer<Float>(count: rows * names.count) : nil
       for (index, name) in names.enumerated() {
         places[name + ".weight"] = .matrix(matrix, firstRow: index * rows)
@@ -75,7 +75,7 @@ package final class VisionWeights: Sendable {
     }
 
     patch = linear(
-      ["vision.patch_embedding"], c, config.patchInputCount, bias: config.patchBias, transposed: false)
+      ["vision.patch_embedding"], c, config.patchInputCount, bias: config.patchBias)
     classEmbedding = config.classToken ? vector("vision.class_embedding", c) : nil
     positions =
       config.learnedPositions ? vector("vision.position_embedding", config.positionCount * c) : nil

@@ -14,41 +14,24 @@ public final class WeightsPayload: HeldWeights {
   /// Byte offset of each tensor; multiples of 64.
   public let offsets: [Int]
 
-  /// Takes a copy of the master weights, rounded: with `bfloat16` matrices to bf16 and vectors kept as fp32, with
-  /// `float32` everything kept.
+  /// Takes a copy of the master weights, rounded as `LiveWeights` says.
   ///
   /// - Parameters:
   ///   - files: the text files of the model folder, so that a worker needs nothing else.
-  public init(
+  public convenience init(
     version: PolicyVersion, parameters: ParameterSet, precision: Precision = .bfloat16, files: [String: [UInt8]],
     chunkByteCount: UInt32 = WeightsPayload.chunkByteCount
   ) {
-    let tensors = parameters.parameters.map { parameter in
-      WeightsManifest.Tensor(
-        name: parameter.name, shape: parameter.shape.map { UInt32($0) },
-        encoding: precision == .bfloat16 && parameter.shape.count > 1 ? .bfloat16 : .float32)
-    }
-    guard let byteCount = WeightsManifest.payloadByteCount(of: tensors) else {
-      preconditionFailure("weights of more than \(WireLimits.payloadByteCountMax) bytes")
-    }
-    offsets = WeightsManifest.offsets(of: tensors)
-    bytes = AlignedBuffer(count: Int(byteCount))
-    for (index, tensor) in tensors.enumerated() {
-      let source = UnsafeBufferPointer(parameters.scalars(index))
-      let target = UnsafeMutableRawPointer(bytes.pointer + offsets[index])
-      switch tensor.encoding {
-      case .float32:
-        if let start = source.baseAddress { target.copyMemory(from: start, byteCount: source.count * 4) }
-      case .bfloat16:
-        BFloat16.round(
-          source,
-          into: UnsafeMutableBufferPointer(
-            start: target.bindMemory(to: UInt16.self, capacity: source.count), count: source.count))
-      }
-    }
-    manifest = WeightsManifest(
-      version: version, files: files, tensors: tensors, payloadByteCount: byteCount, chunkByteCount: chunkByteCount,
-      payloadHash: Self.hash(bytes))
+    self.init(
+      LiveWeights(
+        version: version, parameters: parameters, precision: precision, files: files, chunkByteCount: chunkByteCount))
+  }
+
+  /// Takes a copy of all bytes, into those of an earlier payload of the same layout where one is at hand.
+  convenience init(_ live: LiveWeights, into bytes: AlignedBuffer<UInt8>? = nil) {
+    let bytes = bytes ?? AlignedBuffer(count: Int(live.manifest.payloadByteCount))
+    live.copy(0..<bytes.count, to: UnsafeMutableRawBufferPointer(start: bytes.pointer, count: bytes.count))
+    self.init(manifest: live.manifest, bytes: bytes)
   }
 
   /// Bytes that came from elsewhere.

@@ -58,9 +58,13 @@ enum BenchCommand: Command {
   }
 
   private static func learners(_ benchmark: EngineBenchmark, _ table: BenchTable) {
-    let session = benchmark.learnerSession()
     for (prompts, prompt, group, completion) in [(16, 1, 1, 128), (4, 64, 8, 64), (4, 512, 8, 64)] {
-      table.row(benchmark.learner(session, prompts: prompts, prompt: prompt, group: group, completion: completion))
+      table.row(benchmark.learner(prompts: prompts, prompt: prompt, group: group, completion: completion))
+    }
+    for checkpointing in [false, true] {
+      table.row(
+        benchmark.learner(
+          prompts: 4, prompt: 64, group: 8, completion: 64, checkpointing: checkpointing, moments: .bfloat16))
     }
   }
 
@@ -74,12 +78,13 @@ enum BenchCommand: Command {
 }
 
 /// The table as text, or as JSON lines.
-private struct BenchTable {
+private final class BenchTable {
   let json: Bool
   /// Of all `threads` threads.
   let peak: HardwarePeak
   let threads: Int
   private let output = TerminalOutput()
+  private var most = 0
 
   init(json: Bool, peak: HardwarePeak, threads: Int) {
     self.json = json
@@ -103,32 +108,35 @@ private struct BenchTable {
     output.write(
       "\(threads) threads, \(precision.rawValue), \(set); measured peak \(rounded(peak.gigaflops)) GFLOP/s, "
         + "memory \(rounded(peak.gigabytesPerSecond)) GB/s\n")
-    line("", "tokens/s", "GFLOP/s", "of peak", "seconds")
+    line("", "tokens/s", "GFLOP/s", "of peak", "seconds", "peak MiB")
   }
 
   func row(_ row: EngineBenchmark.Row) {
+    most = max(most, row.peakByteCount ?? 0)
     guard !json else {
       return write([
         "name": .string(row.name), "tokens": .integer(Int64(row.tokens)), "seconds": .number(row.seconds),
         "tokens_per_second": .number(row.tokensPerSecond), "gigaflops": .number(row.gigaflops),
         "share_of_peak": .number(share(row)),
+        "peak_memory_bytes": row.peakByteCount.map { .integer(Int64($0)) } ?? .null,
       ])
     }
     let computes = row.operations > 0
     line(
       row.name, rounded(row.tokensPerSecond), computes ? rounded(row.gigaflops) : "",
-      computes ? rounded(100 * share(row)) + " %" : "", "\((row.seconds * 1000).rounded() / 1000)")
+      computes ? rounded(100 * share(row)) + " %" : "", "\((row.seconds * 1000).rounded() / 1000)",
+      row.peakByteCount.map { "\($0 >> 20)" } ?? "")
   }
 
   func footer() {
-    let bytes = ProcessMemory.peakByteCount
+    let bytes = max(most, ProcessMemory.peakByteCount)
     guard !json else { return write(["peak_memory_bytes": .integer(Int64(bytes))]) }
     output.write("peak memory \(bytes >> 20) MiB\n")
   }
 
   private func line(_ name: String, _ columns: String...) {
     let cells = columns.map { String(repeating: " ", count: max(1, 12 - $0.count)) + $0 }
-    output.write(name + String(repeating: " ", count: max(1, 28 - name.count)) + cells.joined() + "\n")
+    output.write(name + String(repeating: " ", count: max(1, 52 - name.count)) + cells.joined() + "\n")
   }
 
   private func write(_ fields: [String: JSON]) {
