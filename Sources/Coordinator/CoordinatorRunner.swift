@@ -85,7 +85,7 @@ public final class CoordinatorRunner: Sendable {
         isDraining = true
         perform(state.on(.drain, now: now))
       }
-      if case .turnedAway(_, let who, let reason) = event { observer.log("turned away \(who): \(reason)") }
+      if case .door(_, let line) = event { observer.log(line) }
       if let event = translate(event) { perform(state.on(event, now: now)) }
       if now >= statusAt || state.outcome != nil {
         statusAt = now + Self.statusInterval
@@ -105,7 +105,7 @@ public final class CoordinatorRunner: Sendable {
     case .received(let message, .control, from: let peer): .received(message, from: peer)
     case .malformed(.control, from: let peer, let reason): .malformed(from: peer, reason: reason)
     case .tick: .tick
-    case .received, .malformed, .connectFailed, .link, .turnedAway: nil
+    case .received, .malformed, .connectFailed, .link, .door: nil
     }
   }
 

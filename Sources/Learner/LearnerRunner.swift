@@ -117,7 +117,7 @@ public final class LearnerRunner: Sendable {
       case .link(let socket, let link):
         if case .failing(let reason) = link { log("\(socket.rawValue): \(reason)") }
         take(.link(link))
-      case .turnedAway(let socket, let who, let reason): log("\(socket.rawValue): turned away \(who): \(reason)")
+      case .door(let socket, let line): log("\(socket.rawValue): \(line)")
       }
       switch ending {
       case nil: continue

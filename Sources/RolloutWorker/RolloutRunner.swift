@@ -127,7 +127,7 @@ private struct WorkerLoop {
     case .link(let socket, let state):
       if case .failing(let reason) = state { log("\(socket.rawValue): \(reason)") }
       take(socket == .control ? .link(state) : .weightsLink(state))
-    case .turnedAway: break
+    case .door: break
     }
   }
 

@@ -77,11 +77,11 @@ import Wire
       return
     }
     #expect(last.contains("disconnected"))
-    guard case .turnedAway(.control, let remote, last) = await next(server) else {
+    guard case .door(.control, let line) = await next(server) else {
       Issue.record("its address was not reported")
       return
     }
-    #expect(remote.hasPrefix("127.0.0.1:"))
+    #expect(line.hasPrefix("turned away 127.0.0.1:") && line.hasSuffix(last))
     // Another peer is still heard.
     let other = try self.client(of: server)
     other.send(.manifestRequest, on: .control)
@@ -213,7 +213,7 @@ extension TransportEvent {
   var isMessage: Bool {
     switch self {
     case .tick, .link: false
-    case .received, .malformed, .connectFailed, .turnedAway: true
+    case .received, .malformed, .connectFailed, .door: true
     }
   }
 }

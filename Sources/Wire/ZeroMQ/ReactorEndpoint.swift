@@ -74,8 +74,7 @@ final class ReactorEndpoint {
     guard let monitor else { return [] }
     return monitor.read().compactMap { event in
       if isRouter {
-        door.on(event, now: now) { PeerConnection(descriptor: $0)?.remote }
-          .map { .turnedAway(name, peer: $0.peer, reason: $0.reason) }
+        door.on(event, now: now) { PeerConnection(descriptor: $0)?.remote }.map { .door(name, line: $0) }
       } else {
         link.on(event, now: now).map { .link(name, $0) }
       }
@@ -84,6 +83,6 @@ final class ReactorEndpoint {
 
   /// Somebody was turned away by a judgement of ours; nil when that was told a moment ago.
   func turnedAway(_ peer: String, _ reason: String, now: Milliseconds) -> TransportEvent? {
-    door.told(peer, reason, now: now).map { .turnedAway(name, peer: $0.peer, reason: $0.reason) }
+    door.turnedAway(peer, reason, now: now).map { .door(name, line: $0) }
   }
 }

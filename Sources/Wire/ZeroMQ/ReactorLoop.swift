@@ -261,7 +261,7 @@ final class ReactorLoop {
       guard try desk?.reread(now: now) ?? false else { return }
     } catch {
       for endpoint in endpoints where endpoint.isRouter {
-        events.push(.turnedAway(endpoint.name, peer: "nobody", reason: "\(error); the list before goes on to count"))
+        events.push(.door(endpoint.name, line: "\(error); the list before goes on to count"))
       }
       return
     }

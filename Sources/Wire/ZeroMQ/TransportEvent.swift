@@ -12,9 +12,9 @@ public enum TransportEvent: Equatable, Sendable {
   case connectFailed(SocketName, endpoint: String, reason: String)
   /// A DEALER's line to its server has changed.
   case link(SocketName, LinkState)
-  /// A ROUTER has not let somebody in, or has sent somebody away; `peer` is an address. Once a minute for each host and
-  /// reason.
-  case turnedAway(SocketName, peer: String, reason: String)
+  /// A line for people about who may connect to a ROUTER: who was not let in or was sent away and why, once a minute for
+  /// each host and reason; an allow-list that cannot be read.
+  case door(SocketName, line: String)
   /// At the set interval, from the monotonic clock. A consumer that is behind gets one for all that it missed.
   case tick(now: Milliseconds)
 }
