@@ -93,7 +93,7 @@ import Wire
       #expect(told?.hasPrefix("turned away ") == true)
       reactor.close()
     }
-    #expect(MonotonicClock.now() - started < 20_000)
+    #expect(MonotonicClock.now() - started < 45_000)
     #expect(bench.server.statistics.received == 0)
   }
 
@@ -123,7 +123,7 @@ import Wire
     #expect(told?.contains("not in the allow-list") == true, "\(told ?? "nothing")")
     let said = await reason(client)
     #expect(said?.contains("revoked") == true, "\(said ?? "nothing")")
-    #expect(MonotonicClock.now() - revoked < 5000)
+    #expect(MonotonicClock.now() - revoked < 15_000)
     other.send(.manifestRequest, on: .control)
     let next = await first(bench.server) { if case .received(let message, _, _) = $0 { message } else { nil } }
     #expect(next == .manifestRequest)
