@@ -66,6 +66,10 @@ def read_fovea(output):
         f"memory {header['memory_gigabytes_per_second']:.0f} GB/s")
     figures = []
     for row in rows:
+        if row.get("name", "").startswith("products"):
+            figures.append({
+                "what": row["name"], "who": "Fovea", "tokens": row["tokens"], "seconds": row["seconds"],
+                "settings": f"{row['share_of_peak']:.0%} of the peak of as many threads"})
         match = re.fullmatch(r"(int8 )?(?:(decode) B=(\d+), 64\+64|(prefill) B=(\d+) x 64|((?:learner|step) [\dx +]+))",
                              row.get("name", ""))
         if match:
@@ -85,15 +89,16 @@ def measurements(threads):
     fast = dict(peer, LD_PRELOAD=tcmalloc(), TCMALLOC_RELEASE_RATE="0") if tcmalloc() else peer
     folder = os.path.join(WEIGHTS, "hf")
 
-    def fovea(part):
-        command = [FOVEA, "bench", "engine", "--model", MODEL, "--threads", str(threads), "--json", "--only", part]
-        return Measurement(f"Fovea {part}", command, part, reader=read_fovea)
+    def fovea(part, *options):
+        command = [FOVEA, "bench", "engine", "--model", MODEL, "--threads", str(threads), "--json", "--only", part, *options]
+        return Measurement(" ".join(["Fovea", part, *options]), command, part, reader=read_fovea)
 
     def script(name, group, file, *arguments, environment=fast):
         return Measurement(name, [python, os.path.join(HERE, file), *arguments], group, environment)
 
     return [
-        fovea("rollout"),
+        fovea("rollout", "--batch", "32"),
+        fovea("rollout", "--batch", "1"),
         script("llama.cpp BF16", "rollout", "llama.py", os.path.join(WEIGHTS, "bf16.gguf"), "BF16", environment=peer),
         script("llama.cpp Q4_0", "rollout", "llama.py", os.path.join(WEIGHTS, "q4_0.gguf"), "Q4_0", environment=peer),
         script("llama.cpp Q4_1", "rollout", "llama.py", MODEL, "Q4_1", environment=peer),
@@ -172,14 +177,14 @@ class Deadline:
         self.timer.cancel()
 
 
-def farm_memory(prefix, tokens):
-    """Peak resident bytes of the learner and of the one worker of a farm that takes a step of 4 prompts x 8 samples x `tokens`
+def farm_memory(steps, tokens):
+    """Peak resident bytes of the learner and of the one worker of a farm that takes steps of 4 prompts x 8 samples x `tokens`
     tokens: a temperature of 100 lets no sample end early, so that all 32 slots fill up."""
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
-            prefix + [
+            [
                 FOVEA, "train", "--config", "configs/arithmetic.yaml", "--run-directory", folder + "/run",
-                "run.steps=2", "farm.workers=1", "rollout.slots=32", "rollout.prompts_per_step=4", "rollout.group_size=8",
+                f"run.steps={steps}", "farm.workers=1", "rollout.slots=32", "rollout.prompts_per_step=4", "rollout.group_size=8",
                 f"rollout.sampling.max_new_tokens={tokens}", "rollout.sampling.temperature=100",
                 "rollout.stop_strings=[]", "task.examples=1", "algorithm.dynamic_sampling=false",
                 "evaluation.prompts=1"],
@@ -238,16 +243,20 @@ def table(results, peaks):
         def rate(value):
             return f"{tokens / value:.1f} s" if tokens else f"{value:,.0f} tok/s"
 
-        lines.append(
-            f"| {title} | {rate(mine[0]) if mine else 'not measured'} | {peer[1] + ' ' + rate(peer[0]) if peer else 'not measured'} "
-            f"| {f'{mine[0] / peer[0]:.2f}' if mine and peer else ''} | {f'{reach}' if reach else ''} |")
+        cells = [
+            title, rate(mine[0]) if mine else "not measured",
+            f"{peer[1]} {rate(peer[0])}" if peer else "not measured",
+            f"{mine[0] / peer[0]:.2f}" if mine and peer else "", f"{reach}" if reach else ""]
+        lines.append("| " + " | ".join(cells) + " |")
     for title, name, pattern, reach in MEMORY_TARGETS:
         mine = peaks.get(name)
         peer = [(value, who) for (what, who), value in results.memory.items() if pattern and re.search(pattern, who)]
         best = min(peer, default=None)
-        lines.append(
-            f"| {title} | {f'{mine / 1e9:.2f} GB' if mine else 'not measured'} | {f'{best[1]} {best[0] / 1e9:.2f} GB' if best else ''} "
-            f"| {f'{mine / best[0]:.2f}' if mine and best else ''} | at most {reach / 1e9:.1f} GB |")
+        cells = [
+            title, f"{mine / 1e9:.2f} GB" if mine else "not measured",
+            f"{best[1]} {best[0] / 1e9:.2f} GB" if best else "",
+            f"{mine / best[0]:.2f}" if mine and best else "", f"at most {reach / 1e9:.1f} GB"]
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
@@ -282,9 +291,9 @@ def main():
         for measurement in chosen:
             run(measurement, prefix, results)
     if not arguments.only or arguments.only == "memory":
-        for name, role, tokens in [("learner memory", "learner", 64), ("worker memory", "worker", 480)]:
+        for name, role, steps, tokens in [("learner memory", "learner", 2, 64), ("worker memory", "worker", 1, 480)]:
             try:
-                peaks[name] = farm_memory(prefix, tokens)[role]
+                peaks[name] = farm_memory(steps, tokens)[role]
                 print(f"  {name}: {peaks[name] / 1e9:.2f} GB", flush=True)
             except (OSError, RuntimeError) as error:
                 results.failures[name] = str(error)

@@ -14,15 +14,15 @@ import transformers
 from measuring import THREADS, random_tokens, report, seconds_of
 from transformers import AutoModelForCausalLM
 
-SHAPES = {  # what: prompts, prompt, samples, completion, sequences of a micro-batch, steps to time
-    "plain": ("learner 16 x 1 + 1 x 128", 16, 1, 1, 128, 16, 3),
-    "prompt": ("learner 4 x 512 + 8 x 64", 4, 512, 8, 64, 4, 1),
+SHAPES = {  # what: prompts, prompt, samples, completion, sequences of a micro-batch, micro-batches before, steps to time
+    "plain": ("learner 16 x 1 + 1 x 128", 16, 1, 1, 128, 16, 2, 3),
+    "prompt": ("learner 4 x 512 + 8 x 64", 4, 512, 8, 64, 4, 1, 1),
 }
 
 
 def main():
     folder, shape, dtype = sys.argv[1:]
-    what, prompts, prompt, samples, completion, micro, repeats = SHAPES[shape]
+    what, prompts, prompt, samples, completion, micro, warm_up, repeats = SHAPES[shape]
     torch.set_num_threads(THREADS)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).train()
     model.config.use_cache = False
@@ -48,8 +48,8 @@ def main():
         optimizer.zero_grad(set_to_none=False)
 
     settings = f"torch {torch.__version__}, transformers {transformers.__version__}, fused AdamW, micro-batches of {micro}"
-    for _ in range(2):
-        step(tokens[:micro])  # allocates: the first steps are slower
+    for _ in range(warm_up):
+        step(tokens[:micro])  # allocates: the first micro-batches are slower
     seconds = min(seconds_of(lambda: step(tokens)) for _ in range(repeats))
     report(what, f"PyTorch {dtype}", len(rows) * (prompt + completion), seconds, settings)
 

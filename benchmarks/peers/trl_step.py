@@ -2,10 +2,12 @@
 
     python trl_step.py FOLDER bf16|bf16-fp32-weights|stock
 
-bf16: bf16 weights and autocast, fused AdamW, no activation checkpointing, micro-batches of 8, which were found to be the fastest. bf16-fp32-weights: the same with fp32 weights, as
-one would train. stock: fp32, TRL's defaults.
+bf16: bf16 weights and autocast, fused AdamW, no activation checkpointing, and micro-batches of 8, which take the time of one
+batch of 32 and less than half of its memory. bf16-fp32-weights: the same with fp32 weights, as one would train. stock: fp32 and
+TRL's defaults.
 """
 
+import os
 import sys
 import tempfile
 import time
@@ -17,7 +19,7 @@ from datasets import Dataset
 from measuring import STEP, THREADS, openblas, report
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 
-STEPS = 3
+STEPS = int(os.environ.get("BENCH_STEPS", "3"))  # the first one is not counted
 TEXT = (
     "A farmer counts the apples of his trees every morning and writes the number into a book. On the first day there are "
     "twelve, on the second day seven more, and on the third day he sells half of them at the market in the next town. "
@@ -62,13 +64,16 @@ def main():
         reward_funcs=lambda completions, **rest: [float(len(set(text)) % 7) for text in completions],
         args=config, train_dataset=Dataset.from_dict({"prompt": texts}), processing_class=tokenizer, callbacks=[clock])
     trainer.train()
-    settings = f"trl {trl.__version__}, transformers {transformers.__version__}, torch {torch.__version__}, {weights} weights"
-    settings += ", defaults" if stock else f", bf16 autocast, fused AdamW, no activation checkpointing, micro-batches of {micro}"
+    settings = f"trl {trl.__version__}, transformers {transformers.__version__}, torch {torch.__version__}"
+    settings += f", {weights} weights"
+    tuned = f", bf16 autocast, fused AdamW, no activation checkpointing, micro-batches of {micro}"
+    settings += ", defaults" if stock else tuned
     if openblas():
         settings += f"; beside it, unused: {openblas()}"
     name = "stock fp32" if stock else kind
     p, t, g, c = STEP
-    report(f"step {p} x {t} + {g} x {c}", f"TRL {name}", prompts * samples * length, min(clock.seconds[1:]), settings)
+    best = min(clock.seconds[1:])
+    report(f"step {p} x {t} + {g} x {c}", f"TRL {name}", prompts * samples * length, best, settings)
 
 
 main()
