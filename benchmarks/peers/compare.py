@@ -22,7 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 MODEL = os.path.join(ROOT, "models", "SmolLM2-135M-Instruct.Q4_1.gguf")
 WEIGHTS = os.path.join(ROOT, ".build", "peers", "weights")
-FOVEA = os.path.join(ROOT, ".build", "release", "fovea")
+FOVEA = os.environ.get("FOVEA", os.path.join(ROOT, ".build", "release", "fovea"))
 TIMEOUT_SECONDS = 900
 
 # title, figure, ours, peers that the target is about (a pattern), what to reach: at least this ratio, or at most these bytes
