@@ -6,7 +6,7 @@
 #   make bench              rates of rollouts and learner steps, as shares of this machine's peak; MODEL=... another model
 #   make bench-peers        the same beside llama.cpp, transformers, PyTorch and TRL, as one table of ratios
 #   make bench-transfer     rates of the weights' way to the workers
-#   make bench-memory       the memory that learner and worker take at most, 32 samples of 512 positions and more under way
+#   make bench-memory       the memory that learner and worker take at most, with 32 slots of 512 positions all in use
 #   make bench-instructions instructions of every kernel, against the recorded counts; RECORD=1 records them anew
 #   make check-neon         compares the kernels here with an emulated 64-bit Arm
 #   make verify             proofs that workers and learner compute the same bits
@@ -59,7 +59,7 @@ BENCH_RUNS := .build/bench-memory
 bench-memory: setup
 	rm -rf $(BENCH_RUNS)
 	.build/release/fovea train --config $(CONFIG) model.path=$(MODEL) run.directory=$(BENCH_RUNS) run.name=memory \
-	  run.steps=2 rollout.prompts_per_step=16 rollout.group_size=2 rollout.sampling.max_new_tokens=500 \
+	  run.steps=2 rollout.prompts_per_step=16 rollout.group_size=2 rollout.sampling.max_new_tokens=476 \
 	  rollout.sampling.temperature=50 algorithm.dynamic_sampling=false evaluation.prompts=1 farm.workers=1 \
 	  $(ARGS)
 	@grep -H 'MiB at most' $(BENCH_RUNS)/*/logs/*

@@ -15,22 +15,24 @@
 
 #include "kernels_prelude.h"
 
-// The indices begin ..< end that nobody has taken yet, as begin | end << 32.
+// Of one thread: the indices begin ..< end of its range that nobody has taken yet, as begin | end << 32, and, in a line that
+// nobody else touches, how many it took itself, from any range.
 typedef struct {
   _Alignas(64) _Atomic uint64_t indices;
-} range;
+  _Alignas(64) uint32_t taken;
+} share;
 
 struct fv_pool {
   int32_t threads;
   pthread_t *handles;
-  range *ranges;
+  share *shares;
   void (*body)(void *, int64_t, int64_t);
   void *context;
   // Grows with every loop, and is what threads wait for between loops.
   _Alignas(64) _Atomic uint32_t epoch;
   _Atomic int32_t sleepers;
   _Atomic int32_t stop;
-  // Calls of this loop that have not returned, and whether the caller sleeps until there are none.
+  // Indices of this loop whose calls have not returned, and whether the caller sleeps until there are none.
   _Alignas(64) _Atomic uint32_t open;
   _Atomic int32_t caller_sleeps;
 };
@@ -75,27 +77,34 @@ static uint64_t pack(uint32_t begin, uint32_t end) { return begin | (uint64_t)en
 
 // Takes an index from the front or the back; -1 when there is none. Whoever takes one keeps the loop from ending, so body and
 // context, read afterwards, are that loop's, however long ago the thread looked at the range before.
-static int64_t take(range *range, int from_front) {
-  uint64_t seen = atomic_load_explicit(&range->indices, memory_order_acquire);
+static int64_t take(share *share, int from_front) {
+  uint64_t seen = atomic_load_explicit(&share->indices, memory_order_acquire);
   for (;;) {
     const uint32_t begin = (uint32_t)seen, end = (uint32_t)(seen >> 32);
     if (begin >= end) return -1;
     const uint64_t rest = from_front ? pack(begin + 1, end) : pack(begin, end - 1);
     if (atomic_compare_exchange_weak_explicit(
-          &range->indices, &seen, rest, memory_order_acq_rel, memory_order_acquire))
+          &share->indices, &seen, rest, memory_order_acq_rel, memory_order_acquire))
       return from_front ? begin : end - 1;
   }
 }
 
-// Calls the body until no range has an index left, then says how many calls it made.
-static void work(fv_pool *pool, int64_t thread) {
-  uint32_t calls = 0;
+int64_t fv_pool_next(fv_pool *pool, int64_t thread) {
   for (int32_t i = 0; i < pool->threads; i++) {
-    const int64_t owner = (thread + i) % pool->threads;
-    for (int64_t index; (index = take(&pool->ranges[owner], i == 0)) >= 0; calls++)
-      pool->body(pool->context, index, thread);
+    const int64_t index = take(&pool->shares[(thread + i) % pool->threads], i == 0);
+    if (index < 0) continue;
+    pool->shares[thread].taken++;
+    return index;
   }
-  if (calls && atomic_fetch_sub(&pool->open, calls) == calls && atomic_load(&pool->caller_sleeps))
+  return -1;
+}
+
+// Calls the body until no range has an index left, then says how many indices it took.
+static void work(fv_pool *pool, int64_t thread) {
+  for (int64_t index; (index = fv_pool_next(pool, thread)) >= 0;) pool->body(pool->context, index, thread);
+  const uint32_t taken = pool->shares[thread].taken;
+  pool->shares[thread].taken = 0;
+  if (taken && atomic_fetch_sub(&pool->open, taken) == taken && atomic_load(&pool->caller_sleeps))
     syscall(SYS_futex, &pool->open, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
 }
 
@@ -141,10 +150,10 @@ fv_pool *fv_pool_create(int32_t threads) {
   memset(pool, 0, sizeof *pool);
   pool->threads = 1;
   pool->handles = calloc(most, sizeof(pthread_t));
-  pool->ranges = aligned_alloc(64, most * sizeof(range));
-  if (pool->ranges) memset(pool->ranges, 0, most * sizeof(range));
-  // threads that start look at all ranges: their number is set before
-  if (pool->handles && pool->ranges) pool->threads = (int32_t)most;
+  pool->shares = aligned_alloc(64, most * sizeof(share));
+  if (pool->shares) memset(pool->shares, 0, most * sizeof(share));
+  // threads that start look at all shares: their number is set before
+  if (pool->handles && pool->shares) pool->threads = (int32_t)most;
   int32_t started = 1;
   for (; started < pool->threads; started++) {
     thread_argument *argument = malloc(sizeof *argument);
@@ -155,7 +164,7 @@ fv_pool *fv_pool_create(int32_t threads) {
       break;
     }
   }
-  if (!pool->handles || !pool->ranges || started < pool->threads) {
+  if (!pool->handles || !pool->shares || started < pool->threads) {
     pool->threads = started;
     fv_pool_destroy(pool);
     return 0;
@@ -168,7 +177,7 @@ void fv_pool_destroy(fv_pool *pool) {
   wake(pool);
   for (int32_t i = 0; i + 1 < pool->threads; i++) pthread_join(pool->handles[i], 0);
   free(pool->handles);
-  free(pool->ranges);
+  free(pool->shares);
   free(pool);
 }
 
@@ -182,7 +191,7 @@ void fv_pool_run(fv_pool *pool, int64_t count, void (*body)(void *, int64_t, int
     atomic_store(&pool->open, (uint32_t)count);
     for (int64_t t = 0; t < pool->threads; t++)
       atomic_store_explicit(
-        &pool->ranges[t].indices,
+        &pool->shares[t].indices,
         pack((uint32_t)(count * t / pool->threads), (uint32_t)(count * (t + 1) / pool->threads)), memory_order_release);
     wake(pool);
     work(pool, 0);

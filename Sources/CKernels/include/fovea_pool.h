@@ -12,3 +12,5 @@ void fv_pool_destroy(fv_pool *pool);
 // so no result may depend on it. Every call runs with denormals flushed to zero and rounding to nearest; the caller's own
 // mode is restored at the end. Not reentrant; one caller at a time.
 void fv_pool_run(fv_pool *pool, int64_t count, void (*body)(void *context, int64_t index, int64_t thread), void *context);
+// For a body that makes all calls of its thread in one: takes another index for it; -1 when there is none left.
+int64_t fv_pool_next(fv_pool *pool, int64_t thread);

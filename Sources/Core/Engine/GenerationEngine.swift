@@ -128,8 +128,8 @@ public final class GenerationEngine {
     return done
   }
 
-  /// Prompt tokens of one forward pass: full rate (three blocks of a product's rows), and not much memory.
-  private static let prefillTokens = 576
+  /// Prompt tokens of one forward pass: full rate (two blocks of a product's rows), and not much memory.
+  private static let prefillTokens = 384
 
   /// The next waiting groups that slots and blocks allow, at most `prefillTokens` together (but one group at least).
   private func prefillable() -> [PromptGroup] {

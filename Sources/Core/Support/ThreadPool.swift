@@ -28,14 +28,27 @@ public final class ThreadPool: @unchecked Sendable {
   /// The same with the thread's number in `0 ..< threadCount`, for scratch space of its own.
   package func run(_ count: Int, _ body: (_ index: Int, _ thread: Int) -> Void) {
     withoutActuallyEscaping(body) { body in
-      withUnsafePointer(to: body) { context in
+      withUnsafePointer(to: Loop(pool: pool, body: body)) { loop in
         fv_pool_run(
           pool, Int64(count),
-          { context, index, thread in
-            context!.assumingMemoryBound(to: ((Int, Int) -> Void).self).pointee(Int(index), Int(thread))
-          }, UnsafeMutableRawPointer(mutating: context))
+          { context, first, thread in
+            let loop = context!.assumingMemoryBound(to: Loop.self)
+            // Held once for all of the thread's calls: threads that count references to it at each call wait for each other.
+            let body = loop.pointee.body
+            let pool = loop.pointee.pool
+            var index = first
+            while index >= 0 {
+              body(Int(index), Int(thread))
+              index = fv_pool_next(pool, thread)
+            }
+          }, UnsafeMutableRawPointer(mutating: loop))
       }
     }
+  }
+
+  private struct Loop {
+    var pool: OpaquePointer
+    var body: (Int, Int) -> Void
   }
 
   /// Calls `body` with consecutive ranges of at most `chunk` indices that cover `0 ..< count`.
