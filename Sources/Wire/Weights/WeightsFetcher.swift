@@ -62,6 +62,8 @@ public struct WeightsFetcher: Sendable {
     var cursor = 0
     var requestedCount = 0
     var doneCount = 0
+    /// Chunks before it are part of the hash so far.
+    var hashedCount = 0
 
     init(_ manifest: WeightsManifest, base: (any HeldWeights)?, isWhole: Bool) {
       self.manifest = manifest
@@ -179,7 +181,8 @@ public struct WeightsFetcher: Sendable {
     arrived(now, patience: Self.timeout)
     let base = held.flatMap { $0.manifest.hasLayout(of: manifest) ? $0 : nil }
     var transfer = Transfer(manifest, base: base, isWhole: isBaseDoubted)
-    return transfer.chunks.isEmpty ? finish(&transfer, now) : request(&transfer)
+    reader.beginHash()
+    return transfer.chunks.isEmpty ? finish(transfer, now) : request(&transfer)
   }
 
   /// Asks for missing chunks until the window is full, in runs that share a base.
@@ -227,7 +230,11 @@ public struct WeightsFetcher: Sendable {
     if transfer.chunks[index] == .requested { transfer.requestedCount -= 1 }
     transfer.chunks[index] = .done
     transfer.doneCount += 1
-    if transfer.doneCount == transfer.chunks.count { return finish(&transfer, now) }
+    if let reason = hash(&transfer) {
+      phase = .fetching(transfer)
+      return [.rejected(reason: reason)]
+    }
+    if transfer.doneCount == transfer.chunks.count { return finish(transfer, now) }
     if transfer.requestedCount > window / 2 {
       phase = .fetching(transfer)
       return []
@@ -263,31 +270,33 @@ public struct WeightsFetcher: Sendable {
     }
   }
 
-  /// Verifies the whole and hands it out; without a valid hash everything is fetched again, whole.
-  private mutating func finish(_ transfer: inout Transfer, _ now: Milliseconds) -> [Effect] {
-    let manifest = transfer.manifest
-    var hash = PayloadHash()
-    var malformed: [String] = []
-    for index in transfer.chunks.indices {
+  /// Takes into the hash what follows it without a gap: a little with every chunk, so that no heartbeat waits for all of it.
+  /// - Returns: why a chunk was thrown away; the next time-out asks for its bytes themselves.
+  private func hash(_ transfer: inout Transfer) -> String? {
+    while transfer.hashedCount < transfer.chunks.count, transfer.chunks[transfer.hashedCount] == .done {
+      let index = transfer.hashedCount
       do {
-        hash.update(try reader.read(transfer.kept[index], manifest.range(ofChunk: index), base: transfer.base))
+        try reader.hash(transfer.kept[index], transfer.manifest.range(ofChunk: index), base: transfer.base)
+        transfer.hashedCount += 1
       } catch {
-        malformed.append("chunk \(index) of \(manifest.version): \(error)")
-        // The next time-out asks for the bytes themselves.
         transfer.chunks[index] = .requested
         transfer.isWhole[index] = true
         transfer.requestedCount += 1
         transfer.doneCount -= 1
+        return "chunk \(index) of \(transfer.manifest.version): \(error)"
       }
     }
-    guard malformed.isEmpty else {
-      phase = .fetching(transfer)
-      return malformed.map { .rejected(reason: $0) }
-    }
-    guard hash.value == manifest.payloadHash else {
+    return nil
+  }
+
+  /// Hands the version out; without the right hash everything is fetched again, whole.
+  private mutating func finish(_ transfer: Transfer, _ now: Milliseconds) -> [Effect] {
+    let manifest = transfer.manifest
+    let hash = reader.hashValue
+    guard hash == manifest.payloadHash else {
       isBaseDoubted = true
       let reason =
-        "\(manifest.version) has hash \(String(hash.value, radix: 16)), expected "
+        "\(manifest.version) has hash \(String(hash, radix: 16)), expected "
         + "\(String(manifest.payloadHash, radix: 16)); fetching all of it again"
       return [.rejected(reason: reason)] + askManifest(now)
     }
@@ -303,9 +312,14 @@ public struct WeightsFetcher: Sendable {
 private final class SharedReader: @unchecked Sendable {
   private var reader = ChunkReader()
 
-  func read(
-    _ chunk: FetchedChunk, _ range: Range<Int>, base: (any HeldWeights)?
-  ) throws -> UnsafeRawBufferPointer { try reader.read(chunk, range, base: base) }
+  private var payloadHash = PayloadHash()
+
+  func beginHash() { payloadHash = PayloadHash() }
+  var hashValue: UInt64 { payloadHash.value }
+
+  func hash(_ chunk: FetchedChunk, _ range: Range<Int>, base: (any HeldWeights)?) throws {
+    payloadHash.update(try reader.read(chunk, range, base: base))
+  }
 
   func compact(_ plain: [UInt8], _ range: Range<Int>, base: (any HeldWeights)?) -> FetchedChunk {
     reader.compact(plain, range, base: base)
