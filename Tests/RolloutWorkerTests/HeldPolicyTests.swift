@@ -44,7 +44,8 @@ import Wire
     var differences = 0
     for version in 1...3 as ClosedRange<UInt64> {
       let sent = Self.payload(version, weights, precision)
-      publisher.publish(sent)
+      publisher.publish(
+        version: PolicyVersion(version), parameters: weights, precision: precision, files: [:], chunkByteCount: 1088)
       var effects = fetcher.on(.announced(PolicyVersion(version)), now: 0)
       var fetched: FetchedWeights?
       while fetched == nil {
