@@ -9,6 +9,9 @@
 #   make bench-memory       the memory that learner and worker take at most, with 32 slots of 512 positions all in use
 #   make bench-instructions instructions of every kernel, against the recorded counts; RECORD=1 records them anew
 #   make check-neon         compares the kernels here with an emulated 64-bit Arm
+#   make simulate           simulated farms with faults: SEEDS=10000, or SEED=123 to see one again
+#   make simulate-mutations breaks each mechanism on purpose, and shows which seed notices
+#   make determinism        compares the final weights of farms of every size whose processes are killed
 #   make verify             proofs that workers and learner compute the same bits
 #   make format             formats the sources in place
 #   make proto              writes the C of Sources/Wire/farm.proto anew
@@ -19,7 +22,7 @@ MODEL ?= models/SmolLM2-135M-Instruct.Q4_1.gguf
 CONFIG ?= configs/arithmetic.yaml
 ARGS ?=
 
-.PHONY: train test check lint bench bench-peers bench-transfer bench-memory bench-instructions verify check-neon format proto setup check-transformers
+.PHONY: determinism simulate simulate-mutations train test check lint bench bench-peers bench-transfer bench-memory bench-instructions verify check-neon format proto setup check-transformers
 
 train: setup
 	.build/release/fovea train --config $(CONFIG) $(ARGS)
@@ -63,6 +66,28 @@ bench-memory: setup
 	  rollout.sampling.temperature=50 algorithm.dynamic_sampling=false evaluation.prompts=1 farm.workers=1 \
 	  $(ARGS)
 	@grep -H 'MiB at most' $(BENCH_RUNS)/*/logs/*
+
+# SEEDS farms from seed FIRST on, or the one farm of SEED. A seed that fails is printed.
+SEEDS ?= 10000
+FIRST ?= 0
+ifdef SEED
+SEEDS := 1
+FIRST := $(SEED)
+endif
+SIMULATION := deploy/run-tests --filter SimulationTests
+
+simulate:
+	@deploy/setup --no-build
+	FOVEA_SIMULATION_SEEDS=$(SEEDS) FOVEA_SIMULATION_FIRST=$(FIRST) $(SIMULATION)/many
+
+simulate-mutations:
+	@deploy/setup --no-build
+	FOVEA_SIMULATION_MUTATIONS=1 $(SIMULATION)/mutation
+
+# Equal weights, as bytes: {1, 2, 4 workers} x {nobody, a worker, the learner, the coordinator, all killed}.
+determinism:
+	@deploy/setup --no-build
+	FOVEA_DETERMINISM=all deploy/run-tests --filter DeterminismTests
 
 # The proofs that workers and learner compute the same bits, on this machine.
 verify: setup

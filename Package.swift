@@ -32,6 +32,7 @@ let package = Package(
     .systemLibrary(name: "CZstd"),
     .systemLibrary(name: "CXXHash"),
     .systemLibrary(name: "CZlib"),
+    .systemLibrary(name: "CSQLite"),
 
     // Calls that Swift cannot make itself.
     .systemLibrary(name: "CLinux"),
@@ -48,7 +49,7 @@ let package = Package(
     module("Tasks", ["Core", "Imaging", "CZlib"]),
     module("Wire", ["Core", "CWire", "CZeroMQ", "CZstd", "CXXHash"], exclude: ["farm.proto"]),
 
-    module("Coordinator", ["Core", "Settings", "Tasks", "Wire"]),
+    module("Coordinator", ["Core", "Settings", "Tasks", "Wire", "CSQLite"]),
     module("RolloutWorker", ["Core", "Imaging", "Tasks", "Wire", "CLinux"]),
     module("Learner", ["Core", "Imaging", "Settings", "Wire", "CXXHash"]),
 

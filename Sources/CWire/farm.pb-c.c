@@ -1913,7 +1913,7 @@ const ProtobufCMessageDescriptor fovea__refused__descriptor =
   (ProtobufCMessageInit) fovea__refused__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor fovea__heartbeat__field_descriptors[8] =
+static const ProtobufCFieldDescriptor fovea__heartbeat__field_descriptors[9] =
 {
   {
     "incarnation",
@@ -2011,6 +2011,18 @@ static const ProtobufCFieldDescriptor fovea__heartbeat__field_descriptors[8] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "saved_step",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__Heartbeat, saved_step),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned fovea__heartbeat__field_indices_by_name[] = {
   4,   /* field[4] = active_samples */
@@ -2019,13 +2031,14 @@ static const unsigned fovea__heartbeat__field_indices_by_name[] = {
   7,   /* field[7] = groups_done */
   0,   /* field[0] = incarnation */
   2,   /* field[2] = policy_version */
+  8,   /* field[8] = saved_step */
   6,   /* field[6] = tokens_per_second */
   5,   /* field[5] = tokens_total */
 };
 static const ProtobufCIntRange fovea__heartbeat__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor fovea__heartbeat__descriptor =
 {
@@ -2035,7 +2048,7 @@ const ProtobufCMessageDescriptor fovea__heartbeat__descriptor =
   "Fovea__Heartbeat",
   "fovea",
   sizeof(Fovea__Heartbeat),
-  8,
+  9,
   fovea__heartbeat__field_descriptors,
   fovea__heartbeat__field_indices_by_name,
   1,  fovea__heartbeat__number_ranges,
@@ -2431,7 +2444,7 @@ const ProtobufCMessageDescriptor fovea__sampling_settings__descriptor =
   (ProtobufCMessageInit) fovea__sampling_settings__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor fovea__lease__field_descriptors[14] =
+static const ProtobufCFieldDescriptor fovea__lease__field_descriptors[15] =
 {
   {
     "id",
@@ -2601,6 +2614,18 @@ static const ProtobufCFieldDescriptor fovea__lease__field_descriptors[14] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "survivors_min",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__Lease, survivors_min),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned fovea__lease__field_indices_by_name[] = {
   1,   /* field[1] = attempt */
@@ -2617,11 +2642,12 @@ static const unsigned fovea__lease__field_indices_by_name[] = {
   11,   /* field[11] = seed */
   3,   /* field[3] = step */
   10,   /* field[10] = stop_strings */
+  14,   /* field[14] = survivors_min */
 };
 static const ProtobufCIntRange fovea__lease__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 14 }
+  { 0, 15 }
 };
 const ProtobufCMessageDescriptor fovea__lease__descriptor =
 {
@@ -2631,7 +2657,7 @@ const ProtobufCMessageDescriptor fovea__lease__descriptor =
   "Fovea__Lease",
   "fovea",
   sizeof(Fovea__Lease),
-  14,
+  15,
   fovea__lease__field_descriptors,
   fovea__lease__field_indices_by_name,
   1,  fovea__lease__number_ranges,
@@ -3492,7 +3518,7 @@ const ProtobufCMessageDescriptor fovea__farm_status__peer__descriptor =
   (ProtobufCMessageInit) fovea__farm_status__peer__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor fovea__farm_status__field_descriptors[11] =
+static const ProtobufCFieldDescriptor fovea__farm_status__field_descriptors[12] =
 {
   {
     "run_id",
@@ -3626,6 +3652,18 @@ static const ProtobufCFieldDescriptor fovea__farm_status__field_descriptors[11] 
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "quarantined",
+    12,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Fovea__FarmStatus, n_quarantined),
+    offsetof(Fovea__FarmStatus, quarantined),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned fovea__farm_status__field_indices_by_name[] = {
   5,   /* field[5] = groups_done */
@@ -3633,6 +3671,7 @@ static const unsigned fovea__farm_status__field_indices_by_name[] = {
   8,   /* field[8] = metrics */
   9,   /* field[9] = peers */
   1,   /* field[1] = phase */
+  11,   /* field[11] = quarantined */
   0,   /* field[0] = run_id */
   7,   /* field[7] = seconds_elapsed */
   2,   /* field[2] = step */
@@ -3643,7 +3682,7 @@ static const unsigned fovea__farm_status__field_indices_by_name[] = {
 static const ProtobufCIntRange fovea__farm_status__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 11 }
+  { 0, 12 }
 };
 const ProtobufCMessageDescriptor fovea__farm_status__descriptor =
 {
@@ -3653,7 +3692,7 @@ const ProtobufCMessageDescriptor fovea__farm_status__descriptor =
   "Fovea__FarmStatus",
   "fovea",
   sizeof(Fovea__FarmStatus),
-  11,
+  12,
   fovea__farm_status__field_descriptors,
   fovea__farm_status__field_indices_by_name,
   1,  fovea__farm_status__number_ranges,

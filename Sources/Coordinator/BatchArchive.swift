@@ -6,42 +6,75 @@ import Wire
 /// A learner that dies comes back from its last checkpoint, some steps behind. The farm does not go back with it: workers
 /// never step back to an older version. The learner gets the very groups again that it trained before, and as training is
 /// exact, it arrives at the same weights.
-/// Bounded: `stepCountMax` steps and `tokenCountMax` tokens; the newest batch is always kept. Images count by what tokens of
-/// their size would.
+///
+/// The journal keeps the groups of every step that no checkpoint covers. Two batches at most are in memory: the newest, and
+/// the one that was read back last. As the newest checkpoint may turn out to be damaged, a step is covered only by the one
+/// before it.
 package struct BatchArchive: Sendable {
-  /// Of a rollout: its id and three numbers.
-  private static let bytesPerToken = 16
-  private let stepCountMax: Int
-  private let tokenCountMax: Int
-  private var batches: [TrainBatch] = []
-  private var tokenCount = 0
+  /// The closed steps that can be trained again; its end is the next step to close.
+  private(set) package var kept: Range<UInt32> = 0..<0
+  private var cursors: [UInt32: UInt64] = [:]
+  private var newest: TrainBatch?
+  private var readBack: TrainBatch?
+  private var recalling: UInt32?
+  private var newestSaved: UInt32 = 0
 
-  package init(stepCountMax: Int, tokenCountMax: Int = 32 << 20) {
-    self.stepCountMax = stepCountMax
-    self.tokenCountMax = tokenCountMax
+  package init() {}
+
+  /// The first step that will be closed.
+  package mutating func begin(at step: UInt32) {
+    kept = step..<step
+    newestSaved = step
   }
 
-  /// Steps follow each other.
+  /// Takes what an earlier process has closed: steps that follow each other, and the cursors after them.
+  package mutating func recover(_ steps: [(step: UInt32, cursorAfter: UInt64)], next: UInt32, covered: UInt32) {
+    kept = (steps.first?.step ?? next)..<next
+    for (step, cursorAfter) in steps { cursors[step] = cursorAfter }
+    newestSaved = max(covered, kept.lowerBound)
+  }
+
+  /// A step is closed.
   package mutating func keep(_ batch: TrainBatch) {
-    precondition(batches.last.map { $0.step + 1 == batch.step } ?? true, "step \(batch.step) is out of order")
-    batches.append(batch)
-    tokenCount += Self.tokens(batch)
-    while batches.count > 1 && (batches.count > stepCountMax || tokenCount > tokenCountMax) {
-      tokenCount -= Self.tokens(batches.removeFirst())
-    }
+    precondition(batch.step == kept.upperBound, "step \(batch.step) is out of order, \(kept.upperBound) is next")
+    kept = kept.lowerBound..<batch.step + 1
+    cursors[batch.step] = batch.cursor
+    newest = batch
   }
 
+  /// A batch, if it is in memory.
   package subscript(step: UInt32) -> TrainBatch? {
-    guard let first = batches.first?.step, step >= first, step - first < UInt32(batches.count) else { return nil }
-    return batches[Int(step - first)]
+    if newest?.step == step { return newest }
+    return readBack?.step == step ? readBack : nil
   }
 
-  package var oldestStep: UInt32? { batches.first?.step }
-
-  private static func tokens(_ batch: TrainBatch) -> Int {
-    batch.groups.reduce(0) { total, group in
-      total + group.promptTokens.count + group.images.reduce(0) { $0 + $1.bytes.count / bytesPerToken }
-        + group.rollouts.reduce(0) { $0 + $1.tokens.count }
-    }
+  /// Whether a kept batch has to be read back; true once, until it has come.
+  package mutating func recalls(_ step: UInt32) -> Bool {
+    guard kept.contains(step), recalling != step else { return false }
+    recalling = step
+    return true
   }
+
+  package mutating func recalled(_ batch: TrainBatch) {
+    recalling = nil
+    readBack = batch
+  }
+
+  package func cursorAfter(_ step: UInt32) -> UInt64? { cursors[step] }
+
+  /// A learner has made a checkpoint behind `step` steps.
+  /// - Parameter relyingOnNewest: `Sabotage.coversTooMuch`.
+  /// - Returns: the first step that is still kept, when that has changed.
+  package mutating func saved(_ step: UInt32, relyingOnNewest: Bool = false) -> UInt32? {
+    guard step > newestSaved else { return nil }
+    let covered = min(relyingOnNewest ? step : newestSaved, kept.upperBound)
+    newestSaved = step
+    guard covered > kept.lowerBound else { return nil }
+    for step in kept.lowerBound..<covered { cursors[step] = nil }
+    kept = covered..<kept.upperBound
+    return covered
+  }
+
+  /// A learner goes on from a checkpoint behind `step` steps: a newer one is not to be relied on.
+  package mutating func learnerReturns(at step: UInt32) { newestSaved = min(newestSaved, step) }
 }

@@ -6,14 +6,20 @@ public enum CoordinatorEvent: Sendable {
   case received(Message, from: PeerAddress)
   /// A frame that could not be decoded.
   case malformed(from: PeerAddress, reason: String)
+  /// The groups of a closed step, as the journal keeps them: the answer to `recall`.
+  case recalled(step: UInt32, [RecalledGroup])
   /// Time passes. Expected several times a second: silence and deadlines are noticed here.
   case tick
   /// SIGTERM: begin nothing new, let the open step end, have the learner make a checkpoint, finish.
   case drain
 }
 
-/// What the coordinator wants done. The shell performs effects in their order and answers none of them.
+/// What the coordinator wants done. The shell performs effects in their order and answers none of them but `recall`.
 public enum CoordinatorEffect: Equatable, Sendable {
+  /// One transaction: the effects that follow are performed only when all of it is on the disk. The first of its event's.
+  case journal([JournalEntry])
+  /// Read the groups of a closed step and bring them with the event `recalled`.
+  case recall(step: UInt32)
   case send(Message, to: PeerAddress)
   case record(MetricsRow)
   case log(String)

@@ -35,7 +35,8 @@ public struct RunFailure: Error, Equatable, CustomStringConvertible {
   public var description: String { reason }
 }
 
-/// The coordinator's shell: takes events from the reactor, gives them to `CoordinatorState`, performs the effects.
+/// The coordinator's shell: takes events from the reactor, gives them to `CoordinatorState`, performs the effects. What an
+/// event changes for good stands in the journal before anything is sent because of it.
 ///
 /// It decides nothing. One task runs it; the state has no other owner.
 public final class CoordinatorRunner: Sendable {
@@ -44,6 +45,7 @@ public final class CoordinatorRunner: Sendable {
   private let settings: RunSettings
   private let runID: String
   private let dataset: any PromptDataset
+  private let journal: Journal
   private let reactor: Reactor
   private let observer: CoordinatorObserver
   private let incarnation: UInt64
@@ -53,15 +55,18 @@ public final class CoordinatorRunner: Sendable {
   ///   - settings: valid; the settings file has been checked.
   ///   - runID: what every peer of this run names.
   ///   - dataset: the task's prompts.
+  ///   - journal: of the run; it is gone on from when it holds anything.
   ///   - reactor: has a ROUTER named `control`. The caller closes it, which also sends what is still under way.
   ///   - incarnation: random per process.
   public init(
-    settings: RunSettings, runID: String, dataset: any PromptDataset, reactor: Reactor, observer: CoordinatorObserver,
+    settings: RunSettings, runID: String, dataset: any PromptDataset, journal: Journal, reactor: Reactor,
+    observer: CoordinatorObserver,
     incarnation: UInt64 = UInt64.random(in: 1 ... .max)
   ) {
     self.settings = settings
     self.runID = runID
     self.dataset = dataset
+    self.journal = journal
     self.reactor = reactor
     self.observer = observer
     self.incarnation = incarnation
@@ -72,21 +77,23 @@ public final class CoordinatorRunner: Sendable {
 
   /// Runs the farm to its end.
   /// - Returns: `completed` or `drained`.
-  /// - Throws: `RunFailure` when the run cannot go on; `CancellationError` when the task is cancelled.
+  /// - Throws: `RunFailure` when the run cannot go on; `InputError` when the journal cannot be read or written, a full disk
+  ///   for example: it is as it was before the event, and the run can be resumed from it; `CancellationError` when the task is cancelled.
   @discardableResult
   public func run() async throws -> CoordinatorOutcome {
-    var state = CoordinatorState(
-      settings: settings, runID: runID, incarnation: incarnation, dataset: dataset, now: MonotonicClock.now())
+    var state = try CoordinatorState(
+      settings: settings, runID: runID, incarnation: incarnation, dataset: dataset, from: journal.contents(),
+      now: MonotonicClock.now())
     var isDraining = false
     var statusAt = Milliseconds.min
     for await event in reactor.events {
       let now = MonotonicClock.now()
       if !isDraining && isDrainAsked.load(ordering: .relaxed) {
         isDraining = true
-        perform(state.on(.drain, now: now))
+        try perform(state.on(.drain, now: now), for: &state)
       }
       if case .door(_, let line) = event { observer.log(line) }
-      if let event = translate(event) { perform(state.on(event, now: now)) }
+      if let event = translate(event) { try perform(state.on(event, now: now), for: &state) }
       if now >= statusAt || state.outcome != nil {
         statusAt = now + Self.statusInterval
         observer.status(state.status(now: now))
@@ -109,9 +116,13 @@ public final class CoordinatorRunner: Sendable {
     }
   }
 
-  private func perform(_ effects: [CoordinatorEffect]) {
+  private func perform(_ effects: [CoordinatorEffect], for state: inout CoordinatorState) throws {
     for effect in effects {
       switch effect {
+      case .journal(let entries): try journal.write(entries)
+      case .recall(let step):
+        let groups = try journal.recall(step: step)
+        try perform(state.on(.recalled(step: step, groups), now: MonotonicClock.now()), for: &state)
       case .send(let message, to: let peer):
         if case .trainBatch(let batch) = message { observer.batch(batch) }
         reactor.send(message, on: .control, to: peer)

@@ -9,7 +9,7 @@ import Wire
 /// This file holds the parts and routes; each part is a noun with a file of its own: `WorkerRegistry` (who is here),
 /// `LearnerSeat` (the learner and its batch), `PromptSource` (what is asked), `LeaseTable` (who does what until when),
 /// `StalenessGate` (from which version), `GroupAssembler` (what has come), `EvaluationPlan` (held-out accuracy),
-/// `BatchArchive` (for a learner that comes back).
+/// `StragglerWatch` (what takes too long), `BatchArchive` (for a learner that comes back). `Recovery` builds the state again from its journal.
 ///
 /// A step's life, synchronous: open it and draw its prompts -> grant leases -> admit groups -> hand the whole batch to the
 /// learner -> publish its version -> evaluate when due -> next step. `settle` moves all of it on after every event.
@@ -22,7 +22,7 @@ public struct CoordinatorState: Sendable {
   let runID: String
   let incarnation: UInt64
   let stepCount: UInt32
-  let prompts: PromptSource
+  var prompts: PromptSource
   let limits: CoordinatorLimits
 
   var registry: WorkerRegistry
@@ -31,6 +31,7 @@ public struct CoordinatorState: Sendable {
   var gate: StalenessGate
   var evaluation: EvaluationPlan
   var archive: BatchArchive
+  var stragglerWatch: StragglerWatch
   /// Steps being rolled out, the oldest first. Synchronous: one at most.
   var openSteps: [GroupAssembler] = []
   /// Steps trained.
@@ -42,6 +43,8 @@ public struct CoordinatorState: Sendable {
   var counters = FarmCounters()
   /// Newest value of each metric.
   var newestMetrics: [String: Double] = [:]
+  /// Samples trained on since the run began, also by earlier processes.
+  var samplesTotal = 0.0
   /// What the coordinator measured of step `completed`, once its batch is handed over.
   var handedOver: [String: Double]?
   var lastEvaluated: Evaluated?
@@ -51,7 +54,8 @@ public struct CoordinatorState: Sendable {
   var askedAt: [PeerAddress: Milliseconds] = [:]
   /// Processes whose refusal stands in the log.
   var refusedLogged: Set<UInt64> = []
-  let startedAt: Milliseconds
+  /// Of the run: before this process started, when the run goes on from a journal.
+  var startedAt: Milliseconds
   var clock: Milliseconds
   var sweptAt: Milliseconds
   var completedAt: Milliseconds
@@ -64,6 +68,12 @@ public struct CoordinatorState: Sendable {
   public internal(set) var outcome: CoordinatorOutcome?
   /// Of the event being handled.
   var effects: [CoordinatorEffect] = []
+  /// What the journal is to take before those effects.
+  var entries: [JournalEntry] = []
+  /// As the journal has them.
+  var journaledCounters = FarmCounters()
+  /// Prompts given up, in order.
+  var quarantined: [QuarantinedPrompt] = []
 
   /// The run is over but for the learner's last checkpoint.
   struct Closing: Sendable {
@@ -76,11 +86,14 @@ public struct CoordinatorState: Sendable {
   ///   - runID: what every peer of this run names in its hello.
   ///   - incarnation: random per process.
   ///   - dataset: the task's prompts.
+  ///   - contents: of the run's journal; empty for a new run.
   ///   - now: the monotonic clock at the start.
+  /// - Throws: `InputError` when the journal contradicts itself.
   public init(
-    settings: RunSettings, runID: String, incarnation: UInt64, dataset: any PromptDataset, now: Milliseconds,
+    settings: RunSettings, runID: String, incarnation: UInt64, dataset: any PromptDataset,
+    from contents: JournalContents = JournalContents(), now: Milliseconds,
     limits: CoordinatorLimits = CoordinatorLimits()
-  ) {
+  ) throws {
     self.settings = settings
     self.runID = runID
     self.incarnation = incarnation
@@ -98,15 +111,14 @@ public struct CoordinatorState: Sendable {
     evaluation = EvaluationPlan(
       every: max(0, settings.evaluation.every), stepCount: stepCount,
       prompts: prompts.heldOut(count: settings.evaluation.prompts))
-    // Two intervals: the newest checkpoint may turn out to be damaged.
-    archive = BatchArchive(
-      stepCountMax: settings.checkpoint.every > 0
-        ? 2 * settings.checkpoint.every + gate.maxStaleness + 1 : max(1, settings.run.steps))
+    archive = BatchArchive()
+    stragglerWatch = StragglerWatch(after: settings.farm.stragglerAfter)
     startedAt = now
     clock = now
     sweptAt = now
     completedAt = now
     queueUnmovedSince = now
+    try recover(from: contents)
   }
 
   /// Handles one event.
@@ -121,14 +133,20 @@ public struct CoordinatorState: Sendable {
     } else if case .received(.statusRequest, let peer) = event {
       send(.statusReport(status(now: clock)), to: peer)
     }
-    defer { effects = [] }
-    return effects
+    defer { (effects, entries) = ([], []) }
+    if entries.isEmpty { return effects }
+    if counters != journaledCounters {
+      entries.append(.counted(counters))
+      journaledCounters = counters
+    }
+    return [.journal(entries)] + effects
   }
 
   private mutating func route(_ event: CoordinatorEvent) {
     switch event {
     case .received(let message, let peer): receive(message, from: peer)
     case .malformed(let peer, let reason): onMalformed(from: peer, reason: reason)
+    case .recalled(let step, let groups): onRecalled(step, groups)
     case .tick: break
     case .drain: onDrain()
     }
@@ -193,7 +211,10 @@ public struct CoordinatorState: Sendable {
       counters.expired += 1
       onRelease(release, cause: "no result within \(settings.farm.leaseTimeoutSeconds) s")
     }
-    if closing == nil { resendBatchIfDue() }
+    if closing == nil {
+      resendBatchIfDue()
+      mindStragglers()
+    }
     watch()
   }
 
@@ -201,6 +222,7 @@ public struct CoordinatorState: Sendable {
 
   mutating func send(_ message: Message, to peer: PeerAddress) { effects.append(.send(message, to: peer)) }
   mutating func log(_ line: String) { effects.append(.log(line)) }
+  mutating func journal(_ entry: JournalEntry) { entries.append(entry) }
 
   /// Ends the run by way of the learner's last checkpoint.
   mutating func close(_ outcome: CoordinatorOutcome) {
@@ -243,6 +265,8 @@ public struct CoordinatorLimits: Equatable, Sendable {
   public var replacementsPerPrompt = 2
   /// More quarantined prompts in a step than this multiple of its prompts (and at least 8) end the run.
   public var quarantinedPerPrompt = 2
+  /// What is broken, in a test of the tests.
+  package var sabotage: Sabotage?
   public init() {}
 }
 

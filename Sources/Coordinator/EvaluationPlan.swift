@@ -4,7 +4,7 @@ import Wire
 /// When held-out prompts are asked, and what came of it: at the start, every N steps, and at the end.
 ///
 /// Whether a version is evaluated depends on its step alone, so that a resumed run evaluates where an unbroken one would.
-/// Each prompt is answered once, greedily. One that was given up counts as wrong.
+/// Each prompt is answered once, greedily. One that was given up counts as wrong, and is not asked again.
 package struct EvaluationPlan: Sendable {
   /// An evaluation under way.
   package struct Open: Sendable {
@@ -41,14 +41,21 @@ package struct EvaluationPlan: Sendable {
     return step == 0 || step == stepCount || (every > 0 && step % UInt32(clamping: every) == 0)
   }
 
+  /// Takes the evaluation of an earlier process as done.
+  package mutating func recover(evaluatedStep: UInt32) { self.evaluatedStep = evaluatedStep }
+
   /// Begins an evaluation.
+  /// - Parameter givenUp: ids of prompts that are not to be asked.
   /// - Returns: the work to lease, a prompt each.
-  package mutating func begin(step: UInt32, version: PolicyVersion, now: Milliseconds) -> [LeaseWork] {
+  package mutating func begin(
+    step: UInt32, version: PolicyVersion, givenUp: Set<UInt64> = [], now: Milliseconds
+  ) -> [LeaseWork] {
     precondition(open == nil && isDue(after: step), "no evaluation is due at step \(step)")
+    let asked = prompts.filter { !givenUp.contains($0.prompt.id) }
     open = Open(
       step: step, version: version, startedAt: now, answers: Array(repeating: nil, count: prompts.count),
-      openCount: prompts.count)
-    return prompts.map { .evaluate(step: step, drawn: $0) }
+      openCount: asked.count, failedCount: prompts.count - asked.count)
+    return asked.map { .evaluate(step: step, drawn: $0) }
   }
 
   /// Takes the answer to one prompt.

@@ -1,4 +1,4 @@
-/// What went wrong and was handled, since the coordinator started. Lateness, staleness and duplicates are values, not
+/// What went wrong and was handled, since the run began. Lateness, staleness and duplicates are values, not
 /// errors: each is counted here, and nothing else happens.
 public struct FarmCounters: Equatable, Sendable {
   /// Results of a lease that already had one.
@@ -26,10 +26,23 @@ public struct FarmCounters: Equatable, Sendable {
   public var quarantined: UInt64 = 0
   /// Groups without variance that dynamic sampling replaced.
   public var replaced: UInt64 = 0
+  /// Groups that took too long and were given to a second worker.
+  public var hedged: UInt64 = 0
+  /// Groups that took too long and whose worker was asked for what was finished.
+  public var shrunk: UInt64 = 0
   /// Peers that were refused.
   public var refused: UInt64 = 0
 
   public init() {}
+
+  /// Every counter by the name that the journal keeps it under.
+  static let named: [(name: String, path: any WritableKeyPath<FarmCounters, UInt64> & Sendable)] = [
+    ("duplicates", \.duplicates), ("late", \.late), ("foreign", \.foreign), ("stale", \.stale),
+    ("unknown_version", \.unknownVersion), ("malformed", \.malformed), ("repeats", \.repeats),
+    ("requeued", \.requeued), ("expired", \.expired), ("resent", \.resent), ("workers_lost", \.workersLost),
+    ("quarantined", \.quarantined), ("replaced", \.replaced), ("hedged", \.hedged),
+    ("shrunk", \.shrunk), ("refused", \.refused),
+  ]
 }
 
 extension FarmCounters {
@@ -38,7 +51,7 @@ extension FarmCounters {
     [
       "requeued": Double(requeued), "duplicates": Double(duplicates), "malformed": Double(malformed),
       "late": Double(late), "stale": Double(stale + unknownVersion), "workers_lost": Double(workersLost),
-      "quarantined": Double(quarantined),
+      "quarantined": Double(quarantined), "hedged": Double(hedged), "shrunk": Double(shrunk),
     ]
   }
 }

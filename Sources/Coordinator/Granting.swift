@@ -8,15 +8,24 @@ extension CoordinatorState {
   mutating func openStepsThatMay() {
     while nextToOpen < stepCount, gate.oldestAllowed(for: nextToOpen) != nil {
       let (drawn, next) = prompts.prompts(from: cursor, count: settings.rollout.promptsPerStep)
-      openSteps.append(
-        GroupAssembler(
-          step: nextToOpen, drawn: drawn, cursorAfter: next,
-          replacementsMax: settings.algorithm.dynamicSampling
-            ? limits.replacementsPerPrompt * settings.rollout.promptsPerStep : 0))
-      for one in drawn { leases.add(.train(step: nextToOpen, drawn: one, groupSize: settings.rollout.groupSize)) }
+      openSteps.append(assembler(step: nextToOpen, drawn: drawn, cursorAfter: next))
+      journal(.opened(step: nextToOpen, cursor: cursor, cursorAfter: next))
+      for one in drawn { add(.train(step: nextToOpen, drawn: one, groupSize: settings.rollout.groupSize)) }
       nextToOpen += 1
       cursor = next
     }
+  }
+
+  func assembler(step: UInt32, drawn: [DrawnPrompt], cursorAfter: UInt64) -> GroupAssembler {
+    GroupAssembler(
+      step: step, drawn: drawn, cursorAfter: cursorAfter,
+      replacementsMax: settings.algorithm.dynamicSampling
+        ? limits.replacementsPerPrompt * settings.rollout.promptsPerStep : 0)
+  }
+
+  private mutating func add(_ work: LeaseWork) {
+    leases.add(work)
+    journal(.drew(work.id, work.purpose, step: work.step, cursor: work.drawn.cursor))
   }
 
   /// Draws one prompt more for an open step.
@@ -25,14 +34,15 @@ extension CoordinatorState {
     let drawn = prompts.replacement(
       step: step, position: &openSteps[index].replacementPosition, taken: openSteps[index].taken)
     openSteps[index].add(drawn)
-    leases.add(.train(step: step, drawn: drawn, groupSize: settings.rollout.groupSize))
+    add(.train(step: step, drawn: drawn, groupSize: settings.rollout.groupSize))
   }
 
   func openStepIndex(_ step: UInt32) -> Int? { openSteps.firstIndex { $0.step == step } }
 
   mutating func beginEvaluation() {
     guard evaluation.open == nil, evaluation.isDue(after: completed), let version = gate.newest else { return }
-    for work in evaluation.begin(step: completed, version: version, now: clock) { leases.add(work) }
+    let givenUp = Set(quarantined.filter { $0.purpose == .evaluate }.map(\.prompt))
+    for work in evaluation.begin(step: completed, version: version, givenUp: givenUp, now: clock) { add(work) }
   }
 
   /// Grants queued leases, in order, each to the least busy worker that holds a version it may use and has room. A suspect
@@ -75,9 +85,10 @@ extension CoordinatorState {
     return best?.index
   }
 
-  private mutating func grant(_ work: LeaseWork, to index: Int) {
+  mutating func grant(_ work: LeaseWork, to index: Int) {
     guard let version = registry[index].heldVersion else { preconditionFailure("a worker without weights") }
     let attempt = leases.grant(work.id, to: registry[index].incarnation, version: version, now: clock)
+    journal(.granted(work.id, attempt: attempt))
     registry[index].grant(samples: work.groupSize, now: clock)
     queueUnmovedSince = clock
     if work.purpose == .train, let open = openStepIndex(work.step), openSteps[open].startedAt == nil {
@@ -98,7 +109,7 @@ extension CoordinatorState {
     }
   }
 
-  private func lease(for work: LeaseWork, attempt: UInt32, version: PolicyVersion) -> Lease {
+  func lease(for work: LeaseWork, attempt: UInt32, version: PolicyVersion) -> Lease {
     let sampling = settings.rollout.sampling
     return Lease(
       id: work.id, attempt: attempt, purpose: work.purpose, step: work.step, prompt: work.drawn.prompt.id,

@@ -10,6 +10,7 @@ import Wire
 /// Invariants: every group is of this step and complete; the batch has exactly `wanted` groups, sorted by prompt.
 package struct GroupAssembler: Sendable {
   private struct Admitted: Sendable {
+    let lease: LeaseID
     let cursor: UInt64
     let group: RolloutGroup
     let staleness: Int
@@ -68,7 +69,7 @@ package struct GroupAssembler: Sendable {
     lastAdmittedAt = now
     var group = group
     group.images = work.drawn.prompt.images
-    let admitted = Admitted(cursor: work.drawn.cursor, group: group, staleness: staleness)
+    let admitted = Admitted(lease: work.id, cursor: work.drawn.cursor, group: group, staleness: staleness)
     guard Self.hasNoVariance(group) else {
       useful.append(admitted)
       return false
@@ -84,11 +85,19 @@ package struct GroupAssembler: Sendable {
     return true
   }
 
+  /// `Sabotage.admitsDuplicates`.
+  mutating func admitAgain(_ group: RolloutGroup, for work: LeaseWork) {
+    useful.append(Admitted(lease: work.id, cursor: work.drawn.cursor, group: group, staleness: 0))
+  }
+
   /// A prompt is given up; a replacement has to be drawn.
   package mutating func quarantine(_ work: LeaseWork) {
     precondition(work.step == step && open.remove(work.drawn.cursor) != nil, "\(work.id) is not open in step \(step)")
     quarantinedCount += 1
   }
+
+  /// Leases of the batch's groups.
+  package var chosenLeases: [LeaseID] { chosen().map(\.lease).sorted() }
 
   /// The whole step's batch.
   package func batch() -> TrainBatch {
@@ -130,7 +139,7 @@ package struct GroupAssembler: Sendable {
   /// The groups of the batch: the useful ones, filled up with those set aside that were drawn first.
   private func chosen() -> [Admitted] {
     precondition(isComplete, "step \(step) has \(useful.count) useful groups of \(wanted)")
-    let filling = setAside.sorted { $0.cursor < $1.cursor }.prefix(wanted - useful.count)
+    let filling = setAside.sorted { $0.cursor < $1.cursor }.prefix(max(0, wanted - useful.count))
     return (useful + filling).sorted { ($0.group.prompt, $0.cursor) < ($1.group.prompt, $1.cursor) }
   }
 

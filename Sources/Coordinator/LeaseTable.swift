@@ -57,6 +57,8 @@ package struct LeaseTable: Equatable, Sendable {
     var attempt: UInt32 = 0
     var failures = 0
     var holders: [Holder] = []
+    /// Its worker was asked for what is finished of it.
+    var isShrunk = false
   }
 
   /// The order in which work is given out: evaluations first, then the oldest step, then by prompt drawn.
@@ -91,6 +93,8 @@ package struct LeaseTable: Equatable, Sendable {
     }
     package var work: LeaseWork
     package var outcome: Outcome
+    /// Attempts of it that have failed so far.
+    package var failures: Int
   }
 
   package enum Finish: Equatable, Sendable {
@@ -171,13 +175,59 @@ package struct LeaseTable: Equatable, Sendable {
     enqueue(work)
   }
 
-  /// Gives a queued lease to a worker.
+  /// Takes a lease of an earlier process. Whoever held it may still deliver, and others may get it.
+  package mutating func recover(_ work: LeaseWork, attempt: UInt32, failures: Int, outcome: RecoveredOutcome) {
+    precondition(records[work.id] == nil, "\(work.id) exists")
+    var record = Record(work: work, attempt: attempt, failures: min(failures, attemptsMax - 1))
+    switch outcome {
+    case .open:
+      if record.failures >= 1 && record.failures == attemptsMax - 1 { suspects.insert(work.id) }
+      enqueue(work)
+    case .finished: record.state = .finished
+    case .quarantined: record.state = .quarantined
+    }
+    records[work.id] = record
+  }
+
+  package enum RecoveredOutcome: Sendable {
+    case open
+    case finished
+    case quarantined
+  }
+
+  /// Leases of a purpose that one worker alone has had since a time or longer, the oldest first. Suspects are not among
+  /// them: a copy of one could kill another worker.
+  package func heldAlone(_ purpose: LeasePurpose, since limit: Milliseconds) -> [(work: LeaseWork, holder: Holder)] {
+    records.values.compactMap { record -> (work: LeaseWork, holder: Holder)? in
+      guard record.work.purpose == purpose, record.state == .granted, record.holders.count == 1,
+        let holder = record.holders.first, holder.grantedAt <= limit, !suspects.contains(record.work.id)
+      else { return nil }
+      return (record.work, holder)
+    }.sorted { ($0.holder.grantedAt, $0.work.id) < ($1.holder.grantedAt, $1.work.id) }
+  }
+
+  /// Takes note that a lease is to be handed in unfinished.
+  /// - Returns: true the first time.
+  package mutating func markShrunk(_ id: LeaseID) -> Bool {
+    guard records[id]?.isShrunk == false else { return false }
+    records[id]?.isShrunk = true
+    return true
+  }
+
+  /// When a worker got a lease that it holds.
+  package func grantedAt(_ id: LeaseID, by worker: UInt64) -> Milliseconds? {
+    records[id]?.holders.first { $0.worker == worker }?.grantedAt
+  }
+
+  /// Gives a queued lease to a worker, or a copy of a granted one.
   /// - Returns: the attempt, counted from 1.
   package mutating func grant(
     _ id: LeaseID, to worker: UInt64, version: PolicyVersion, now: Milliseconds
   ) -> UInt32 {
-    guard var record = records[id], record.state == .queued else { preconditionFailure("\(id) is not queued") }
-    queue.removeAll { $0.id == id }
+    guard var record = records[id], record.state == .queued || record.state == .granted else {
+      preconditionFailure("\(id) is over")
+    }
+    if record.state == .queued { queue.removeAll { $0.id == id } }
     record.state = .granted
     record.attempt += 1
     removeHolder(worker, from: &record)
@@ -295,7 +345,7 @@ package struct LeaseTable: Equatable, Sendable {
       }
     }
     records[record.work.id] = record
-    return Release(work: record.work, outcome: outcome)
+    return Release(work: record.work, outcome: outcome, failures: record.failures)
   }
 
   private mutating func enqueue(_ work: LeaseWork) {

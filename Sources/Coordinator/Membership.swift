@@ -104,6 +104,7 @@ extension CoordinatorState {
       noteLearnerHeard(at: peer)
       seat.occupant?.activity = printable(heartbeat.activity)
       seat.occupant?.heldVersion = heartbeat.policyVersion
+      noteSaved(heartbeat.savedStep)
       return sayGoodbyeAgain()
     }
     counters.foreign += 1
@@ -183,6 +184,7 @@ extension CoordinatorState {
 
   mutating func onWorkerLost(_ worker: WorkerRecord) {
     counters.workersLost += 1
+    if limits.sabotage == .losesLeases { return }
     let releases = leases.releaseAll(of: worker.incarnation, isFailure: true)
     log(
       "worker \(worker.name) is lost: silent for \(seconds(clock - worker.heardAt)) s; "

@@ -12,8 +12,8 @@ package struct DrawnPrompt: Equatable, Sendable {
   }
 }
 
-/// Draws prompts. What a step draws depends on the data set and on the cursor at the step's start, and on nothing that
-/// happens in the farm: not on workers, not on timing, not on faults.
+/// Draws prompts. What a step draws depends on the data set, on the cursor at the step's start and on the prompts that were
+/// quarantined before, and on nothing else that happens in the farm: not on workers, not on timing, not on faults.
 ///
 /// Two sequences keep it so. The prompts of a step come from the main sequence, in order; the cursor after them is the
 /// next step's start. Replacements (of groups without variance, of quarantined prompts) come from a sequence of the step's
@@ -23,13 +23,29 @@ package struct PromptSource: Sendable {
   package static let cursorMax: UInt64 = 1 << 40
   private static let replacementRegion = cursorMax
   private static let replacementsPerStep: UInt64 = 1 << 24
-  /// A prompt that is already in the step is passed over, so that no two groups share their random keys. A data set
+  /// A prompt that is already in the step, or is quarantined, is passed over, so that no two groups share their random keys. A data set
   /// smaller than a step has no other prompts: then the duplicate is taken.
   private static let passedOverMax = 1024
 
   private let dataset: any PromptDataset
+  /// Ids of prompts that are not drawn.
+  package var quarantined: Set<UInt64> = []
 
   package init(dataset: any PromptDataset) { self.dataset = dataset }
+
+  /// The training prompt at a cursor, drawn before.
+  package func drawn(at cursor: UInt64) -> DrawnPrompt {
+    DrawnPrompt(cursor: cursor, prompt: dataset.trainingPrompt(at: cursor))
+  }
+
+  /// Where a step's replacements go on behind those that were drawn.
+  package static func replacementPosition(step: UInt32, behind cursors: some Sequence<UInt64>) -> UInt64 {
+    cursors.filter { $0 >= replacementRegion }.max().map { $0 &+ 1 &- replacementStart(step) } ?? 0
+  }
+
+  private static func replacementStart(_ step: UInt32) -> UInt64 {
+    replacementRegion &+ UInt64(step) &* replacementsPerStep
+  }
 
   /// The prompts of a step, and the cursor after them.
   package func prompts(from cursor: UInt64, count: Int) -> (drawn: [DrawnPrompt], next: UInt64) {
@@ -51,7 +67,7 @@ package struct PromptSource: Sendable {
   ///   - position: where the step's replacement sequence goes on; moved behind the one drawn.
   ///   - taken: prompts that the step has drawn already.
   package func replacement(step: UInt32, position: inout UInt64, taken: Set<UInt64>) -> DrawnPrompt {
-    let start = Self.replacementRegion &+ UInt64(step) &* Self.replacementsPerStep
+    let start = Self.replacementStart(step)
     let one = firstFresh(from: start &+ position, taken: taken)
     position = one.cursor &+ 1 &- start
     return one
@@ -67,7 +83,9 @@ package struct PromptSource: Sendable {
   private func firstFresh(from cursor: UInt64, taken: Set<UInt64>) -> DrawnPrompt {
     for offset in 0..<UInt64(Self.passedOverMax) {
       let prompt = dataset.trainingPrompt(at: cursor &+ offset)
-      if !taken.contains(prompt.id) { return DrawnPrompt(cursor: cursor &+ offset, prompt: prompt) }
+      if !taken.contains(prompt.id) && !quarantined.contains(prompt.id) {
+        return DrawnPrompt(cursor: cursor &+ offset, prompt: prompt)
+      }
     }
     return DrawnPrompt(cursor: cursor, prompt: dataset.trainingPrompt(at: cursor))
   }

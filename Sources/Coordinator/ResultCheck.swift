@@ -2,15 +2,16 @@ import Core
 import Wire
 
 /// Whether a worker's result is what its lease asked for. What a peer sends is never believed: a group that passes is
-/// complete, of the right prompt, and its numbers are finite.
+/// complete, or as large as the straggler policy allows, of the right prompt, and its numbers are finite.
 package enum ResultCheck {
+  /// - Parameter sizeMin: the fewest rollouts that will do.
   /// - Returns: nil when the group answers the lease, else what is wrong with it.
-  package static func fault(in group: RolloutGroup, for work: LeaseWork, maxNewTokens: Int) -> String? {
+  package static func fault(in group: RolloutGroup, for work: LeaseWork, sizeMin: Int, maxNewTokens: Int) -> String? {
     if group.step != work.step { return "step \(group.step), leased \(work.step)" }
     if group.prompt != work.drawn.prompt.id { return "prompt \(group.prompt), leased \(work.drawn.prompt.id)" }
     if group.promptTokens.isEmpty { return "no prompt tokens" }
     if group.promptTokens.contains(where: { $0 < 0 }) { return "a negative prompt token" }
-    if group.rollouts.count != work.groupSize {
+    if !(sizeMin...work.groupSize).contains(group.rollouts.count) {
       return "\(group.rollouts.count) rollouts, leased \(work.groupSize)"
     }
     for (i, rollout) in group.rollouts.enumerated() {

@@ -14,19 +14,22 @@ extension CoordinatorState {
     }
     guard leases.isOpen(work.id) else {
       counters.duplicates += 1
+      if limits.sabotage == .admitsDuplicates { admitAgain(result.group, for: work) }
       return
     }
     let worker = registry[index].incarnation
     registry[index].idleHeartbeats = 0
-    if let fault = ResultCheck.fault(
-      in: result.group, for: work, maxNewTokens: settings.rollout.sampling.maxNewTokens)
+    if limits.sabotage != .admitsAnyGroup || work.purpose == .evaluate,
+      let fault = ResultCheck.fault(
+        in: result.group, for: work, sizeMin: work.purpose == .train ? survivorsMin : 1,
+        maxNewTokens: settings.rollout.sampling.maxNewTokens)
     {
       counters.malformed += 1
       release(work.id, by: worker, isFailure: true, cause: fault)
       return strike(index, reason: "\(work.id): \(fault)")
     }
     let version = result.group.policyVersion
-    switch judge(version, for: work) {
+    switch limits.sabotage == .admitsAnyVersion ? .usable : judge(version, for: work) {
     case .stale:
       counters.stale += 1
       registry[index].heldVersion = version
@@ -41,18 +44,20 @@ extension CoordinatorState {
   }
 
   private mutating func admit(_ group: RolloutGroup, for work: LeaseWork, by worker: UInt64) {
+    if let grantedAt = leases.grantedAt(work.id, by: worker) { stragglerWatch.note(clock - grantedAt, work.purpose) }
     guard case .first(let others) = leases.finish(work.id, by: worker) else {
       preconditionFailure("\(work.id) is open")
     }
     for other in others {
       if let index = registry.index(of: other) { send(.resultAcknowledged(work.id), to: registry[index].address) }
     }
+    journal(.finished(work.id, group))
     switch work.purpose {
     case .evaluate: evaluation.admit(group, for: work)
     case .train:
-      guard let open = openStepIndex(work.step),
-        case .admitted(let staleness) = gate.judge(group.policyVersion, for: work.step)
-      else { preconditionFailure("step \(work.step) is not open") }
+      guard let open = openStepIndex(work.step) else { preconditionFailure("step \(work.step) is not open") }
+      let staleness =
+        if case .admitted(let staleness) = gate.judge(group.policyVersion, for: work.step) { staleness } else { 0 }
       if openSteps[open].admit(group, for: work, staleness: staleness, now: clock) {
         counters.replaced += 1
         replace(inOpenStep: open)
@@ -85,11 +90,17 @@ extension CoordinatorState {
   /// A lease has lost a holder.
   mutating func onRelease(_ release: LeaseTable.Release, cause: String) {
     let work = release.work
+    if release.failures > 0 { journal(.failed(work.id, failures: release.failures)) }
     switch release.outcome {
     case .stillHeld: break
     case .requeued: counters.requeued += 1
     case .quarantined:
       counters.quarantined += 1
+      let prompt = QuarantinedPrompt(
+        purpose: work.purpose, prompt: work.drawn.prompt.id, step: work.step, cause: cause)
+      quarantined.append(prompt)
+      if work.purpose == .train && limits.sabotage != .drawsQuarantined { prompts.quarantined.insert(prompt.prompt) }
+      journal(.quarantined(work.id, prompt))
       log(
         "prompt \(work.drawn.prompt.id) of step \(work.step) is quarantined after \(settings.farm.attemptsMax) failed "
           + "attempts, the last: \(cause)")
@@ -123,14 +134,20 @@ extension CoordinatorState {
     let evaluated = Evaluated(
       version: row.version, step: row.step, accuracy: Float(row.values["heldout_accuracy"] ?? 0))
     lastEvaluated = evaluated
+    journal(.evaluated(evaluated))
     if let learner = seat.live { send(.evaluated(evaluated), to: learner.address) }
   }
 
   mutating func record(_ row: MetricsRow) {
+    note(row)
+    journal(.row(row))
+    effects.append(.record(row))
+  }
+
+  mutating func note(_ row: MetricsRow) {
     newestMetrics.merge(row.values) { _, new in new }
     if let accuracy = row.values["heldout_accuracy"], newestMetrics["heldout_accuracy_start"] == nil {
       newestMetrics["heldout_accuracy_start"] = accuracy
     }
-    effects.append(.record(row))
   }
 }

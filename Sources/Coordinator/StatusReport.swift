@@ -14,7 +14,7 @@ extension CoordinatorState {
     return .rollout
   }
 
-  /// Counted since the coordinator started.
+  /// Counted since the run began.
   public var tally: FarmCounters { counters }
 
   public func status(now: Milliseconds) -> FarmStatus {
@@ -23,7 +23,8 @@ extension CoordinatorState {
       runID: runID, phase: phase.rawValue, step: outcome == nil ? min(completed + 1, stepCount) : completed,
       stepCount: stepCount, version: gate.newest, groupsDone: UInt32(clamping: progress.done),
       groupsWanted: UInt32(clamping: progress.wanted), secondsElapsed: Double(now - startedAt) / 1000,
-      metrics: newestMetrics, peers: peers(now: now), waits: outcome == nil ? waits.map { $0.described(now: now) } : [])
+      metrics: newestMetrics, peers: peers(now: now), waits: outcome == nil ? waits.map { $0.described(now: now) } : [],
+      quarantined: quarantined.suffix(1000).map(\.description))
   }
 
   private var progress: (done: Int, wanted: Int) {

@@ -31,6 +31,13 @@ extension CoordinatorState {
       completed = hello.nextStep
       nextToOpen = hello.nextStep
       cursor = hello.cursor
+      archive.begin(at: hello.nextStep)
+      samplesTotal = Double(completed) * Double(settings.rollout.promptsPerStep * settings.rollout.groupSize)
+      journal(.began(step: hello.nextStep, version: version, cursor: hello.cursor))
+      journal(.sampledUnder(settings: Self.groupSettings(settings)))
+    } else if limits.sabotage == .takesOlderVersions && hello.nextStep <= completed {
+      gate = StalenessGate(maxStaleness: gate.maxStaleness)
+      gate.begin(at: hello.nextStep, version: version)
     } else if let reason = reasonToRefuseReturning(nextStep: hello.nextStep, version: version) {
       return refuse(peer, hello, reason)
     }
@@ -44,6 +51,7 @@ extension CoordinatorState {
       nextStep: hello.nextStep)
     log("learner \(printable(hello.name)) on \(printable(hello.host)) is here with \(version), step \(hello.nextStep)")
     welcome(peer, name: printable(hello.name))
+    archive.learnerReturns(at: hello.nextStep)
     if let lastEvaluated { send(.evaluated(lastEvaluated), to: peer) }
     if hello.nextStep > completed {
       // It had trained the step that it was given; only the word of it was lost.
@@ -68,11 +76,11 @@ extension CoordinatorState {
   /// The farm never goes back: it needs the batches that the learner has still to train again.
   private mutating func checkReplay(from step: UInt32) {
     guard step < completed else { return }
-    guard archive[step] != nil else {
+    guard archive.kept.contains(step) else {
       return close(
         .failed(
-          "the learner came back at step \(step), but batches are kept from step \(archive.oldestStep ?? completed) on; "
-            + "resume the run from its checkpoint"))
+          "the learner came back at step \(step), but batches are kept from step \(archive.kept.lowerBound) on: a newer "
+            + "checkpoint was there and is gone"))
     }
     log("the learner trains steps \(step) to \(completed - 1) again, from the groups that are kept")
   }
@@ -88,23 +96,53 @@ extension CoordinatorState {
   mutating func handOverBatch() {
     guard let learner = seat.live, seat.outstanding == nil else { return }
     let step = seat.nextStep
-    if archive[step] == nil {
+    if step == archive.kept.upperBound {
       // A version stays the newest while it is evaluated.
       guard evaluation.open == nil, let open = openSteps.first, open.step == step, open.isComplete else { return }
       archive.keep(open.batch())
-      handedOver = open.metrics()
+      let measured = open.metrics()
+      handedOver = measured
+      journal(.closed(step: step, chosen: open.chosenLeases, measured: measured))
       openSteps.removeFirst()
       for (id, worker) in leases.close(.train, step: step) {
         if let index = registry.index(of: worker) { send(.resultAcknowledged(id), to: registry[index].address) }
       }
     }
-    guard let batch = archive[step] else { return }
+    guard let batch = batch(of: step) else { return }
     seat.sent(step: step, now: clock)
     send(.trainBatch(batch), to: learner.address)
   }
 
+  /// A closed step's batch; nil, and asked for, when the journal alone has it.
+  private mutating func batch(of step: UInt32) -> TrainBatch? {
+    if let batch = archive[step] { return batch }
+    if archive.recalls(step) { effects.append(.recall(step: step)) }
+    return nil
+  }
+
+  mutating func onRecalled(_ step: UInt32, _ groups: [RecalledGroup]) {
+    guard let cursorAfter = archive.cursorAfter(step), groups.count == settings.rollout.promptsPerStep else {
+      return close(.failed("the journal has \(groups.count) groups of step \(step)"))
+    }
+    let chosen = groups.map { one in
+      var group = one.group
+      group.images = prompts.drawn(at: one.cursor).prompt.images
+      return (cursor: one.cursor, group: group)
+    }.sorted { ($0.group.prompt, $0.cursor) < ($1.group.prompt, $1.cursor) }
+    archive.recalled(TrainBatch(step: step, cursor: cursorAfter, groups: chosen.map(\.group)))
+  }
+
+  /// The learner says up to where a checkpoint keeps its training.
+  mutating func noteSaved(_ step: UInt32) {
+    guard step <= completed,
+      let covered = archive.saved(step, relyingOnNewest: limits.sabotage == .coversTooMuch)
+    else { return }
+    journal(.covered(step: covered))
+  }
+
   mutating func resendBatchIfDue() {
-    guard let step = seat.outstanding?.step, let learner = seat.live, let batch = archive[step],
+    guard limits.sabotage != .neverResends, let step = seat.outstanding?.step, let learner = seat.live,
+      let batch = batch(of: step),
       seat.resendIsDue(now: clock)
     else { return }
     counters.resent += 1
@@ -144,6 +182,7 @@ extension CoordinatorState {
   private mutating func completeStep(version: PolicyVersion, metrics: [String: Double], trainedSince: Milliseconds?) {
     guard gate.publish(version) else { preconditionFailure("\(version) is not newer") }
     completed += 1
+    journal(.completed(step: completed, version: version))
     var values: [String: Double] = [:]
     for (name, value) in metrics.sorted(by: { $0.key < $1.key }).prefix(256) { values[printable(name)] = value }
     values.merge(handedOver ?? [:]) { _, own in own }
@@ -151,7 +190,8 @@ extension CoordinatorState {
     if let trainedSince { values["train_seconds"] = Double(clock - trainedSince) / 1000 }
     values["step_seconds"] = Double(clock - completedAt) / 1000
     values["seconds_elapsed"] = Double(clock - startedAt) / 1000
-    values["samples_total"] = Double(completed) * Double(settings.rollout.promptsPerStep * settings.rollout.groupSize)
+    samplesTotal += values["samples"] ?? 0
+    values["samples_total"] = samplesTotal
     values.merge(counters.metrics) { _, own in own }
     completedAt = clock
     record(MetricsRow(kind: .step, step: completed, version: version, values: values))

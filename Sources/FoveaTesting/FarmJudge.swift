@@ -14,10 +14,12 @@ public struct FarmVerdict: Sendable, CustomStringConvertible {
   public var batches: [TrainBatch]
   /// Rows of metrics, of all coordinators.
   public var rows: [MetricsRow]
-  /// Of the last coordinator.
+  /// Over all coordinators, as journaled.
   public var counters: FarmCounters
   public var duration: Milliseconds
   public var eventCount: Int
+  /// How often the coordinator was started.
+  public var coordinatorLives: Int
 
   public var description: String {
     "seed \(seed): \(outcome.map { "\($0)" } ?? "unfinished") after \(duration) ms; \(violations); \(counters)"
@@ -28,53 +30,71 @@ public struct FarmVerdict: Sendable, CustomStringConvertible {
 ///
 /// - the coordinator's own invariants, after every event: no lease is lost, held twice, or given out after its end; open
 ///   steps and open leases agree; a lost worker holds nothing;
+/// - a lease is finished once in the life of the run, and no prompt is drawn after it was quarantined;
 /// - each trained batch has exactly `promptsPerStep` complete groups, of distinct prompts, sorted, of its step, sampled from
 ///   a version that the step allows, and unaltered;
-/// - over the life of the weights each step is trained once, and no prompt twice;
-/// - a step that is trained again after a learner's death is trained on the same batch;
-/// - versions grow, at the coordinator and at each worker;
-/// - one row of metrics a step from each coordinator, in order.
+/// - over the life of the run each step is trained on one batch, however often, and no prompt in two steps;
+/// - versions grow, at the coordinator over all its lives, and at each worker;
+/// - each step has one row of metrics, and they come in order, whoever was killed.
 struct FarmJudge {
   private let settings: RunSettings
+  private let dataset: SimulatedDataset
   private let zeroVarianceShare: Float
   private(set) var violations: [String] = []
-  private(set) var coordinatorCrashCount = 0
-  /// The newest batch of each step, and the life of the coordinator that made it.
-  private var batches: [UInt32: (batch: TrainBatch, life: Int)] = [:]
-  private var life = 0
+  private var batches: [UInt32: TrainBatch] = [:]
+  private var finished: Set<LeaseID> = []
+  private var quarantined: Set<UInt64> = []
   private var newest: PolicyVersion?
-  private var rowStep: UInt32?
+  private var newestRows: [MetricsRow.Kind: UInt32] = [:]
   private var rows: [MetricsRow] = []
   private var counters = FarmCounters()
+  private(set) var coordinatorLives = 0
   private var eventCount = 0
 
-  init(settings: RunSettings, zeroVarianceShare: Float) {
-    self.settings = settings
-    self.zeroVarianceShare = zeroVarianceShare
+  init(_ plan: SimulatedFarm.Plan) {
+    settings = plan.settings
+    dataset = plan.dataset
+    zeroVarianceShare = plan.workerTraits.zeroVarianceShare
   }
 
   mutating func fail(_ violation: String) { violations.append(violation) }
 
-  mutating func coordinatorStarts() {
-    life += 1
-    newest = nil
-    rowStep = nil
+  /// A coordinator has read its journal; as the file of metrics does, rows that were lost on the way are added.
+  mutating func coordinatorStarts(from contents: JournalContents) {
+    coordinatorLives += 1
+    for row in contents.rows where newestRows[row.kind].map({ row.step > $0 }) ?? true { recorded(row) }
   }
 
-  mutating func coordinatorCrashes() { coordinatorCrashCount += 1 }
+  /// These entries are in the journal.
+  mutating func journaled(_ entries: [JournalEntry]) {
+    for entry in entries {
+      switch entry {
+      case .finished(let id, _):
+        if !finished.insert(id).inserted { fail("\(id) is finished twice") }
+      case .quarantined(_, let prompt) where prompt.purpose == .train: quarantined.insert(prompt.prompt)
+      case .drew(_, .train, let step, let cursor):
+        let prompt = dataset.trainingPrompt(at: cursor).id
+        if quarantined.contains(prompt) { fail("step \(step) draws prompt \(prompt), which is quarantined") }
+      default: break
+      }
+    }
+  }
 
-  mutating func coordinator(_ state: CoordinatorState, did effects: [CoordinatorEffect]) {
+  /// The coordinator has handled an event.
+  mutating func coordinator(_ state: CoordinatorState) {
     eventCount += 1
     counters = state.tally
     violations += state.brokenInvariants
     if let newest, state.newestVersion.map({ $0 < newest }) ?? true { fail("the version went back from \(newest)") }
     newest = state.newestVersion
-    for case .record(let row) in effects {
-      rows.append(row)
-      guard row.kind == .step else { continue }
-      if let rowStep, row.step != rowStep + 1 { fail("the row of step \(row.step) follows that of \(rowStep)") }
-      rowStep = row.step
+  }
+
+  mutating func recorded(_ row: MetricsRow) {
+    rows.append(row)
+    if row.kind == .step, row.step != newestRows[.step].map({ $0 + 1 }) ?? 1 {
+      fail("the row of step \(row.step) follows that of \(newestRows[.step] ?? 0)")
     }
+    newestRows[row.kind] = row.step
   }
 
   mutating func held(before: PolicyVersion?, now: PolicyVersion?) {
@@ -85,11 +105,8 @@ struct FarmJudge {
   mutating func trained(_ batch: TrainBatch, after state: TrainerState) {
     if batch.step + 1 != state.nextStep { fail("step \(batch.step) was trained as \(state.nextStep - 1)") }
     check(batch)
-    if let (before, itsLife) = batches[batch.step], before != batch {
-      let isExact = settings.rollout.maxStaleness == 0 && counters.quarantined == 0
-      if itsLife == life || isExact { fail("step \(batch.step) was trained on two different batches") }
-    }
-    batches[batch.step] = (batch, life)
+    if let before = batches[batch.step], before != batch { fail("step \(batch.step) was trained on two batches") }
+    batches[batch.step] = batch
   }
 
   private mutating func check(_ batch: TrainBatch) {
@@ -107,23 +124,42 @@ struct FarmJudge {
         step: batch.step, prompt: group.prompt, seed: settings.run.seed, groupSize: settings.rollout.groupSize,
         maxNewTokens: settings.rollout.sampling.maxNewTokens, version: group.policyVersion,
         zeroVarianceShare: zeroVarianceShare)
-      if group != right { fail("\(place) has a group of prompt \(group.prompt) that no worker made") }
+      var whole = group
+      if settings.farm.stragglers == .shrink, group.rollouts.count >= settings.farm.survivorsMin,
+        isSubsequence(group.rollouts, of: right.rollouts)
+      {
+        whole.rollouts = right.rollouts
+      }
+      if whole != right { fail("\(place) has a group of prompt \(group.prompt) that no worker made") }
+    }
+  }
+
+  private func isSubsequence(_ some: [Rollout], of all: [Rollout]) -> Bool {
+    var rest = all[...]
+    return some.allSatisfy { one in
+      guard let place = rest.firstIndex(of: one) else { return false }
+      rest = rest[(place + 1)...]
+      return true
     }
   }
 
   func verdict(seed: UInt64, outcome: CoordinatorOutcome?, duration: Milliseconds) -> FarmVerdict {
     var violations = violations
-    let ordered = batches.values.map(\.batch).sorted { $0.step < $1.step }
+    let ordered = batches.values.sorted { $0.step < $1.step }
     if outcome == .completed {
       let steps = ordered.map(\.step)
       if steps != Array(0..<UInt32(settings.run.steps)) { violations.append("trained steps are \(steps)") }
       let prompts = ordered.flatMap { $0.groups.map(\.prompt) }
-      if Set(prompts).count != prompts.count { violations.append("a prompt was trained in two steps") }
+      if dataset.period == nil && Set(prompts).count != prompts.count {
+        violations.append("a prompt was trained in two steps")
+      }
       let evaluated = Set(rows.filter { $0.kind == .evaluation }.map(\.step))
+      let recorded = rows.filter { $0.kind == .step }.map(\.step)
+      if recorded != Array(1...UInt32(settings.run.steps)) { violations.append("rows are of steps \(recorded)") }
       if !evaluated.contains(UInt32(settings.run.steps)) { violations.append("the last version was not evaluated") }
     }
     return FarmVerdict(
       seed: seed, outcome: outcome, violations: violations, batches: ordered, rows: rows, counters: counters,
-      duration: duration, eventCount: eventCount)
+      duration: duration, eventCount: eventCount, coordinatorLives: coordinatorLives)
   }
 }

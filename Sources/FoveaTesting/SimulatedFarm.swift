@@ -9,7 +9,7 @@ import Wire
 ///
 /// Equal seeds give equal runs, so a failing seed can be replayed. Node 0 is the coordinator, node 1 the learner, the rest are
 /// workers. A process that ends before the run does is started again, as a supervisor does; each life has an incarnation
-/// and an address of its own. The learner's disk outlives its processes.
+/// and an address of its own. The learner's checkpoints and the coordinator's journal outlive their processes.
 /// What must hold is checked after every event (`FarmJudge`); the simulation ends at the first violation.
 public struct SimulatedFarm {
   public struct Plan: Sendable {
@@ -21,6 +21,10 @@ public struct SimulatedFarm {
     public var dataset = SimulatedDataset(heldOutCount: 5)
     /// The run has to be over so long after the last fault.
     public var calmMax: Milliseconds = 60_000
+    public var limits = CoordinatorLimits()
+    package var broken: BrokenDouble?
+    /// Hears of each transaction that is committed.
+    package var onCommit: (@Sendable ([JournalEntry]) -> Void)?
     public init() {}
   }
 
@@ -38,6 +42,18 @@ public struct SimulatedFarm {
     settings.evaluation.every = 3
     settings.evaluation.prompts = 5
     return settings
+  }
+
+  /// A part of the simulation that is broken on purpose; as `Sabotage`, for what lies outside the state.
+  package enum BrokenDouble: String, CaseIterable, Sendable {
+    /// A coordinator that is started again knows nothing.
+    case journalIsNotReplayed
+    /// Batches of closed steps are not in the journal.
+    case batchesAreNotKept
+    /// Peers hear of an event before the journal has it.
+    case sendsBeforeTheJournal
+    /// Transactions are lost with the process.
+    case journalIsNotSynced
   }
 
   struct Packet: Sendable {
@@ -62,6 +78,7 @@ public struct SimulatedFarm {
     var hungUntil: Milliseconds = 0
     var waiting: [SimulatedNetwork<Packet>.Delivery] = []
     var cutUntil: Milliseconds?
+    var diskFullUntil: Milliseconds = 0
   }
 
   private static let stepLength: Milliseconds = 10
@@ -74,7 +91,8 @@ public struct SimulatedFarm {
   private var random: RandomStream
   private var network: SimulatedNetwork<Packet>
   private var nodes: [Node]
-  private var disk = TrainerState()
+  private var checkpoints = [TrainerState()]
+  private var journal = SimulatedJournal()
   private var judge: FarmJudge
   private var outcome: CoordinatorOutcome?
 
@@ -84,7 +102,7 @@ public struct SimulatedFarm {
     random = RandomStream(seed: seed, purpose: .test)
     network = SimulatedNetwork(seed: seed)
     nodes = Array(repeating: Node(), count: 2 + plan.workerCount)
-    judge = FarmJudge(settings: plan.settings, zeroVarianceShare: plan.workerTraits.zeroVarianceShare)
+    judge = FarmJudge(plan)
   }
 
   /// Runs to the end, to the first violation, or to the limit of time.
@@ -120,15 +138,11 @@ public struct SimulatedFarm {
       let incarnation = UInt64(index + 1) << 32 | nodes[index].lives
       switch index {
       case 0:
-        judge.coordinatorStarts()
-        nodes[0].process = .coordinator(
-          CoordinatorState(
-            settings: plan.settings, runID: "simulated", incarnation: incarnation, dataset: plan.dataset,
-            now: clock.now))
+        startCoordinator(incarnation)
       case 1:
         nodes[1].process = .learner(
           SimulatedLearner(
-            incarnation: incarnation, from: disk, stepCount: UInt32(plan.settings.run.steps),
+            incarnation: incarnation, from: newestCheckpoint(), stepCount: UInt32(plan.settings.run.steps),
             checkpointEvery: UInt32(plan.settings.checkpoint.every), traits: plan.learnerTraits, seed: seed,
             now: clock.now))
       default:
@@ -139,10 +153,32 @@ public struct SimulatedFarm {
     }
   }
 
+  private mutating func startCoordinator(_ incarnation: UInt64) {
+    let contents = plan.broken == .journalIsNotReplayed ? JournalContents() : journal.contents
+    do {
+      let state = try CoordinatorState(
+        settings: plan.settings, runID: "simulated", incarnation: incarnation, dataset: plan.dataset, from: contents,
+        now: clock.now, limits: plan.limits)
+      judge.coordinatorStarts(from: contents)
+      nodes[0].process = .coordinator(state)
+    } catch { judge.fail("the coordinator cannot start: \(error)") }
+  }
+
+  /// The newest one that can be loaded. Of two in a row one is whole.
+  private mutating func newestCheckpoint() -> TrainerState {
+    if clock.now < plan.faults.until, checkpoints.count > 1, random.uniform() < plan.faults.damagedCheckpoints {
+      checkpoints.removeLast()
+    }
+    return checkpoints[checkpoints.count - 1]
+  }
+
+  private mutating func keep(_ checkpoint: TrainerState) {
+    if checkpoints.last != checkpoint { checkpoints = [checkpoints[checkpoints.count - 1], checkpoint] }
+  }
+
   private mutating func crash(_ index: Int, for span: Milliseconds) {
     nodes[index].process = nil
     nodes[index].startAt = clock.now + span
-    if index == 0 { judge.coordinatorCrashes() }
   }
 
   private func address(_ index: Int) -> PeerAddress {
@@ -175,6 +211,14 @@ public struct SimulatedFarm {
       nodes[index].cutUntil = clock.now + 2 * span()
       network.setCut(index, true)
     }
+    if strikes(faults.partitions) {
+      let until = clock.now + 2 * span()
+      for index in workers {
+        nodes[index].cutUntil = until
+        network.setCut(index, true)
+      }
+    }
+    if strikes(faults.fullDisks) { nodes[any(of: 0..<2)].diskFullUntil = clock.now + span() }
     if strikes(faults.reconnects) { nodes[any(of: 1..<nodes.count)].connections &+= 1 }
   }
 
@@ -206,7 +250,6 @@ public struct SimulatedFarm {
     case .learner(var learner):
       guard delivery.packet.address == address(index) else { return }
       let (messages, outcome) = learner.receive(message, now: clock.now)
-      disk = learner.saved
       nodes[index].process = .learner(learner)
       toCoordinator(messages, from: index)
       if outcome != .lives { crash(index, for: 200) }
@@ -230,8 +273,9 @@ public struct SimulatedFarm {
     switch nodes[index].process {
     case .coordinator: if clock.now % 50 == 0 { coordinate(.tick) }
     case .learner(var learner):
-      let (messages, outcome, trained) = learner.tick(now: clock.now)
-      disk = learner.saved
+      let (messages, outcome, trained) = learner.tick(
+        now: clock.now, isDiskFull: nodes[1].diskFullUntil > clock.now)
+      keep(learner.saved)
       nodes[index].process = .learner(learner)
       if let trained { judge.trained(trained, after: learner.training) }
       toCoordinator(messages, from: index)
@@ -264,21 +308,58 @@ public struct SimulatedFarm {
   private mutating func coordinate(_ event: CoordinatorEvent) {
     guard case .coordinator(var state)? = nodes[0].process else { return }
     nodes[0].process = nil  // Not two copies of the state at once.
-    let effects = state.on(event, now: clock.now)
-    judge.coordinator(state, did: effects)
+    var effects = state.on(event, now: clock.now)
     nodes[0].process = .coordinator(state)
+    if case .journal(let entries)? = effects.first {
+      effects.removeFirst()
+      if plan.broken == .sendsBeforeTheJournal { perform(effects[...]) }
+      switch commit(entries) {
+      case .done: break
+      case .killedBefore: return crash(0, for: span())
+      case .full: return crash(0, for: 200)
+      case .killedAfter:
+        perform(effects.prefix(any(of: 0..<effects.count + 1)))
+        return crash(0, for: span())
+      }
+      judge.journaled(entries)
+    }
+    judge.coordinator(state)
+    if plan.broken != .sendsBeforeTheJournal { perform(effects[...]) }
+  }
+
+  private mutating func perform(_ effects: ArraySlice<CoordinatorEffect>) {
     for effect in effects {
       switch effect {
       case .send(let message, to: let peer):
         network.send(Packet(message: message, address: peer), from: 0, to: Int(peer.bytes[0]), now: clock.now)
-      case .finish(.failed(let reason)):
-        // Without a journal a coordinator that was killed cannot bring a learner forward that was killed too: the farm is
-        // resumed as a whole, from the checkpoint.
-        guard judge.coordinatorCrashCount > 0 else { return judge.fail("the run failed: \(reason)") }
-        crash(0, for: 100)
+      case .recall(let step):
+        coordinate(.recalled(step: step, plan.broken == .batchesAreNotKept ? [] : journal.recall(step: step)))
+      case .record(let row): judge.recorded(row)
+      case .finish(.failed(let reason)): judge.fail("the run failed: \(reason)")
       case .finish(let outcome): self.outcome = outcome
-      case .record, .log: break
+      case .journal: judge.fail("journal entries amid the effects")
+      case .log: break
       }
     }
+  }
+
+  private enum Commit { case done, killedBefore, killedAfter, full }
+
+  /// A transaction is in the journal as a whole or not at all.
+  private mutating func commit(_ entries: [JournalEntry]) -> Commit {
+    if nodes[0].diskFullUntil > clock.now { return .full }
+    let isBad = clock.now < plan.faults.until
+    if isBad && random.uniform() < plan.faults.tornCommits {
+      if random.uniform() < 0.5 { return .killedBefore }
+      if plan.broken != .journalIsNotSynced {
+        journal.write(entries)
+        plan.onCommit?(entries)
+      }
+      return .killedAfter
+    }
+    journal.write(entries)
+    plan.onCommit?(entries)
+    if isBad && random.uniform() < plan.faults.slowCommits { nodes[0].hungUntil = clock.now + span() }
+    return .done
   }
 }

@@ -12,9 +12,20 @@ public struct SimulatedFaults: Equatable, Sendable {
   public var hangs: Float = 0
   /// A node is cut off from the network for a while.
   public var cuts: Float = 0
+  /// All workers are cut off from the rest for a while.
+  public var partitions: Float = 0
   /// A node connects again and has another address.
   public var reconnects: Float = 0
   public var network = NetworkFaults()
+  /// Share of the journal's transactions at which the coordinator dies: in half of them before the transaction is whole,
+  /// else after it and among the effects that follow.
+  public var tornCommits: Float = 0
+  /// Share of the transactions that take as long as `span`.
+  public var slowCommits: Float = 0
+  /// A disk takes nothing more for a while: the coordinator's, or the learner's.
+  public var fullDisks: Float = 0
+  /// Share of the learner's starts that find the newest checkpoint damaged.
+  public var damagedCheckpoints: Float = 0
   /// How long a node is down, stands still, or is cut off.
   public var span: ClosedRange<Milliseconds> = 50...900
 
@@ -40,6 +51,11 @@ public struct SimulatedFaults: Equatable, Sendable {
     faults.network.loss = rate(0.2, &random)
     faults.network.duplication = rate(0.2, &random)
     faults.network.delay = 1...(random.uniform() < 0.5 ? 5 : 150)
+    faults.partitions = rate(0.3, &random)
+    faults.tornCommits = coordinatorCrashes ? rate(0.06, &random) : 0
+    faults.slowCommits = rate(0.05, &random)
+    faults.fullDisks = rate(0.3, &random)
+    faults.damagedCheckpoints = rate(0.6, &random)
     return faults
   }
 }

@@ -63,8 +63,11 @@ public struct SimulatedLearner: Sendable {
   }
 
   /// Time has come to `now`.
+  /// - Parameter isDiskFull: a checkpoint that would be saved now is not.
   /// - Returns: what it sends, whether it lives on, and the batch that it has just trained.
-  public mutating func tick(now: Milliseconds) -> (send: [Message], outcome: Outcome, trained: TrainBatch?) {
+  public mutating func tick(
+    now: Milliseconds, isDiskFull: Bool = false
+  ) -> (send: [Message], outcome: Outcome, trained: TrainBatch?) {
     var trained: TrainBatch?
     if let job = jobs.first, doneAt <= now {
       jobs.removeFirst()
@@ -79,6 +82,7 @@ public struct SimulatedLearner: Sendable {
         training.cursor = batch.cursor
         training.lastCompleted = completed
         on(.trained(completed, cursor: batch.cursor), now: now)
+      case .save where isDiskFull: on(.saveFailed("the disk is full"), now: now)
       case .save:
         saved = training
         on(.saved(step: training.nextStep), now: now)

@@ -10,11 +10,17 @@ public struct SimulatedWorker: Sendable {
     public var slots: UInt32 = 8
     /// From starting a lease to its result.
     public var leaseTime: ClosedRange<Milliseconds> = 20...120
+    /// Share of leases that take ten times as long.
+    public var stragglerShare: Float = 0
     public var fetchTime: ClosedRange<Milliseconds> = 5...40
     public var loadTime: ClosedRange<Milliseconds> = 1...10
     public var zeroVarianceShare: Float = 0
     /// Prompts whose leases kill the worker.
     public var poison: Set<UInt64> = []
+    /// Share of groups that are sampled with another version than the lease's, and say so.
+    public var carelessShare: Float = 0
+    /// Share of groups that lack a sample.
+    public var incompleteShare: Float = 0
     public init() {}
   }
 
@@ -75,10 +81,31 @@ public struct SimulatedWorker: Sendable {
     for id in decoding.filter({ $0.value.at <= now }).keys.sorted() {
       guard let lease = decoding.removeValue(forKey: id)?.lease else { continue }
       for _ in 0..<lease.groupSize { on(.sampleFinished(id), now: now) }
-      on(.groupFinished(id, SimulatedPolicy.group(for: lease, zeroVarianceShare: traits.zeroVarianceShare)), now: now)
+      on(.groupFinished(id, group(for: lease)), now: now)
     }
     on(.tick(tokensSampled: 0), now: now)
     return takeMessages()
+  }
+
+  /// Any of the samples may be those that are finished.
+  private mutating func shrink(_ id: LeaseID, survivorsMin: Int, now: Milliseconds) {
+    guard let lease = decoding.removeValue(forKey: id)?.lease else { return }
+    var group = group(for: lease)
+    while group.rollouts.count > survivorsMin, random.uniform() < 0.7 {
+      group.rollouts.remove(at: Int(random.integer(below: UInt64(group.rollouts.count))))
+    }
+    on(.groupFinished(id, group), now: now)
+  }
+
+  private mutating func group(for lease: Lease) -> RolloutGroup {
+    var lease = lease
+    if random.uniform() < traits.carelessShare, lease.policyVersion.value > 0 {
+      let version = lease.policyVersion.value
+      lease.policyVersion = PolicyVersion(random.uniform() < 0.5 ? version - 1 : version + 1)
+    }
+    var group = SimulatedPolicy.group(for: lease, zeroVarianceShare: traits.zeroVarianceShare)
+    if random.uniform() < traits.incompleteShare { group.rollouts.removeLast() }
+    return group
   }
 
   private mutating func on(_ event: RolloutState.Event, now: Milliseconds) {
@@ -90,8 +117,10 @@ public struct SimulatedWorker: Sendable {
       case .load(let version): load = (version, now + draw(traits.loadTime))
       case .generate(let lease):
         if traits.poison.contains(lease.prompt) && lease.purpose == .train { outcome = .crashed }
-        decoding[lease.id] = (lease, now + draw(traits.leaseTime))
+        let factor: Milliseconds = random.uniform() < traits.stragglerShare ? 10 : 1
+        decoding[lease.id] = (lease, now + factor * draw(traits.leaseTime))
       case .cancel(let id): decoding[id] = nil
+      case .shrink(let id, let survivorsMin): shrink(id, survivorsMin: survivorsMin, now: now)
       case .log: break
       case .end(.finished(let reason)), .end(.failed(let reason)): outcome = .ended(reason)
       }

@@ -344,7 +344,8 @@ public struct LearnerState: Sendable {
     nextHeartbeat = now + heartbeatInterval
     let beat = Heartbeat(
       incarnation: identity.incarnation,
-      activity: training == nil && savesUnderWay > 0 ? "saving a checkpoint" : activity, policyVersion: version)
+      activity: training == nil && savesUnderWay > 0 ? "saving a checkpoint" : activity, policyVersion: version,
+      savedStep: savedStep)
     var effects: [Effect] = [.send(.heartbeat(beat))]
     if !isCompletionKnown, let lastCompleted { effects.append(.send(.stepCompleted(lastCompleted))) }
     return effects

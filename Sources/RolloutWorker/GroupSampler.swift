@@ -61,6 +61,8 @@ public struct GroupSampler<Generator: SampleGenerator> {
     let lease: Lease
     let promptTokens: [Int32]
     var completions: [Completion?]
+    /// So many finished samples make it complete.
+    var wanted: Int
   }
 
   private let generator: Generator
@@ -103,7 +105,26 @@ public struct GroupSampler<Generator: SampleGenerator> {
         sampleCount: Int(lease.groupSize), sampling: lease.sampling, stopTokens: text.stopTokens,
         stopStrings: lease.stopStrings, images: prompt.images))
     open[lease.id.value] = OpenGroup(
-      lease: lease, promptTokens: prompt.tokens, completions: Array(repeating: nil, count: Int(lease.groupSize)))
+      lease: lease, promptTokens: prompt.tokens, completions: Array(repeating: nil, count: Int(lease.groupSize)),
+      wanted: Int(lease.groupSize))
+  }
+
+  /// A group takes too long: it is complete with `survivorsMin` samples; the others are forgotten.
+  /// - Returns: `groupFinished`, when so many are finished already.
+  public mutating func shrink(_ id: LeaseID, survivorsMin: Int) -> RolloutState.Event? {
+    guard var group = open[id.value] else { return nil }
+    group.wanted = min(group.wanted, max(1, survivorsMin))
+    open[id.value] = group
+    return finishIfComplete(id.value)
+  }
+
+  private mutating func finishIfComplete(_ request: UInt64) -> RolloutState.Event? {
+    guard let group = open[request] else { return nil }
+    let done = group.completions.compactMap { $0 }
+    guard done.count >= group.wanted else { return nil }
+    if done.count < group.completions.count { generator.cancel(request: request) }
+    open[request] = nil
+    return .groupFinished(group.lease.id, scored(group, done))
   }
 
   /// Forgets a lease.
@@ -119,14 +140,8 @@ public struct GroupSampler<Generator: SampleGenerator> {
       guard var group = open[completion.request] else { return [] }
       precondition(group.completions[completion.sample] == nil, "sample \(completion.sample) finished twice")
       group.completions[completion.sample] = completion
-      let done = group.completions.compactMap { $0 }
-      let event = RolloutState.Event.sampleFinished(group.lease.id)
-      guard done.count == group.completions.count else {
-        open[completion.request] = group
-        return [event]
-      }
-      open[completion.request] = nil
-      return [event, .groupFinished(group.lease.id, scored(group, done))]
+      open[completion.request] = group
+      return [.sampleFinished(group.lease.id)] + (finishIfComplete(completion.request).map { [$0] } ?? [])
     }
   }
 

@@ -17,6 +17,7 @@ struct PolicyEngine {
     case load(FetchedWeights)
     case generate(Lease)
     case cancel(LeaseID)
+    case shrink(LeaseID, survivorsMin: Int)
   }
 
   enum Outcome: Sendable {
@@ -78,6 +79,8 @@ struct PolicyEngine {
     case .cancel(let id):
       policy?.sampler.cancel(id)
       return nil
+    case .shrink(let id, let survivorsMin):
+      return policy?.sampler.shrink(id, survivorsMin: survivorsMin).map { .event($0) }
     }
   }
 

@@ -147,6 +147,7 @@ private struct WorkerLoop {
         commands.post(.load(weights))
       case .generate(let lease): commands.post(.generate(lease))
       case .cancel(let id): commands.post(.cancel(id))
+      case .shrink(let id, let survivorsMin): commands.post(.shrink(id, survivorsMin: survivorsMin))
       case .log(let line): log(line)
       case .end(let end): ending = end
       }

@@ -80,6 +80,8 @@ public struct RolloutState: Sendable {
     /// Decode a lease with the held version.
     case generate(Lease)
     case cancel(LeaseID)
+    /// Finish a lease that is being decoded with so many samples, or with those that are finished if they are more.
+    case shrink(LeaseID, survivorsMin: Int)
     case log(String)
     case end(Ending)
   }
@@ -216,7 +218,9 @@ public struct RolloutState: Sendable {
   private mutating func granted(_ lease: Lease, now: Milliseconds) -> [Effect] {
     if case .draining = phase { return [giveBack(lease, .draining, "draining")] }
     if let result = book.renew(lease, now: now) { return [.send(.groupResult(result))] }
-    if book.work[lease.id] != nil { return [] }
+    if let work = book.work[lease.id] {
+      return lease.survivorsMin > 0 && work.isStarted ? [.shrink(lease.id, survivorsMin: Int(lease.survivorsMin))] : []
+    }
     if let fault = fault(of: lease) { return [giveBack(lease, .impossible, fault)] }
     groupSize = lease.groupSize
     book.add(lease, now: now)

@@ -101,7 +101,20 @@ public struct RunSettings: Equatable, Sendable {
     public var attemptsMax = 3
     /// The most that one waits for another who does not come: then the run, or the process, ends with the reason.
     public var patienceSeconds = 21_600.0
+    /// What becomes of a group that takes much longer than others.
+    public var stragglers = StragglerPolicy.wait
+    /// Times the median, from where on it does.
+    public var stragglerAfter = 3.0
+    /// The fewest samples of a group that was shrunk.
+    public var survivorsMin = 2
     public init() {}
+  }
+
+  /// What the farm does about stragglers.
+  public enum StragglerPolicy: String, CaseIterable, Sendable {
+    case wait
+    case hedge
+    case shrink
   }
 
   public struct Checkpoint: Equatable, Sendable {

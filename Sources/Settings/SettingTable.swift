@@ -261,6 +261,16 @@ extension SettingKey {
       "farm.patience_seconds", \.farm.patienceSeconds, .above(0, upTo: 1e9),
       "A run that waits for so long for a learner, an update or a worker ends and says for which; so does a learner "
         + "without its coordinator. Six hours: machines may come late, but nothing hangs for ever."),
+    .choice(
+      "farm.stragglers", \.farm.stragglers,
+      "A group that takes too long: wait; hedge: an idle worker gets a copy, the first result counts, no bit changes; shrink: "
+        + "go on with the samples that are finished, which depends on timing."),
+    .number(
+      "farm.straggler_after", \.farm.stragglerAfter, .closed(1, 1000),
+      "Too long is so many times the median of the newest groups."),
+    .integer(
+      "farm.survivors_min", \.farm.survivorsMin, 2...4096,
+      "The fewest samples of a group that was shrunk; its baseline is their mean."),
   ]
 
   private static let checkpoint: [SettingKey] = [

@@ -15,9 +15,12 @@ final class RunRecorder: Sendable {
   private let failure = Mutex<(any Error)?>(nil)
   private let onFailure: @Sendable () -> Void
 
-  /// - Parameter resumedStep: the run goes on after so many steps; rows of later ones are cut.
+  /// - Parameters:
+  ///   - resumedStep: the run goes on after so many steps; rows of later ones are cut.
+  ///   - rows: of the journal; those that the file lacks are added.
   init(
-    _ directory: RunDirectory, stepCount: UInt32, resumedStep: UInt32?, onFailure: @escaping @Sendable () -> Void
+    _ directory: RunDirectory, stepCount: UInt32, resumedStep: UInt32?, rows: [MetricsRow],
+    onFailure: @escaping @Sendable () -> Void
   ) throws {
     self.onFailure = onFailure
     display = RunDisplay(output: TerminalOutput(), stepCount: stepCount)
@@ -26,6 +29,7 @@ final class RunRecorder: Sendable {
     log = try LogFile(path: directory.logPath("coordinator"))
     if let resumedStep {
       try metrics.cut(after: resumedStep)
+      try metrics.complete(with: rows)
       display.recall(try metrics.rows())
     }
   }
@@ -69,10 +73,4 @@ final class RunRecorder: Sendable {
   private func attempt(_ body: () throws -> Void) {
     do { try body() } catch { fail(error) }
   }
-}
-
-/// The farm gave up; `ExitCode.farmFailed`.
-struct FarmFailure: Error, CustomStringConvertible {
-  var reason: String
-  var description: String { reason }
 }

@@ -9,9 +9,7 @@ import Wire
 struct RunSummary {
   let lines: [String]
 
-  init(directory: RunDirectory, display: RunDisplay, outcome: CoordinatorOutcome) {
-    let history = display.history
-    let status = display.status
+  init(directory: RunDirectory, history: MetricsHistory, status: FarmStatus?, outcome: CoordinatorOutcome) {
     var lines = [""]
     let steps = history.lastStep?.step ?? 0
     let samples = history.newest("samples_total").map { ", \(Int($0)) samples" } ?? ""
@@ -24,6 +22,7 @@ struct RunSummary {
         "held-out accuracy: \(Formatting.metric(first)) at the start, \(Formatting.metric(last)) at the end "
           + "(\(Formatting.difference(last - first)))")
     }
+    for prompt in status?.quarantined ?? [] { lines.append("quarantined: \(prompt)") }
     let store = CheckpointStore(folder: directory.checkpointsPath, keep: 1)
     lines.append("run directory: \(directory.path)")
     if let step = store.steps.last {

@@ -36,6 +36,17 @@ import Testing
         == .giveUp(reason: "learner ended with exit code \(code.rawValue)"))
   }
 
+  @Test func aCoordinatorThatIsKilledComesBackAndOneThatEndsIsBelieved() {
+    var supervision = farm(workers: 1)
+    supervision.onStart("coordinator", .coordinator)
+    #expect(supervision.onEnd("coordinator", Self.killed) == .replace(left: 4))
+    supervision.onStart("coordinator", .coordinator)
+    #expect(
+      supervision.onEnd("coordinator", .exited(code: 3)) == .giveUp(reason: "coordinator ended with exit code 3"))
+    supervision.onStart("coordinator", .coordinator)
+    #expect(supervision.onEnd("coordinator", .exited(code: 0)) == .accept)
+  }
+
   @Test func theFarmGivesUpWithItsLastWorker() {
     var supervision = farm(workers: 2)
     #expect(supervision.onEnd("worker-1", .exited(code: 1)) == .lose)

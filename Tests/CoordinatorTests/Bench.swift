@@ -4,12 +4,15 @@ import FoveaTesting
 import Settings
 import Wire
 
-/// A coordinator on the bench: events go in by hand, effects are read by hand, time is moved by hand.
+/// A coordinator on the bench: events go in by hand, effects are read by hand, time is moved by hand. Its journal is in
+/// memory.
 struct Bench {
   var state: CoordinatorState
   var now: Milliseconds = 0
   /// Of the last call.
   var effects: [CoordinatorEffect] = []
+  var journal = SimulatedJournal()
+  private let dataset: SimulatedDataset
   /// Peers that send a heartbeat in `wait`, with what it says.
   var beating: [PeerAddress: Heartbeat] = [:]
   private var beatAt: Milliseconds = 0
@@ -31,13 +34,43 @@ struct Bench {
     settings.evaluation.prompts = 0
     change(&settings)
     self.settings = settings
-    state = CoordinatorState(settings: settings, runID: "run", incarnation: 7, dataset: dataset, now: 0)
+    self.dataset = dataset
+    state = Self.state(settings, dataset, JournalContents(), incarnation: 7, now: 0)
   }
 
+  private static func state(
+    _ settings: RunSettings, _ dataset: SimulatedDataset, _ contents: JournalContents, incarnation: UInt64,
+    now: Milliseconds
+  ) -> CoordinatorState {
+    do {
+      return try CoordinatorState(
+        settings: settings, runID: "run", incarnation: incarnation, dataset: dataset, from: contents, now: now)
+    } catch { fatalError("\(error)") }
+  }
+
+  /// The coordinator is killed and started again from its journal, with other settings perhaps. Nobody has said hello yet.
+  mutating func restart(_ change: (inout RunSettings) -> Void = { _ in }) {
+    var settings = settings
+    change(&settings)
+    state = Self.state(settings, dataset, journal.contents, incarnation: 8, now: now)
+    beating = [:]
+  }
+
+  /// Performs what concerns the journal; the other effects are for the test to read.
   @discardableResult
   mutating func on(_ event: CoordinatorEvent) -> [CoordinatorEffect] {
-    effects = state.on(event, now: now)
-    return effects
+    var all: [CoordinatorEffect] = []
+    var open = state.on(event, now: now)
+    while !open.isEmpty {
+      let effect = open.removeFirst()
+      switch effect {
+      case .journal(let entries): journal.write(entries)
+      case .recall(let step): open += state.on(.recalled(step: step, journal.recall(step: step)), now: now)
+      case .send, .record, .log, .finish: all.append(effect)
+      }
+    }
+    effects = all
+    return all
   }
 
   @discardableResult

@@ -95,8 +95,9 @@ struct CoordinatorRunnerTests {
     defer { reactor.close() }
     let endpoint = reactor.boundEndpoint(of: .control)
     let seen = Seen()
-    let runner = CoordinatorRunner(
-      settings: Self.settings, runID: "simulated", dataset: SimulatedDataset(heldOutCount: 3), reactor: reactor,
+    let runner = try CoordinatorRunner(
+      settings: Self.settings, runID: "simulated", dataset: SimulatedDataset(heldOutCount: 3),
+      journal: Journal(path: ":memory:", runID: "simulated"), reactor: reactor,
       observer: seen.observer)
     let published = Published()
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -122,8 +123,9 @@ struct CoordinatorRunnerTests {
       client.close()
       reactor.close()
     }
-    let runner = CoordinatorRunner(
-      settings: Self.settings, runID: "run", dataset: SimulatedDataset(), reactor: reactor,
+    let runner = try CoordinatorRunner(
+      settings: Self.settings, runID: "run", dataset: SimulatedDataset(),
+      journal: Journal(path: ":memory:", runID: "run"), reactor: reactor,
       observer: CoordinatorObserver())
     async let outcome = runner.run()
     client.send(.statusRequest, on: .control)

@@ -1,5 +1,6 @@
 import Coordinator
 import Core
+import FoveaTesting
 import Settings
 import Testing
 import Wire
@@ -101,9 +102,23 @@ struct LearnerSeatTests {
     #expect(bench.state.status(now: bench.now).version == PolicyVersion(2))
   }
 
+  @Test("Batches are kept until the checkpoint before the newest covers them")
+  func covered() {
+    var bench = run(trained: 6).bench
+    for saved in [0, 2, 4] as [UInt32] {
+      bench.receive(
+        .heartbeat(Heartbeat(incarnation: 50, activity: "", policyVersion: nil, savedStep: saved)), from: Bench.learner)
+    }
+    #expect((0..<6).map { bench.journal.recall(step: $0).count } == [0, 0, 3, 3, 3, 3])
+  }
+
   @Test("A learner that is further behind than batches are kept ends the run with the reason")
   func tooFarBehind() {
-    var bench = run(trained: 6) { $0.checkpoint.every = 1 }.bench
+    var bench = run(trained: 6).bench
+    for saved in [3, 5] as [UInt32] {
+      bench.receive(
+        .heartbeat(Heartbeat(incarnation: 50, activity: "", policyVersion: nil, savedStep: saved)), from: Bench.learner)
+    }
     bench.silence(Bench.learner)
     bench.wait(1000)
     bench.joinLearner(at: Self.other, incarnation: 51, step: 1)

@@ -42,6 +42,9 @@ struct PartTests {
     let (drawn, next) = source.prompts(from: 7, count: 4)
     #expect(drawn.map(\.prompt.id) == [7, 8, 9, 10] && next == 11)
     #expect(source.prompts(from: 7, count: 4).drawn == drawn)
+    var careful = source
+    careful.quarantined = [8, 11]
+    #expect(careful.prompts(from: 7, count: 4).drawn.map(\.prompt.id) == [7, 9, 10, 12])
     var seen: Set<UInt64> = []
     for step in 0..<50 as Range<UInt32> {
       var position: UInt64 = 0
@@ -52,22 +55,22 @@ struct PartTests {
     }
   }
 
-  @Test("The archive keeps the newest steps, and always the last one")
+  @Test(
+    "The archive has the newest batch and the one read back; a checkpoint covers steps only when the next one is there")
   func archive() {
-    func batch(_ step: UInt32, tokens: Int) -> TrainBatch {
-      TrainBatch(
-        step: step, cursor: 0,
-        groups: [
-          RolloutGroup(
-            step: step, prompt: 0, policyVersion: PolicyVersion(0), promptTokens: Array(repeating: 1, count: tokens),
-            rollouts: [])
-        ])
-    }
-    var archive = BatchArchive(stepCountMax: 3, tokenCountMax: 100)
-    for step in 5...9 as ClosedRange<UInt32> { archive.keep(batch(step, tokens: 10)) }
-    #expect((0...12).map { archive[$0] != nil } == (0...12).map { (7...9).contains($0) })
-    archive.keep(batch(10, tokens: 1000))
-    #expect(archive.oldestStep == 10 && archive[10] != nil && archive[9] == nil)
+    func batch(_ step: UInt32) -> TrainBatch { TrainBatch(step: step, cursor: UInt64(step) * 10, groups: []) }
+    var archive = BatchArchive()
+    archive.begin(at: 5)
+    for step in 5...9 as ClosedRange<UInt32> { archive.keep(batch(step)) }
+    #expect(archive.kept == 5..<10 && archive[9] != nil && archive[8] == nil)
+    #expect(archive.recalls(8) && !archive.recalls(8) && archive.cursorAfter(8) == 80)
+    archive.recalled(batch(8))
+    #expect(archive[8] != nil && archive[9] != nil && !archive.recalls(4) && !archive.recalls(10))
+    #expect([7, 7, 9].map { archive.saved($0) } == [nil, nil, 7])
+    #expect(archive.kept == 7..<10)
+    // The checkpoint behind 9 steps was damaged.
+    archive.learnerReturns(at: 7)
+    #expect(archive.saved(10) == nil && archive.kept == 7..<10)
   }
 
   @Test("Lease ids of training and evaluation never meet")

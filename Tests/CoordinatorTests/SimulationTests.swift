@@ -7,7 +7,7 @@ import Testing
 import Wire
 
 /// Whole runs on a bad network with processes that crash, hang and come back. A failure prints its seed, and the same seed
-/// fails again. FOVEA_SIMULATION_FACTOR=10 runs ten times as many seeds.
+/// fails again. FOVEA_SIMULATION_FACTOR=10 runs ten times as many seeds; `make simulate` runs a campaign.
 @Suite("Simulated farms")
 struct SimulationTests {
   /// Runs a plan over seeds and records every violation with its seed.
@@ -54,8 +54,19 @@ struct SimulationTests {
     #expect(verdicts.contains { $0.rows.contains { $0.values["staleness_max"] ?? 0 > 0 } })
   }
 
-  @Test("The coordinator dies too")
-  func coordinatorDies() { _ = simulate(2_000_000..<2_000_075) { plan($0, coordinatorCrashes: true) } }
+  @Test("The coordinator dies too, and its disk is slow, full, or cut off in the middle of a transaction")
+  func coordinatorDies() {
+    let verdicts = simulate(2_000_000..<2_000_075) { plan($0, coordinatorCrashes: true) }
+    #expect(verdicts.contains { $0.coordinatorLives > 5 })
+  }
+
+  @Test("Everything at once, as `make simulate` draws it")
+  func campaign() {
+    let verdicts = simulate(0..<150) { .drawn(seed: $0) }
+    let total = verdicts.map(\.counters)
+    #expect(total.contains { $0.hedged > 0 } && total.contains { $0.shrunk > 0 } && total.contains { $0.stale > 0 })
+    #expect(total.contains { $0.malformed > 0 } && total.contains { $0.quarantined > 0 })
+  }
 
   @Test("Prompts that kill their workers are quarantined, and the run ends")
   func poison() {
@@ -68,6 +79,65 @@ struct SimulationTests {
     #expect(verdicts.allSatisfy { verdict in verdict.batches.allSatisfy { $0.groups.count == 4 } })
     #expect(verdicts.contains { $0.counters.quarantined > 0 })
   }
+
+  @Test("Hedging changes nothing that is trained, and takes less time than waiting")
+  func hedging() {
+    var spans: [RunSettings.StragglerPolicy: Milliseconds] = [:]
+    var batches: [[TrainBatch]] = []
+    for policy in [RunSettings.StragglerPolicy.wait, .hedge] {
+      for seed in 0..<10 as Range<UInt64> {
+        var plan = SimulatedFarm.Plan()
+        plan.settings.farm.stragglers = policy
+        plan.settings.farm.leaseTimeoutSeconds = 60
+        plan.workerTraits.stragglerShare = 0.1
+        var farm = SimulatedFarm(seed: seed, plan: plan)
+        let verdict = farm.run()
+        #expect(verdict.violations.isEmpty && (verdict.counters.hedged > 0) == (policy == .hedge), "\(verdict)")
+        spans[policy, default: 0] += verdict.duration
+        batches.append(verdict.batches)
+      }
+    }
+    #expect(batches.allSatisfy { $0 == batches[0] })
+    #expect(spans[.hedge, default: 0] < spans[.wait, default: 0])
+  }
+
+  @Test(
+    "Each mechanism that is broken on purpose is noticed within 200 seeds",
+    arguments: SimulatedFarm.Plan.Breach.allCases)
+  func mutation(breach: SimulatedFarm.Plan.Breach) {
+    let found = (0..<200 as Range<UInt64>).first { seed in
+      var farm = SimulatedFarm(seed: seed, plan: .drawn(seed: seed, breaking: breach))
+      let verdict = farm.run()
+      guard !verdict.violations.isEmpty || verdict.outcome != .completed else { return false }
+      if isCampaign { print("\(breach): seed \(seed), \(verdict.violations.first ?? "unfinished")") }
+      return true
+    }
+    #expect(found != nil, "\(breach) is not noticed")
+  }
+
+  @Test("A campaign of many seeds", .enabled(if: SimulationTests.environment["FOVEA_SIMULATION_SEEDS"] != nil))
+  func many() {
+    let (first, count) = (Self.number("FOVEA_SIMULATION_FIRST") ?? 0, Self.number("FOVEA_SIMULATION_SEEDS") ?? 0)
+    var (failures, lives, events) = (0, 0, 0)
+    for seed in first..<first + count {
+      var farm = SimulatedFarm(seed: seed, plan: .drawn(seed: seed))
+      let verdict = farm.run()
+      lives += verdict.coordinatorLives
+      events += verdict.eventCount
+      if !verdict.violations.isEmpty || verdict.outcome != .completed {
+        failures += 1
+        Issue.record("make simulate SEED=\(seed): \(verdict)")
+      }
+      let done = seed - first + 1
+      if done == count || done % 500 == 0 {
+        print("\(done) of \(count) seeds: \(failures) failed; \(lives) lives of coordinators, \(events) events")
+      }
+    }
+  }
+
+  private var isCampaign: Bool { Self.environment["FOVEA_SIMULATION_MUTATIONS"] != nil }
+  static let environment = ProcessInfo.processInfo.environment
+  private static func number(_ name: String) -> UInt64? { environment[name].flatMap { UInt64($0) } }
 
   @Test("What is trained does not depend on the number of workers, nor on who dies")
   func determinism() {

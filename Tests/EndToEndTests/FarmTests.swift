@@ -175,6 +175,65 @@ import Wire
     }
   }
 
+  @Test(.timeLimit(.minutes(3))) func aKilledCoordinatorComesBackWhereItWasAndTheOthersStay() async throws {
+    let farm = try Farm()
+    let train = try farm.train(["run.steps=60"])
+    #expect(try await holds(within: 60) { try farm.steps.count >= 3 }, "\(farm.diagnosis)")
+    let before = farm.processes
+    kill(try #require(before["coordinator"]), SIGKILL)
+    let done = try farm.steps.count
+    // Two seconds, and what a busy machine adds.
+    #expect(try await holds(within: 10) { try farm.steps.count > done + 1 }, "\(farm.diagnosis)")
+    let after = farm.processes
+    #expect(["learner", "worker-0", "worker-1"].allSatisfy { before[$0] == after[$0] }, "\(before) \(after)")
+    let result = await train.wait(seconds: 120)
+    #expect(result.exitCode == 0, "\(result)\n\(farm.diagnosis)")
+    #expect(result.output.contains("coordinator was killed (signal 9); it is started again"), "\(result)")
+    #expect(farm.log("coordinator").contains("goes on from the journal"))
+    try expectComplete(farm, steps: 60)
+  }
+
+  @Test(.timeLimit(.minutes(2))) func aJournalThatIsDamagedOrOfAnotherRunEndsTheResumeWithOneLine() async throws {
+    let farm = try Farm()
+    #expect(await (try farm.train(["run.steps=2"])).wait(seconds: 60).exitCode == 0)
+    let journal = farm.runPath + "/journal.sqlite"
+    let garbage = Data(repeating: 7, count: 5000)
+    try garbage.write(to: URL(fileURLWithPath: journal))
+    let result = await (try farm.resume(["run.steps=3"])).wait(seconds: 60)
+    #expect(result.exitCode == 1, "\(result)")
+    #expect(result.errors.contains("the journal at \(journal): expected an undamaged journal of fovea"), "\(result)")
+    #expect(try Data(contentsOf: URL(fileURLWithPath: journal)) == garbage)
+    // Moved away, the run goes on from the learner's checkpoint.
+    try FileManager.default.removeItem(atPath: journal)
+    for part in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: journal + part) }
+    #expect(await (try farm.resume(["run.steps=3"])).wait(seconds: 60).exitCode == 0)
+    try expectComplete(farm, steps: 3)
+  }
+
+  @Test(.timeLimit(.minutes(2))) func aCoordinatorStartedAgainByHandGoesOn() async throws {
+    let farm = try Farm()
+    let folder = farm.folder
+    let settings = ["--config", folder.path + "/settings.yaml"]
+    let first = try FoveaProcess(
+      ["coordinator", "--run-directory", farm.runPath] + settings + ["run.steps=60"], in: folder)
+    #expect(await holds(within: 20) { farm.endpoint != nil }, "\(first.errors)")
+    let endpoint = try #require(farm.endpoint)
+    let connect = ["--connect", endpoint, "--threads", "1"]
+    let worker = try FoveaProcess(["worker"] + connect, in: folder)
+    let learner = try FoveaProcess(
+      ["learner", "--run-directory", farm.runPath] + settings + connect + ["run.steps=60"], in: folder)
+    #expect(try await holds(within: 60) { try farm.steps.count >= 3 }, "\(farm.diagnosis)")
+    first.send(SIGKILL)
+    _ = await first.wait(seconds: 10)
+    let second = try FoveaProcess(
+      ["coordinator", "--resume", farm.runPath, "farm.listen=\(endpoint)"], in: folder)
+    for (name, process) in [("coordinator", second), ("learner", learner), ("worker", worker)] {
+      let result = await process.wait(seconds: 60)
+      #expect(result.exitCode == 0, "\(name): \(result)\n\(farm.diagnosis)")
+    }
+    try expectComplete(farm, steps: 60)
+  }
+
   @Test(.timeLimit(.minutes(2))) func everyRoleCanBeStartedByHand() async throws {
     let farm = try Farm()
     let folder = farm.folder

@@ -79,8 +79,9 @@ struct TinyFarm: Sendable {
     let endpoint = control.boundEndpoint(of: .control)
     let rows = Mutex<[MetricsRow]>([])
     let drain = Mutex<CoordinatorRunner?>(nil)
-    let coordinator = CoordinatorRunner(
-      settings: settings, runID: "tiny", dataset: SimulatedDataset(heldOutCount: 3), reactor: control,
+    let coordinator = try CoordinatorRunner(
+      settings: settings, runID: "tiny", dataset: SimulatedDataset(heldOutCount: 3),
+      journal: Journal(path: ":memory:", runID: "tiny"), reactor: control,
       observer: CoordinatorObserver(metrics: { row in
         let steps = rows.withLock { rows in
           rows.append(row)

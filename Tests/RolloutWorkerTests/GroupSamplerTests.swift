@@ -95,6 +95,29 @@ struct GroupSamplerTests {
     #expect(sampler.step().isEmpty)
   }
 
+  @Test("A shrunk group is complete with as many samples as are wanted, and the rest of it is cancelled")
+  func shrink() throws {
+    let generator = FakeGenerator()
+    var sampler = sampler(generator)
+    try sampler.start(lease(7, groupSize: 4))
+    generator.queue = [[completion(7, 2, [50, 0])], [completion(7, 0, [51])], [completion(7, 1, [52])]]
+    _ = sampler.step()
+    #expect(sampler.shrink(LeaseID(7), survivorsMin: 2) == nil && generator.cancelled.isEmpty)
+    guard case .groupFinished(LeaseID(7), let group)? = sampler.step().last else {
+      return #expect(Bool(false), "not finished")
+    }
+    #expect(group.rollouts.map(\.tokens) == [[51], [50, 0]] && generator.cancelled == [7] && sampler.isIdle)
+    #expect(sampler.step().isEmpty)
+    // Enough of it is finished already.
+    try sampler.start(lease(8, groupSize: 4))
+    generator.queue = [(0..<3).map { completion(8, $0, [50]) }]
+    _ = sampler.step()
+    guard case .groupFinished(_, let rest)? = sampler.shrink(LeaseID(8), survivorsMin: 2) else {
+      return #expect(Bool(false), "not finished")
+    }
+    #expect(rest.rollouts.count == 3 && sampler.shrink(LeaseID(8), survivorsMin: 2) == nil)
+  }
+
   @Test("A prompt as long as the model's positions is refused by name", arguments: [0, 16, 40])
   func tooLong(_ length: Int) {
     var sampler = sampler(FakeGenerator())

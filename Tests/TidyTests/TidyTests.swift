@@ -153,7 +153,7 @@ private let allowedImports: [String: Set<String>] = {
     "Settings": ["Core", "CYAML"],
     "Tasks": ["Core", "Imaging", "CZlib"],
     "Wire": ["Core", "CWire", "CProtobufC", "CZeroMQ", "CZstd", "CXXHash"],
-    "Coordinator": common,
+    "Coordinator": common.union(["CSQLite"]),
     "RolloutWorker": common.subtracting(["Settings"]).union(["CLinux"]),
     "Learner": common.subtracting(["Tasks"]).union(["CXXHash"]),
     "Console": common.subtracting(["Tasks", "Settings"]).union(["CLinux"]),

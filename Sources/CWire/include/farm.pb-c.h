@@ -280,10 +280,14 @@ struct  Fovea__Heartbeat
   uint64_t tokens_total;
   float tokens_per_second;
   uint64_t groups_done;
+  /*
+   * Learner: steps behind its newest checkpoint.
+   */
+  uint32_t saved_step;
 };
 #define FOVEA__HEARTBEAT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__heartbeat__descriptor) \
-    , 0, {0,NULL}, NULL, 0, 0, 0, 0, 0 }
+    , 0, {0,NULL}, NULL, 0, 0, 0, 0, 0, 0 }
 
 
 /*
@@ -408,10 +412,14 @@ struct  Fovea__Lease
    */
   size_t n_images;
   ProtobufCBinaryData *images;
+  /*
+   * 0: the whole group. Else a lease that takes too long: hand in what is finished, as soon as that is so many samples.
+   */
+  uint32_t survivors_min;
 };
 #define FOVEA__LEASE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__lease__descriptor) \
-    , 0, 0, FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_UNSPECIFIED, 0, 0, 0,NULL, NULL, 0, 0, NULL, 0,NULL, 0, 0, 0,NULL }
+    , 0, 0, FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_UNSPECIFIED, 0, 0, 0,NULL, NULL, 0, 0, NULL, 0,NULL, 0, 0, 0,NULL, 0 }
 
 
 /*
@@ -634,10 +642,15 @@ struct  Fovea__FarmStatus
   Fovea__FarmStatus__Peer **peers;
   size_t n_waits;
   ProtobufCBinaryData *waits;
+  /*
+   * Prompts that were given up, and why.
+   */
+  size_t n_quarantined;
+  ProtobufCBinaryData *quarantined;
 };
 #define FOVEA__FARM_STATUS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__farm_status__descriptor) \
-    , {0,NULL}, {0,NULL}, 0, 0, NULL, 0, 0, 0, 0,NULL, 0,NULL, 0,NULL }
+    , {0,NULL}, {0,NULL}, 0, 0, NULL, 0, 0, 0, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
 
 
 /*

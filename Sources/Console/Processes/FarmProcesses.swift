@@ -2,7 +2,7 @@ import Core
 import Foundation
 import Glibc
 
-/// The processes that `fovea train` starts on this machine: one learner and its workers.
+/// The processes that `fovea train` starts on this machine: the coordinator, one learner and its workers.
 ///
 /// `Supervision` decides, `ProcessHost` performs; this actor connects them and tells what happened. No restart is silent.
 public actor FarmProcesses {
@@ -12,17 +12,26 @@ public actor FarmProcesses {
     case note(String, StyledLine.Style)
     /// The process ids changed.
     case changed([String: pid_t])
-    /// Nothing can go on.
-    case failed(reason: String)
+    /// A process left on purpose, with exit code 0.
+    case left(String)
+    /// Nothing can go on. The exit code is the coordinator's, when it was that.
+    case failed(reason: String, ExitCode)
   }
 
-  private static let restartDelay = Duration.seconds(1)
+  /// A moment, so that one that keeps dying does not spin, and one that left because the run ends is not replaced. The
+  /// coordinator is missed by all others and comes back sooner.
+  private static func restartDelay(_ kind: Supervision.Kind) -> Duration {
+    kind == .coordinator ? .milliseconds(100) : .seconds(1)
+  }
+
   private let host: ProcessHost
   private let report: @Sendable (Event) -> Void
   private var supervision = Supervision()
   private var running: [String: pid_t] = [:]
   /// Ends that were heard of before their start.
   private var earlyEnds: [String: ProcessEnd] = [:]
+  /// Asked to drain, now or when they are started again.
+  private var asked: Set<String> = []
   private var whenEmpty: [CheckedContinuation<Void, Never>] = []
 
   public init(host: ProcessHost, report: @escaping @Sendable (Event) -> Void) {
@@ -39,7 +48,7 @@ public actor FarmProcesses {
     supervision.onStart(name, kind)
     running[name] = child
     report(.changed(running))
-    if supervision.isDraining { host.send(SIGTERM, to: child) }
+    if supervision.isDraining || asked.contains(name) { host.send(SIGTERM, to: child) }
     if let end = earlyEnds.removeValue(forKey: name) { await ended(specification, kind, end) }
   }
 
@@ -54,6 +63,12 @@ public actor FarmProcesses {
       }
     }
     _ = await areAllGone(within: .infinity)
+  }
+
+  /// Asks one process to drain; it is still replaced if it dies before it has.
+  public func askToDrain(_ name: String) {
+    asked.insert(name)
+    if let child = running[name] { host.send(SIGTERM, to: child) }
   }
 
   /// The run is ending: processes leave by themselves, and none is replaced.
@@ -81,23 +96,36 @@ public actor FarmProcesses {
       return
     }
     report(.changed(running))
-    let lastWords = Self.lastLine(of: specification.logPath).map { ": \($0)" } ?? ""
-    // A moment, so that one that keeps dying does not spin, and one that left because the run ends is not replaced.
-    if !supervision.isDraining { try? await Task.sleep(for: Self.restartDelay) }
+    let lastLine = Self.lastLine(of: specification.logPath)
+    let lastWords = lastLine.map { ": \($0)" } ?? ""
+    if !supervision.isDraining { try? await Task.sleep(for: Self.restartDelay(kind)) }
     switch supervision.onEnd(name, end) {
     case .accept:
-      if !supervision.isDraining { report(.note("\(name) has left", .faint)) }
+      report(.left(name))
+      if !supervision.isDraining, kind == .worker { report(.note("\(name) has left", .faint)) }
     case .lose: report(.note("\(name) \(end); the farm goes on without it\(lastWords)", .bad))
-    case .giveUp(let reason): report(.failed(reason: "\(reason)\(lastWords)"))
+    case .giveUp(let reason):
+      if kind == .coordinator, case .exited(let code) = end, let lastLine {
+        report(.failed(reason: Self.complaint(lastLine), ExitCode(rawValue: code) ?? .farmFailed))
+      } else {
+        report(.failed(reason: "\(reason)\(lastWords)", .farmFailed))
+      }
     case .replace(let left):
       report(.note("\(name) \(end); it is started again (\(left) restarts left)", .warning))
       do {
         try await start(specification, kind)
       } catch {
-        report(.failed(reason: "\(error)"))
+        report(.failed(reason: "\(error)", .farmFailed))
       }
     }
     if running.isEmpty { wake() }
+  }
+
+  /// What a process complained about, without its own words for giving up.
+  private static func complaint(_ line: String) -> String {
+    var line = line[...]
+    for prefix in ["fovea: ", "the farm gave up: "] where line.hasPrefix(prefix) { line = line.dropFirst(prefix.count) }
+    return String(line)
   }
 
   /// The complaint that ends a log, else its last line; from its last 4 KiB.

@@ -1,9 +1,11 @@
 /// What becomes of a farm when one of its processes ends: a pure value, so that every case is a test without a process.
 ///
-/// Workers and the learner are replaced when they die, a bounded number of times each; a process that ends with
-/// `ExitCode.input` or `ExitCode.usage` found something wrong that a restart does not mend.
+/// Coordinator, learner and workers are replaced when they die, a bounded number of times each; a process that ends with
+/// `ExitCode.input` or `ExitCode.usage` found something wrong that a restart does not mend, and a coordinator that ends with
+/// any code has said how the run ends.
 public struct Supervision: Equatable, Sendable {
   public enum Kind: Sendable {
+    case coordinator
     case learner
     case worker
   }
@@ -47,13 +49,14 @@ public struct Supervision: Equatable, Sendable {
     defer { children[name] = child }
     if isDraining { return .accept }
     let isFinal = [ExitCode.input, .usage].contains { end == .exited(code: $0.rawValue) }
-    if child.kind == .worker, end == .exited(code: ExitCode.success.rawValue) { return .accept }
+    if child.kind != .learner, end == .exited(code: ExitCode.success.rawValue) { return .accept }
+    if child.kind == .coordinator, case .exited = end { return .giveUp(reason: "\(name) \(end)") }
     if !isFinal, child.restartsLeft > 0 {
       child.restartsLeft -= 1
       return .replace(left: child.restartsLeft)
     }
     let why = isFinal ? "\(name) \(end)" : "\(name) \(end), after \(Self.restartsMax) restarts"
-    if child.kind == .learner { return .giveUp(reason: why) }
+    if child.kind != .worker { return .giveUp(reason: why) }
     let others = children.contains { $0.key != name && $0.value.kind == .worker && $0.value.isRunning }
     return others ? .lose : .giveUp(reason: "the last worker is gone: \(why)")
   }

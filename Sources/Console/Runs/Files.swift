@@ -59,8 +59,9 @@ public func writeFile(_ bytes: [UInt8], to path: String) throws {
 }
 
 func makeFolder(_ path: String, parents: Bool, mayExist: Bool) throws {
-  if parents, let parent = Optional((path as NSString).deletingLastPathComponent), !parent.isEmpty, parent != path {
-    try makeFolder(parent, parents: true, mayExist: true)
+  // Not NSString's deletingLastPathComponent, which traps for a path of one letter.
+  if parents, let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+    try makeFolder(String(path[..<slash]), parents: true, mayExist: true)
   }
   if mkdir(path, 0o700) == 0 { return }
   if errno == EEXIST, mayExist, isFolder(path) { return }

@@ -43,6 +43,11 @@ public final class MetricsFile: Sendable {
   /// Removes the rows of later steps: the run goes on from `step`.
   public func cut(after step: UInt32) throws { try state.withLock { try keep(&$0) { $0.step <= step } } }
 
+  /// Appends those rows that are newer than the file's.
+  public func complete(with rows: [MetricsRow]) throws {
+    for row in rows where state.withLock({ $0.newest[row.kind].map { row.step > $0 } ?? true }) { try append(row) }
+  }
+
   /// Every row in the file.
   public func rows() throws -> [MetricsRow] { try Self.read(path) }
 
@@ -72,12 +77,16 @@ public final class MetricsFile: Sendable {
   public static func read(_ path: String) throws -> [MetricsRow] {
     guard isFile(path) else { return [] }
     let bytes = try readFile(path, operation: "read metrics")
+    return try rows(bytes[...], place: path)
+  }
+
+  static func rows(_ bytes: ArraySlice<UInt8>, place: String) throws -> [MetricsRow] {
     let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true)
     let isTorn = bytes.last.map { $0 != UInt8(ascii: "\n") } ?? false
     var rows: [MetricsRow] = []
     for (index, line) in lines.enumerated() {
       if isTorn, index == lines.count - 1 { break }
-      rows.append(try row(Array(line), place: "\(path), line \(index + 1)"))
+      rows.append(try row(Array(line), place: "\(place), line \(index + 1)"))
     }
     return rows
   }

@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import Glibc
+import Wire
 
 /// The folder of one run, made to be read by a person:
 ///
@@ -9,34 +10,47 @@ import Glibc
 ///     metrics.jsonl    a row a step and a row an evaluation (docs/METRICS.md)
 ///     samples.jsonl    a few completions of every step
 ///     processes.json   process ids of the farm, while it runs
+///     coordinator      where the coordinator listens; it listens there again when it is started again
+///     status           the farm as it is now: a frame of farm.proto
+///     journal.sqlite   what a coordinator that is started again goes on from (SQLite)
 ///     logs/            a log for each process
 ///     checkpoints/     Hugging Face folders with the optimizer's state
 ///
 /// Invariant: no run writes into another's folder. A new run makes its folder and fails when that is there already; and
-/// whoever writes holds a lock on run.json, which the kernel takes back however the process ends.
+/// whoever writes holds a lock on run.json, which the kernel takes back however the process ends. The coordinator that
+/// `fovea train` starts writes under the lock of its parent, with which it dies.
 public final class RunDirectory: Sendable {
   public let path: String
-  /// NAME-SEED, or NAME-SEED-2 and so on when that was taken: the folder's name, and the run's id in the farm.
+  /// NAME-SEED, or NAME-SEED-2 and so on when that was taken: the name that the folder was made with.
   public let runID: String
-  private let lock: Int32
+  private let lock: Int32?
 
   public var settingsPath: String { path + "/settings.yaml" }
   public var metricsPath: String { path + "/metrics.jsonl" }
   public var samplesPath: String { path + "/samples.jsonl" }
   public var processesPath: String { path + "/processes.json" }
+  public var journalPath: String { path + "/journal.sqlite" }
   public var checkpointsPath: String { path + "/checkpoints" }
+  private var endpointPath: String { path + "/coordinator" }
+  private var statusPath: String { path + "/status" }
   private var recordPath: String { path + "/run.json" }
 
   /// The log of a process of the farm.
   public func logPath(_ name: String) -> String { "\(path)/logs/\(name).log" }
 
-  private init(path: String, lock: Int32) {
+  /// - Parameter runID: as recorded; nil is the folder's name. A run keeps its id when its folder is moved.
+  private init(path: String, lock: Int32?, runID: String? = nil) {
     self.path = path
     self.lock = lock
-    runID = (path as NSString).lastPathComponent
+    self.runID = runID ?? String(path.split(separator: "/").last ?? "run")
   }
 
-  deinit { close(lock) }
+  private static func recordedID(_ path: String) -> String? {
+    guard let bytes = try? readFile("\(path)/run.json", operation: "read run record") else { return nil }
+    return (try? JSON.parse(bytes, place: "\(path)/run.json"))?["run_id"]?.string
+  }
+
+  deinit { if let lock { close(lock) } }
 
   /// Makes the folder of a new run and writes its settings.
   ///
@@ -74,9 +88,46 @@ public final class RunDirectory: Sendable {
         "resume run", at: path, expected: "a run directory, with run.json and settings.yaml", found: describe(path))
     }
     for folder in ["logs", "checkpoints"] { try makeFolder("\(path)/\(folder)", parents: false, mayExist: true) }
-    let directory = RunDirectory(path: path, lock: try takeLock("\(path)/run.json", create: false))
+    let directory = RunDirectory(
+      path: path, lock: try takeLock("\(path)/run.json", create: false), runID: recordedID(path))
     try directory.record(version: version, command: command, key: "resumed", time: resumed)
     return directory
+  }
+
+  /// Opens the folder of a run for the coordinator whose parent has it open.
+  public static func attach(_ path: String) -> RunDirectory {
+    let path = trimmed(path)
+    return RunDirectory(path: path, lock: nil, runID: recordedID(path))
+  }
+
+  /// Where the coordinator listens, as it wrote; nil before it did.
+  public var endpoint: String? {
+    isFile(endpointPath)
+      ? (try? readFile(endpointPath, operation: "read endpoint")).map { String(decoding: $0, as: UTF8.self) } : nil
+  }
+
+  /// Notes where the coordinator listens.
+  public func write(endpoint: String) throws { try writeFile(Array(endpoint.utf8), to: endpointPath) }
+
+  /// The coordinator has not started yet.
+  public func removeEndpoint() { for path in [endpointPath, statusPath] { unlink(path) } }
+
+  /// The farm as the coordinator last saw it.
+  public var status: FarmStatus? {
+    guard isFile(statusPath), let bytes = try? readFile(statusPath, operation: "read status"),
+      case .statusReport(let status)? = try? MessageCodec.decode(bytes)
+    else { return nil }
+    return status
+  }
+
+  /// Replaces the status. For people who watch: not synced, and a failure is nobody's loss.
+  public func write(status: FarmStatus) {
+    let aside = statusPath + ".new"
+    let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { return }
+    let isWritten = writeAll(MessageCodec.encode(.statusReport(status)), to: descriptor)
+    close(descriptor)
+    if isWritten { rename(aside, statusPath) }
   }
 
   /// Replaces settings.yaml, for a run that is resumed with other ones.
@@ -105,7 +156,7 @@ public final class RunDirectory: Sendable {
     ])
     object["history"] = .array((object["history"]?.array ?? []) + [entry])
     let bytes = JSON.object(object).serialized(pretty: true) + [UInt8(ascii: "\n")]
-    guard ftruncate(lock, 0) == 0, lseek(lock, 0, SEEK_SET) == 0, writeAll(bytes, to: lock) else {
+    guard let lock, ftruncate(lock, 0) == 0, lseek(lock, 0, SEEK_SET) == 0, writeAll(bytes, to: lock) else {
       throw systemError("write run record", at: recordPath)
     }
   }

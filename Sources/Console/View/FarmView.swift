@@ -15,6 +15,9 @@ public struct FarmView: Sendable {
     if let line = heldOut(status, history) { lines.append(line) }
     if !status.peers.isEmpty { lines += [StyledLine()] + peers(status) }
     if !status.waits.isEmpty { lines += [StyledLine()] + waits(status) }
+    if let last = status.quarantined.last {
+      lines += [StyledLine("\(status.quarantined.count) quarantined, the last: \(last)", .warning)]
+    }
     return lines
   }
 

@@ -21,6 +21,7 @@ extension FarmStatus {
       "groups_done": .integer(Int64(groupsDone)), "groups_wanted": .integer(Int64(groupsWanted)),
       "seconds_elapsed": number(secondsElapsed), "metrics": .object(metrics.mapValues(number)),
       "peers": .array(peers), "waits": .array(waits.map { .string($0) }),
+      "quarantined": .array(quarantined.map { .string($0) }),
     ])
   }
 }

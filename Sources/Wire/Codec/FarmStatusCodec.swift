@@ -48,6 +48,8 @@ extension FarmStatus {
     m.peers = arena.pointers(peers.map { $0.encoded(in: arena) })
     m.n_waits = waits.count
     m.waits = arena.array(waits.map { arena.text($0) })
+    m.n_quarantined = quarantined.count
+    m.quarantined = arena.array(quarantined.map { arena.text($0) })
     return arena.place(m)
   }
 
@@ -65,6 +67,9 @@ extension FarmStatus {
       peers: try Field.list(
         m.n_peers, m.peers, "status_report.peers", 0...WireLimits.peersMax, FarmStatus.Peer.init),
       waits: try Field.numbers(m.n_waits, m.waits, "status_report.waits", 0...WireLimits.waitsMax)
-        .map { try Field.line($0, "status_report.waits") })
+        .map { try Field.line($0, "status_report.waits") },
+      quarantined: try Field.numbers(
+        m.n_quarantined, m.quarantined, "status_report.quarantined", 0...WireLimits.waitsMax
+      ).map { try Field.line($0, "status_report.quarantined") })
   }
 }

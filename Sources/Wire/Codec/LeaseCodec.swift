@@ -93,6 +93,7 @@ extension Lease {
     m.deadline_milliseconds = deadlineMilliseconds
     m.n_images = images.count
     m.images = arena.images(images)
+    m.survivors_min = survivorsMin
     return arena.place(m)
   }
 
@@ -114,7 +115,9 @@ extension Lease {
         m.n_stop_strings, m.stop_strings, "lease.stop_strings", 0...WireLimits.stopStringsMax
       ).map { try Field.line($0, "lease.stop_strings") },
       seed: m.seed,
-      deadlineMilliseconds: m.deadline_milliseconds)
+      deadlineMilliseconds: m.deadline_milliseconds,
+      survivorsMin: try Field.within(
+        m.survivors_min, 0...UInt32(WireLimits.rolloutsPerGroupMax), "lease.survivors_min"))
   }
 }
 

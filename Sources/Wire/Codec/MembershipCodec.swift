@@ -84,6 +84,7 @@ extension Heartbeat {
     m.tokens_total = tokensTotal
     m.tokens_per_second = tokensPerSecond
     m.groups_done = groupsDone
+    m.saved_step = savedStep
     return arena.place(m)
   }
 
@@ -96,7 +97,8 @@ extension Heartbeat {
       activeSamples: try Field.count(m.active_samples, "heartbeat.active_samples"),
       tokensTotal: try Field.total(m.tokens_total, "heartbeat.tokens_total"),
       tokensPerSecond: try Field.finite(m.tokens_per_second, "heartbeat.tokens_per_second"),
-      groupsDone: try Field.total(m.groups_done, "heartbeat.groups_done"))
+      groupsDone: try Field.total(m.groups_done, "heartbeat.groups_done"),
+      savedStep: try Field.count(m.saved_step, "heartbeat.saved_step"))
   }
 }
 

@@ -43,10 +43,13 @@ public struct FarmStatus: Equatable, Sendable {
   public var peers: [Peer]
   /// Who waits for whom, for what, since when; one line each.
   public var waits: [String]
+  /// Prompts that were given up, and why; one line each.
+  public var quarantined: [String]
 
   public init(
     runID: String, phase: String, step: UInt32, stepCount: UInt32, version: PolicyVersion?, groupsDone: UInt32,
-    groupsWanted: UInt32, secondsElapsed: Double, metrics: [String: Double], peers: [Peer], waits: [String]
+    groupsWanted: UInt32, secondsElapsed: Double, metrics: [String: Double], peers: [Peer], waits: [String],
+    quarantined: [String] = []
   ) {
     self.runID = runID
     self.phase = phase
@@ -59,5 +62,6 @@ public struct FarmStatus: Equatable, Sendable {
     self.metrics = metrics
     self.peers = peers
     self.waits = waits
+    self.quarantined = quarantined
   }
 }

@@ -27,12 +27,14 @@ public struct Lease: Equatable, Sendable {
   public var seed: UInt64
   /// After so long without a result the lease is given to another worker.
   public var deadlineMilliseconds: UInt32
+  /// 0: the whole group. Else the lease takes too long: what is finished is handed in, as soon as it is so many samples.
+  public var survivorsMin: UInt32
 
   public init(
     id: LeaseID, attempt: UInt32, purpose: LeasePurpose, step: UInt32, prompt: UInt64, messages: [ChatMessage],
     images: [PromptImage] = [], reward: RewardSpecification, policyVersion: PolicyVersion, groupSize: UInt32,
     sampling: SamplingSettings,
-    stopStrings: [String], seed: UInt64, deadlineMilliseconds: UInt32
+    stopStrings: [String], seed: UInt64, deadlineMilliseconds: UInt32, survivorsMin: UInt32 = 0
   ) {
     self.id = id
     self.attempt = attempt
@@ -48,6 +50,7 @@ public struct Lease: Equatable, Sendable {
     self.stopStrings = stopStrings
     self.seed = seed
     self.deadlineMilliseconds = deadlineMilliseconds
+    self.survivorsMin = survivorsMin
   }
 }
 

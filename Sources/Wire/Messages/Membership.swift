@@ -95,10 +95,12 @@ public struct Heartbeat: Equatable, Sendable {
   public var tokensTotal: UInt64
   public var tokensPerSecond: Float
   public var groupsDone: UInt64
+  /// Learner: steps behind its newest checkpoint. The coordinator keeps the batches of later steps.
+  public var savedStep: UInt32
 
   public init(
     incarnation: UInt64, activity: String, policyVersion: PolicyVersion?, credit: UInt32 = 0, activeSamples: UInt32 = 0,
-    tokensTotal: UInt64 = 0, tokensPerSecond: Float = 0, groupsDone: UInt64 = 0
+    tokensTotal: UInt64 = 0, tokensPerSecond: Float = 0, groupsDone: UInt64 = 0, savedStep: UInt32 = 0
   ) {
     self.incarnation = incarnation
     self.activity = activity
@@ -108,6 +110,7 @@ public struct Heartbeat: Equatable, Sendable {
     self.tokensTotal = tokensTotal
     self.tokensPerSecond = tokensPerSecond
     self.groupsDone = groupsDone
+    self.savedStep = savedStep
   }
 }
 

@@ -12,11 +12,12 @@ enum CoordinatorCommand: Command {
       .option(
         "resume", "RUN", "Goes on with a run; its learner must be started with the same --run-directory as before."),
       .option("run-directory", "FOLDER", "The folder to make for the run, instead of the first free RUNS/NAME-SEED."),
+      .option("attach", "RUN", "Goes on with a run that `fovea train` has open, and started this process for."),
     ] + Security.options,
     operands: .many(name: "KEY=VALUE", summary: "Settings that win over the file."),
     notes: ["fovea coordinator --config configs/arithmetic.yaml farm.listen=tcp://0.0.0.0:5555"])
 
   static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode {
-    try await FarmRun(plan: TrainPlan(arguments), host: host, startsProcesses: false).run()
+    try await CoordinatorRun(plan: TrainPlan(arguments), host: host).run()
   }
 }

@@ -29,7 +29,7 @@ enum TrainCommand: Command {
       for line in try plan.described() { print(line) }
       return .success
     }
-    return try await FarmRun(plan: plan, host: host, startsProcesses: true).run()
+    return try await TrainRun(plan: plan, host: host).run()
   }
 }
 
@@ -38,6 +38,8 @@ struct TrainPlan {
   var settings: RunSettings
   /// The folder of the run to go on with.
   var resumes: String?
+  /// The run is open already, in the process that started this one.
+  var isAttached = false
   /// The folder to make.
   var runDirectory: String?
 
@@ -45,6 +47,10 @@ struct TrainPlan {
     resumes = arguments["resume"]
     runDirectory = arguments["run-directory"]
     var path = arguments["config"]
+    if let run = arguments["attach"] {
+      if resumes != nil { throw UsageError("--attach and --resume exclude each other") }
+      (resumes, isAttached) = (run, true)
+    }
     if let run = resumes {
       if path != nil || runDirectory != nil {
         throw UsageError("--resume takes the settings and the folder of its run: neither --config nor --run-directory")
@@ -88,7 +94,7 @@ struct TrainPlan {
       "run directory  \(folder)",
       "steps          \(settings.run.steps), each of \(settings.rollout.promptsPerStep) prompts with "
         + "\(settings.rollout.groupSize) samples: \(samples * settings.run.steps) samples in all",
-      "coordinator    this process, listening on \(settings.farm.listen)",
+      "coordinator    1 process, listening on \(settings.farm.listen)",
       "connections    \(security)",
       "learner        1 process, \(threads.learner) threads, about \(MemoryEstimate.text(memory.learner))",
       "workers        \(settings.farm.workers) processes, \(threads.worker) threads and \(settings.rollout.slots) slots each, "

@@ -1,0 +1,163 @@
+import Core
+import Settings
+import Tasks
+import Wire
+
+/// A coordinator that starts again goes on from its journal.
+extension CoordinatorState {
+  /// Builds the state that an earlier process left. Leases that were given out are queued: results of those who still
+  /// decode them count, and others may get them.
+  ///
+  /// Groups of an open step that were sampled under other settings are forgotten, and the step is drawn again.
+  mutating func recover(from contents: JournalContents) throws {
+    counters = contents.counters
+    journaledCounters = counters
+    quarantined = contents.quarantined
+    prompts.quarantined = Set(quarantined.filter { $0.purpose == .train }.map(\.prompt))
+    guard let trained = contents.completed else { return }
+    try recoverVersions(contents.versions)
+    completed = trained
+    nextToOpen = contents.nextToOpen
+    cursor = contents.cursor
+    recoverRows(contents.rows)
+    lastEvaluated = contents.evaluated
+    if let evaluated = contents.evaluated { evaluation.recover(evaluatedStep: evaluated.step) }
+    try recoverClosedSteps(contents)
+    let current = Self.groupSettings(settings)
+    let isSame = contents.groupSettings == current
+    if !isSame { journal(.sampledUnder(settings: current)) }
+    if isSame { try recoverOpenSteps(contents) } else { discardOpenSteps(contents) }
+    recoverEvaluation(contents, isSame: isSame)
+    log("goes on from the journal: \(trained) steps are trained, \(doneInOpenSteps) groups of open steps are kept")
+  }
+
+  /// The settings that decide what a group holds, as text.
+  static func groupSettings(_ settings: RunSettings) -> String {
+    let parts = [
+      "run.seed", "model.", "task.", "rollout.prompts_per_step", "rollout.group_size", "rollout.sampling",
+      "rollout.stop",
+      "algorithm.dynamic_sampling",
+    ]
+    return SettingKey.all.filter { key in parts.contains { key.path.hasPrefix($0) } }
+      .map { "\($0.path): \($0.described(in: settings))" }.joined(separator: "\n")
+  }
+
+  private var doneInOpenSteps: Int { openSteps.reduce(0) { $0 + $1.doneCount } }
+
+  private mutating func recoverVersions(_ versions: [UInt32: PolicyVersion]) throws {
+    for (step, version) in versions.sorted(by: { $0.key < $1.key }) {
+      if gate.newest == nil {
+        gate.begin(at: step, version: version)
+      } else if gate.version(after: step - 1) == nil || !gate.publish(version) {
+        throw contradiction("versions that grow with every step", "\(version) after \(step) steps")
+      }
+    }
+  }
+
+  private mutating func recoverRows(_ rows: [MetricsRow]) {
+    for row in rows { note(row) }
+    samplesTotal = rows.last { $0.kind == .step }?.values["samples_total"] ?? 0
+    if let elapsed = rows.compactMap({ $0.values["seconds_elapsed"] }).max(), elapsed.isFinite,
+      (0...1e9).contains(elapsed)
+    {
+      startedAt -= Milliseconds(elapsed * 1000)
+    }
+  }
+
+  private mutating func recoverClosedSteps(_ contents: JournalContents) throws {
+    let closed = contents.steps.filter { $0.value.measured != nil }.sorted { $0.key < $1.key }
+    let next = closed.last.map { $0.key + 1 } ?? completed
+    guard zip(closed, closed.dropFirst()).allSatisfy({ $0.key + 1 == $1.key }),
+      next == completed || next == completed + 1
+    else { throw contradiction("closed steps up to \(completed)", "\(closed.map(\.key))") }
+    archive.recover(
+      closed.map { ($0.key, $0.value.cursorAfter) }, next: next, covered: contents.coveredStep)
+    handedOver = next > completed ? closed.last?.value.measured : nil
+  }
+
+  private mutating func recoverOpenSteps(_ contents: JournalContents) throws {
+    for (step, record) in contents.steps.sorted(by: { $0.key < $1.key }) where record.measured == nil {
+      let records = contents.leases.filter { $0.purpose == .train && $0.step == step }
+      var open = assembler(
+        step: step, drawn: records.filter { $0.cursor < PromptSource.cursorMax }.map { prompts.drawn(at: $0.cursor) },
+        cursorAfter: record.cursorAfter)
+      open.startedAt = clock
+      open.replacementPosition = PromptSource.replacementPosition(step: step, behind: records.map(\.cursor))
+      for record in records where record.cursor >= PromptSource.cursorMax { open.add(prompts.drawn(at: record.cursor)) }
+      for record in records { try recover(record, into: &open) }
+      openSteps.append(open)
+    }
+    guard openSteps.map(\.step) == Array(archive.kept.upperBound..<nextToOpen), nextToOpen >= archive.kept.upperBound
+    else {
+      throw contradiction(
+        "open steps \(archive.kept.upperBound) to \(nextToOpen)", "\(openSteps.map(\.step))")
+    }
+  }
+
+  private mutating func recover(_ record: JournalContents.LeaseRecord, into open: inout GroupAssembler) throws {
+    let work = LeaseWork.train(
+      step: record.step, drawn: prompts.drawn(at: record.cursor), groupSize: settings.rollout.groupSize)
+    guard work.id == record.id else { throw contradiction("lease \(work.id)", "\(record.id)") }
+    leases.recover(work, attempt: record.attempt, failures: record.failures, outcome: record.outcome.kind)
+    switch record.outcome {
+    case .open: break
+    case .quarantined: open.quarantine(work)
+    case .finished(let group):
+      guard
+        ResultCheck.fault(
+          in: group, for: work, sizeMin: min(2, work.groupSize), maxNewTokens: settings.rollout.sampling.maxNewTokens)
+          == nil,
+        case .admitted(let staleness) = gate.judge(group.policyVersion, for: record.step)
+      else { throw contradiction("a group of step \(record.step)", "one that does not answer \(record.id)") }
+      _ = open.admit(group, for: work, staleness: staleness, now: clock)
+    }
+  }
+
+  private mutating func discardOpenSteps(_ contents: JournalContents) {
+    let first = contents.steps.filter { $0.value.measured == nil }.min { $0.key < $1.key }
+    guard let (step, record) = first else { return }
+    nextToOpen = step
+    cursor = record.cursor
+    journal(.discardedSteps(from: step, cursor: cursor))
+    log("other settings: the groups of step \(step + 1) are sampled again")
+  }
+
+  private mutating func recoverEvaluation(_ contents: JournalContents, isSame: Bool) {
+    let records = contents.leases.filter { $0.purpose == .evaluate }
+    guard let version = gate.newest, !records.isEmpty else { return }
+    let asked = Set(records.map(\.id))
+    var plan = evaluation
+    guard isSame, records.allSatisfy({ $0.step == completed }), plan.isDue(after: completed) else {
+      return journal(.discardedEvaluation)
+    }
+    let all = plan.begin(step: completed, version: version, now: clock)
+    let rest = all.filter { !asked.contains($0.id) }.map(\.drawn.prompt.id)
+    let givenUp = Set(quarantined.filter { $0.purpose == .evaluate }.map(\.prompt))
+    guard asked.isSubset(of: all.map(\.id)), givenUp.isSuperset(of: rest) else { return journal(.discardedEvaluation) }
+    let works = evaluation.begin(step: completed, version: version, givenUp: Set(rest), now: clock)
+    let byID = Dictionary(uniqueKeysWithValues: records.map { ($0.id, $0) })
+    for work in works {
+      guard let record = byID[work.id] else { continue }
+      leases.recover(work, attempt: record.attempt, failures: record.failures, outcome: record.outcome.kind)
+      switch record.outcome {
+      case .open: break
+      case .quarantined: evaluation.quarantine(work)
+      case .finished(let group): evaluation.admit(group, for: work)
+      }
+    }
+  }
+
+  private func contradiction(_ expected: String, _ found: String) -> InputError {
+    InputError("go on from the journal", at: runID, expected: expected, found: found)
+  }
+}
+
+extension JournalContents.LeaseRecord.Outcome {
+  fileprivate var kind: LeaseTable.RecoveredOutcome {
+    switch self {
+    case .open: .open
+    case .finished: .finished
+    case .quarantined: .quarantined
+    }
+  }
+}

@@ -1,0 +1,150 @@
+import Console
+import Coordinator
+import Core
+import Foundation
+import Learner
+import Settings
+import Synchronization
+import Tasks
+import Wire
+
+/// The coordinator's process: opens the run's folder, runs the coordinator, records what it tells, shows it, and ends it in
+/// order.
+///
+/// `fovea coordinator` is this alone; learner and workers come from anywhere. `fovea train` starts one as a child and starts
+/// it again when it dies (`TrainRun`). Everything that outside input can spoil is checked before the folder is made.
+struct CoordinatorRun {
+  var plan: TrainPlan
+  var host: ProcessHost
+
+  /// How long the line stays up for workers that are not this machine's: what a worker has received but not read when its
+  /// coordinator hangs up is lost (ZMQ_IMMEDIATE), and without the goodbye it would wait for the coordinator to come back.
+  private static let guestsLeave = Duration.seconds(3)
+
+  func run() async throws -> ExitCode {
+    let settings = plan.settings
+    let dataset = try makeDataset(settings.task, seed: settings.run.seed)
+    let attached = plan.isAttached ? plan.resumes.map(RunDirectory.attach) : nil
+    // A coordinator that is started again listens where its peers look for it.
+    let security = try Security.server(settings.farm)
+    let reactor = try Reactor(
+      sockets: [.router(.control, listen: attached?.endpoint ?? settings.farm.listen)], security: security)
+    defer { reactor.close() }
+    let directory = try attached ?? plan.openDirectory()
+    let journal = try Journal(path: directory.journalPath, runID: directory.runID)
+    let kept = try journal.contents()
+    // A run of before the journal, or one whose journal was moved away, goes on from its checkpoint.
+    let resumedStep =
+      plan.resumes == nil
+      ? nil : kept.completed ?? CheckpointStore(folder: directory.checkpointsPath, keep: 1).steps.last ?? 0
+
+    let stop = Stop()
+    let recorder = try RunRecorder(
+      directory, stepCount: UInt32(clamping: settings.run.steps), resumedStep: resumedStep, rows: kept.rows,
+      onFailure: { stop.ask() })
+    let endpoint = reactor.boundEndpoint(of: .control)
+    try directory.write(endpoint: endpoint)
+    recorder.note("run directory \(directory.path), coordinator at \(endpoint)", .faint)
+    if !plan.isAttached { try directory.write(processes: ["coordinator": getpid()]) }
+    let observer = recorder.observer { directory.write(status: $0) }
+    let runner = CoordinatorRunner(
+      settings: settings, runID: directory.runID, dataset: dataset, journal: journal, reactor: reactor,
+      observer: observer)
+    let running = Task { try await runner.run() }
+    stop.onAsk { running.cancel() }
+    let warning = Security.warn(security, [endpoint]) { recorder.note($0, .warning) }
+    defer { warning?.cancel() }
+    let watchers = watch(runner, recorder)
+
+    let result = await running.result
+    if hasGuests(recorder) { try? await Task.sleep(for: Self.guestsLeave) }
+    for watcher in watchers { watcher.cancel() }
+    recorder.display.draw(now: UInt64(MonotonicClock.now()), force: true)
+    if !plan.isAttached { directory.removeProcesses() }
+    return try finish(result, directory, recorder)
+  }
+
+  private func hasGuests(_ recorder: RunRecorder) -> Bool {
+    let own = plan.isAttached ? (0..<plan.settings.farm.workers).map(TrainRun.workerName) : []
+    return recorder.display.status?.peers.contains { $0.role == .worker && !own.contains($0.name) } ?? false
+  }
+
+  /// Draws, and drains when asked to.
+  private func watch(_ runner: CoordinatorRunner, _ recorder: RunRecorder) -> [Task<Void, Never>] {
+    let interruptions = host.interruptions
+    return [
+      Task {
+        while !Task.isCancelled {
+          recorder.display.draw(now: UInt64(MonotonicClock.now()))
+          try? await Task.sleep(for: .milliseconds(100))
+        }
+      },
+      Task {
+        for await _ in interruptions {
+          recorder.note("asked to stop: the open step ends and a checkpoint is made; again ends at once", .warning)
+          runner.drain()
+        }
+      },
+    ]
+  }
+
+  private func finish(
+    _ result: Result<CoordinatorOutcome, any Error>, _ directory: RunDirectory, _ recorder: RunRecorder
+  ) throws -> ExitCode {
+    if let failure = recorder.firstFailure { throw failure }
+    switch result {
+    case .success(let outcome):
+      for line in RunSummary(
+        directory: directory, history: recorder.display.history,
+        status: recorder.display.status, outcome: outcome
+      ).lines { print(line) }
+      return .success
+    case .failure(let failure as RunFailure): return .giveUp(failure.reason, directory)
+    case .failure(let error): throw error
+    }
+  }
+}
+
+extension ExitCode {
+  /// Says why the farm gave up.
+  static func giveUp(_ reason: String, _ directory: RunDirectory) -> ExitCode {
+    CommandLineTool.complain("the farm gave up: \(reason)\n  the logs are in \(directory.path)/logs")
+    return .farmFailed
+  }
+}
+
+extension TrainPlan {
+  /// Makes the run's folder, or opens the one to go on with.
+  func openDirectory() throws -> RunDirectory {
+    if let resumes {
+      let directory = try RunDirectory.resume(
+        resumes, version: CommandLineTool.version, command: CommandLine.arguments, resumed: TimeOfDay.now())
+      try directory.write(settings: settings.described())
+      return directory
+    }
+    return try RunDirectory.create(
+      name: name, under: settings.run.directory, at: runDirectory, settings: settings.described(),
+      version: CommandLineTool.version, command: CommandLine.arguments, started: TimeOfDay.now())
+  }
+}
+
+/// Asks once; whoever listens, before or after, is called once.
+private final class Stop: Sendable {
+  private let state = Mutex<(isAsked: Bool, action: (@Sendable () -> Void)?)>((false, nil))
+
+  func ask() {
+    let action = state.withLock { state in
+      state.isAsked = true
+      return state.action
+    }
+    action?()
+  }
+
+  func onAsk(_ action: @escaping @Sendable () -> Void) {
+    let isAsked = state.withLock { state in
+      state.action = action
+      return state.isAsked
+    }
+    if isAsked { action() }
+  }
+}
