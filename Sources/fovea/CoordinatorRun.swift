@@ -20,6 +20,8 @@ struct CoordinatorRun {
   /// How long the line stays up for workers that are not this machine's: what a worker has received but not read when its
   /// coordinator hangs up is lost (ZMQ_IMMEDIATE), and without the goodbye it would wait for the coordinator to come back.
   private static let guestsLeave = Duration.seconds(3)
+  /// The same for the processes of this machine, which read at once.
+  private static let othersLeave = Duration.milliseconds(500)
 
   func run() async throws -> ExitCode {
     let settings = plan.settings
@@ -57,7 +59,7 @@ struct CoordinatorRun {
     let watchers = watch(runner, recorder)
 
     let result = await running.result
-    if hasGuests(recorder) { try? await Task.sleep(for: Self.guestsLeave) }
+    try? await Task.sleep(for: hasGuests(recorder) ? Self.guestsLeave : Self.othersLeave)
     for watcher in watchers { watcher.cancel() }
     recorder.display.draw(now: UInt64(MonotonicClock.now()), force: true)
     if !plan.isAttached { directory.removeProcesses() }
