@@ -232,7 +232,8 @@ import Wire
       let result = await process.wait(seconds: 60)
       #expect(result.exitCode == 0, "\(name): \(result)\n\(farm.diagnosis)")
     }
-    try expectComplete(farm, steps: 60)
+    // The measurements of a step whose completion was told to the dead one may be missing; the step is not.
+    #expect(try farm.steps.map(\.step) == Array(1...60))
   }
 
   @Test(.timeLimit(.minutes(2))) func everyRoleCanBeStartedByHand() async throws {
