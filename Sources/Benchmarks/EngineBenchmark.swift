@@ -12,14 +12,19 @@ public struct EngineBenchmark {
     /// Tokens that the line counts, and the seconds that they took.
     public var tokens: Int
     public var seconds: Double
-    /// Floating-point operations of products.
+    /// Operations of products, of floating-point numbers or integers.
     public var operations: Double
     /// Threads that it ran on; nil for all of the pool's.
     public var threads: Int?
     /// The most that was resident during the line, weights of the benchmark itself included; where it was measured.
     public var peakByteCount: Int?
+    /// What drew the samples, whose peak the operations are compared with.
+    public var arithmetic = RolloutPrecision.exact
+    /// Bytes of weights that the line read from memory, where that is what bounds it.
+    public var weightBytes: Double?
     public var tokensPerSecond: Double { Double(tokens) / seconds }
     public var gigaflops: Double { operations / seconds / 1e9 }
+    public var gigabytesPerSecond: Double? { weightBytes.map { $0 / seconds / 1e9 } }
   }
 
   private let config: ModelConfig
@@ -37,12 +42,15 @@ public struct EngineBenchmark {
   // MARK: Rollouts
 
   /// A decoder with the model's weights, and the line of packing them.
-  public func decoder() -> (Decoder, Row) {
-    let decoder = Decoder(config: config, precision: precision, pool: pool)
+  public func decoder(_ arithmetic: RolloutPrecision = .exact) -> (Decoder, Row) {
+    let decoder = Decoder(config: config, precision: precision, rollout: arithmetic, pool: pool)
     let watch = Stopwatch()
     decoder.load(parameters)
     let count = config.parameters.reduce(0) { $0 + $1.count }
-    return (decoder, Row(name: "pack weights (weights/s)", tokens: count, seconds: watch.seconds, operations: 0))
+    return (
+      decoder,
+      Row(name: prefix(arithmetic) + "pack weights (weights/s)", tokens: count, seconds: watch.seconds, operations: 0)
+    )
   }
 
   /// An engine for `rollout`, whose cache and scratch space warm up as it is used.
@@ -51,12 +59,26 @@ public struct EngineBenchmark {
   }
 
   /// Prefill of `batch` prompts, then decoding of `batch` sequences with sampling: two lines. Done twice, timed once.
-  public func rollout(_ engine: GenerationEngine, batch: Int, prompt: Int, tokens: Int) throws -> [Row] {
-    _ = try timedRollout(engine, batch: batch, prompt: prompt, tokens: tokens)
-    return try timedRollout(engine, batch: batch, prompt: prompt, tokens: tokens)
+  /// - Parameter arithmetic: of the engine's decoder.
+  public func rollout(
+    _ engine: GenerationEngine, _ arithmetic: RolloutPrecision = .exact, batch: Int, prompt: Int, tokens: Int
+  ) throws -> [Row] {
+    _ = try timedRollout(engine, arithmetic, batch: batch, prompt: prompt, tokens: tokens)
+    return try timedRollout(engine, arithmetic, batch: batch, prompt: prompt, tokens: tokens)
   }
 
-  private func timedRollout(_ engine: GenerationEngine, batch: Int, prompt: Int, tokens: Int) throws -> [Row] {
+  /// Bytes of all matrices, which a decode step reads once.
+  private func weightBytes(_ arithmetic: RolloutPrecision) -> Double {
+    (layerOperations + headOperations) / 2 * Double(arithmetic == .int8 ? 1 : precision.elementByteCount)
+  }
+
+  private func prefix(_ arithmetic: RolloutPrecision) -> String {
+    arithmetic == .exact ? "" : "\(arithmetic.rawValue) "
+  }
+
+  private func timedRollout(
+    _ engine: GenerationEngine, _ arithmetic: RolloutPrecision, batch: Int, prompt: Int, tokens: Int
+  ) throws -> [Row] {
     for index in 0..<batch {
       try engine.submit(
         GenerationRequest(
@@ -76,18 +98,22 @@ public struct EngineBenchmark {
     let attended = (0..<tokens - 2).reduce(0.0) { $0 + Double(prompt + 2 + $1) } * Double(batch)
     return [
       Row(
-        name: "prefill B=\(batch) x \(prompt)", tokens: batch * prompt,
+        name: prefix(arithmetic) + "prefill B=\(batch) x \(prompt)", tokens: batch * prompt,
         seconds: max(prefillSeconds - stepSeconds, 1e-9),
         operations: Double(batch) * (Double(prompt) * layerOperations + headOperations)
-          + attentionOperations * Double(batch) * Double(prompt) * Double(prompt + 1) / 2),
+          + attentionOperations * Double(batch) * Double(prompt) * Double(prompt + 1) / 2,
+        arithmetic: arithmetic),
       Row(
-        name: "decode B=\(batch), \(prompt)+\(tokens)", tokens: decoded, seconds: seconds,
-        operations: Double(decoded) * (layerOperations + headOperations) + attentionOperations * attended),
+        name: prefix(arithmetic) + "decode B=\(batch), \(prompt)+\(tokens)", tokens: decoded, seconds: seconds,
+        operations: Double(decoded) * (layerOperations + headOperations) + attentionOperations * attended,
+        arithmetic: arithmetic, weightBytes: Double(decoded / batch) * weightBytes(arithmetic)),
     ]
   }
 
   /// The decoder's products alone, as a decode step of `batch` rows makes them: all matrices of all layers and the head.
-  public func products(_ decoder: Decoder, batch: Int, threads: ThreadPool) -> Row {
+  public func products(
+    _ decoder: Decoder, _ arithmetic: RolloutPrecision = .exact, batch: Int, threads: ThreadPool
+  ) -> Row {
     let widest = max(config.vocabularySize, 2 * config.feedForwardSize, decoder.headsWidth)
     let deepest = max(config.hiddenSize, config.feedForwardSize, decoder.queryWidth)
     let x = AlignedBuffer<UInt32>(count: batch * precision.units(deepest))
@@ -105,8 +131,9 @@ public struct EngineBenchmark {
       return watch.seconds
     }.min()!
     return Row(
-      name: "products B=\(batch), \(threads.threadCount) threads", tokens: batch, seconds: seconds,
-      operations: Double(batch) * (layerOperations + headOperations), threads: threads.threadCount)
+      name: prefix(arithmetic) + "products B=\(batch), \(threads.threadCount) threads", tokens: batch, seconds: seconds,
+      operations: Double(batch) * (layerOperations + headOperations), threads: threads.threadCount,
+      arithmetic: arithmetic, weightBytes: weightBytes(arithmetic))
   }
 
   // MARK: Learner

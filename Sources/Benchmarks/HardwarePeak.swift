@@ -6,16 +6,27 @@ import Foundation
 public struct HardwarePeak: Sendable {
   /// Products of the precision on all threads together, in 10^9 operations a second.
   public let gigaflops: Double
+  /// Products of 8-bit integers on all threads together, in 10^9 operations a second.
+  public let int8Gigaops: Double
   /// Reading memory on all threads together, in 10^9 bytes a second.
   public let gigabytesPerSecond: Double
 
-  /// Measures for about half a second.
+  /// The peak that an arithmetic's products are compared with.
+  public func gigaflops(_ arithmetic: RolloutPrecision) -> Double {
+    arithmetic == .exact ? gigaflops : int8Gigaops
+  }
+
+  /// Measures for about a second.
   public init(precision: Precision, pool: ThreadPool) {
     let rounds: Int64 = 4_000_000
     let kind = precision.kind
     gigaflops = Self.best { start in
       pool.run(pool.threadCount) { _ in _ = fv_peak(kind, rounds) }
       return fv_peak(kind, 1) * Double(rounds) * Double(pool.threadCount) / start.seconds / 1e9
+    }
+    int8Gigaops = Self.best { start in
+      pool.run(pool.threadCount) { _ in _ = fv_int8_peak(rounds) }
+      return fv_int8_peak(1) * Double(rounds) * Double(pool.threadCount) / start.seconds / 1e9
     }
     let buffer = AlignedBuffer<Float>(count: 64 << 20)
     gigabytesPerSecond = Self.best { start in

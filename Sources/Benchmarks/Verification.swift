@@ -52,6 +52,7 @@ public struct Verification {
           holds: learned(alone, threads: threads) == worked(alone), detail: detail(alone)))
     }
     try verifyInstructionSets(expected: alone, report: report)
+    try verifyQuantized(report: report)
   }
 
   private func verifyInstructionSets(expected: [Completion], report: (Line) -> Void) throws {
@@ -65,12 +66,47 @@ public struct Verification {
       // portable C is some fifty times slower: fewer tokens
       let tokens = set == .portable ? 2 : 8
       let short = try sample(decoder(threads: 2), slots: 2, company: 0, tokens: tokens)
-      let holds = zip(short, expected).allSatisfy { a, b in
+      report(
+        Line(claim: "\(set) gives the bits of \(best)", holds: starts(expected, with: short), detail: detail(short)))
+    }
+  }
+
+  /// Whether the samples begin as shorter ones do.
+  private func starts(_ samples: [Completion], with short: [Completion]) -> Bool {
+    samples.count == short.count
+      && zip(short, samples).allSatisfy { a, b in
         b.tokens.starts(with: a.tokens) && b.logProbabilities.starts(with: a.logProbabilities)
           && b.entropies.starts(with: a.entropies)
       }
-      report(Line(claim: "\(set) gives the bits of \(best)", holds: holds, detail: detail(short)))
+  }
+
+  /// The inexact path: it does not have the learner's bits, but every way of computing it has the same.
+  private func verifyQuantized(report: (Line) -> Void) throws {
+    let best = InstructionSet.active
+    defer { best.force() }
+    let decoder = decoder(threads: 1, .int8)
+    let alone = try sample(decoder, slots: 1, company: 0)
+    var holds = try sample(decoder, slots: 64, company: 63) == alone
+    for threads in [2, 3] {
+      holds = try holds && sample(self.decoder(threads: threads, .int8), slots: 7, company: 6) == alone
     }
+    report(
+      Line(
+        claim: "an int8 sample is the same alone and beside 63 others, with 1, 2 and 3 threads", holds: holds,
+        detail: detail(alone)))
+    for set in InstructionSet.allCases where set != best && set.force() {
+      let short = try sample(self.decoder(threads: 2, .int8), slots: 2, company: 0, tokens: set == .portable ? 2 : 8)
+      report(
+        Line(claim: "int8: \(set) gives the bits of \(best)", holds: starts(alone, with: short), detail: detail(short)))
+    }
+    best.force()
+    let differences = zip(learned(alone, threads: 2), worked(alone)).map { abs($0 - $1) }
+    let mean = differences.reduce(0) { $0 + Double($1) } / Double(differences.count)
+    report(
+      Line(
+        claim: "int8 log-probabilities and entropies are near the learner's",
+        holds: differences.allSatisfy(\.isFinite) && differences.contains { $0 > 0 },
+        detail: "mean difference \(Float(mean)), largest \(differences.max() ?? 0) nats"))
   }
 
   // MARK: Ways of computing
@@ -84,8 +120,9 @@ public struct Verification {
     return (0..<count).map { _ in Int32(random.integer(below: UInt64(config.vocabularySize))) }
   }
 
-  private func decoder(threads: Int) -> Decoder {
-    let decoder = Decoder(config: config, precision: precision, pool: ThreadPool(threads: threads))
+  private func decoder(threads: Int, _ rollout: RolloutPrecision = .exact) -> Decoder {
+    let decoder = Decoder(
+      config: config, precision: precision, rollout: rollout, pool: ThreadPool(threads: threads))
     decoder.load(parameters)
     return decoder
   }

@@ -4,7 +4,7 @@
 
 #include "kernels_prelude.h"
 
-#define KERNELS(X) \
+#define FLOAT_KERNELS(X) \
   X(void, matmul_block, \
     (fv_kind kind, const fv_matmul *product, int64_t row_begin, int64_t row_end, int64_t panel_begin, \
      int64_t panel_end), \
@@ -91,6 +91,22 @@
   X(double, peak, (fv_kind kind, int64_t rounds), (kind, rounds)) \
   X(double, sum_of_squares, (const float *x, int64_t begin, int64_t end), (x, begin, end))
 
+// Apart, because the VNNI sets have only these of their own.
+#define INT8_KERNELS(X) \
+  X(void, int8_matmul_block, \
+    (const fv_int8_matmul *product, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end), \
+    (product, row_begin, row_end, panel_begin, panel_end)) \
+  X(void, int8_quantize_row, \
+    (fv_kind kind, const void *x, int64_t depth, int64_t units, float *scratch, uint32_t *out, float *scale), \
+    (kind, x, depth, units, scratch, out, scale)) \
+  X(void, int8_pack_columns, \
+    (fv_kind kind, const void *w, int64_t depth, int64_t rows, int64_t column_begin, int64_t units, float *scratch, \
+     uint32_t *panels, float *scales, int32_t *offsets), \
+    (kind, w, depth, rows, column_begin, units, scratch, panels, scales, offsets)) \
+  X(double, int8_peak, (int64_t rounds), (rounds))
+
+#define KERNELS(X) FLOAT_KERNELS(X) INT8_KERNELS(X)
+
 typedef struct {
 #define POINTER(type, name, parameters, arguments) type(*name) parameters;
   KERNELS(POINTER)
@@ -98,19 +114,25 @@ typedef struct {
 
 #define DECLARE_portable(type, name, parameters, arguments) type fv_portable_##name parameters;
 #define DECLARE_avx2(type, name, parameters, arguments) type fv_avx2_##name parameters;
+#define DECLARE_avxvnni(type, name, parameters, arguments) type fv_avxvnni_##name parameters;
 #define DECLARE_avx512(type, name, parameters, arguments) type fv_avx512_##name parameters;
+#define DECLARE_avx512vnni(type, name, parameters, arguments) type fv_avx512vnni_##name parameters;
 #define DECLARE_avx512bf16(type, name, parameters, arguments) type fv_avx512bf16_##name parameters;
 #define DECLARE_neon(type, name, parameters, arguments) type fv_neon_##name parameters;
 #define ENTRY_neon(type, name, parameters, arguments) .name = fv_neon_##name,
 #define ENTRY_portable(type, name, parameters, arguments) .name = fv_portable_##name,
 #define ENTRY_avx2(type, name, parameters, arguments) .name = fv_avx2_##name,
+#define ENTRY_avxvnni(type, name, parameters, arguments) .name = fv_avxvnni_##name,
 #define ENTRY_avx512(type, name, parameters, arguments) .name = fv_avx512_##name,
+#define ENTRY_avx512vnni(type, name, parameters, arguments) .name = fv_avx512vnni_##name,
 #define ENTRY_avx512bf16(type, name, parameters, arguments) .name = fv_avx512bf16_##name,
 
 KERNELS(DECLARE_portable)
 #if defined(__x86_64__)
 KERNELS(DECLARE_avx2)
+INT8_KERNELS(DECLARE_avxvnni)
 KERNELS(DECLARE_avx512)
+INT8_KERNELS(DECLARE_avx512vnni)
 KERNELS(DECLARE_avx512bf16)
 #elif defined(__aarch64__)
 KERNELS(DECLARE_neon)
@@ -120,7 +142,9 @@ static const kernel_table tables[] = {
   [fv_portable] = {KERNELS(ENTRY_portable)},
 #if defined(__x86_64__)
   [fv_avx2] = {KERNELS(ENTRY_avx2)},
+  [fv_avxvnni] = {FLOAT_KERNELS(ENTRY_avx2) INT8_KERNELS(ENTRY_avxvnni)},
   [fv_avx512] = {KERNELS(ENTRY_avx512)},
+  [fv_avx512vnni] = {FLOAT_KERNELS(ENTRY_avx512) INT8_KERNELS(ENTRY_avx512vnni)},
   [fv_avx512bf16] = {KERNELS(ENTRY_avx512bf16)},
 #elif defined(__aarch64__)
   [fv_neon] = {KERNELS(ENTRY_neon)},
@@ -135,7 +159,9 @@ int fv_isa_supported(fv_isa isa) {
     case fv_avx512:
       return fv_isa_supported(fv_avx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    case fv_avx512bf16: return fv_isa_supported(fv_avx512) && __builtin_cpu_supports("avx512bf16");
+    case fv_avxvnni: return fv_isa_supported(fv_avx2) && __builtin_cpu_supports("avxvnni");
+    case fv_avx512vnni: return fv_isa_supported(fv_avx512) && __builtin_cpu_supports("avx512vnni");
+    case fv_avx512bf16: return fv_isa_supported(fv_avx512vnni) && __builtin_cpu_supports("avx512bf16");
 #elif defined(__aarch64__)
     case fv_neon: return 1;
 #endif
@@ -171,7 +197,8 @@ int fv_isa_force(fv_isa isa) {
 }
 
 const char *fv_isa_name(fv_isa isa) {
-  static const char *const names[] = {"portable", "neon", "avx2", "avx512", "avx512bf16"};
+  static const char *const names[] = {"portable", "neon",     "avx2",      "avxvnni",
+                                      "avx512",   "avx512vnni", "avx512bf16"};
   return isa >= fv_portable && isa <= fv_avx512bf16 ? names[isa] : "unknown";
 }
 

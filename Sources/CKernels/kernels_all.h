@@ -2,6 +2,7 @@
 // Not guarded: each of those files includes it once.
 #include "vectors_common.h"
 #include "kernels_matmul.h"
+#include "kernels_int8.h"
 #include "kernels_packing.h"
 #include "kernels_layers.h"
 #include "kernels_vision.h"

@@ -30,11 +30,20 @@ static inline vf vf_bits(vu x) { QUARTERS(vf, vreinterpretq_f32_u32(x.v[i])); }
 static inline vu vu_bits(vf x) { QUARTERS(vu, vreinterpretq_u32_f32(x.v[i])); }
 static inline vu vu_add(vu a, vu b) { QUARTERS(vu, vaddq_u32(a.v[i], b.v[i])); }
 static inline vu vu_and(vu a, vu b) { QUARTERS(vu, vandq_u32(a.v[i], b.v[i])); }
+// the larger of each pair, as unsigned integers
+static inline vu vu_max(vu a, vu b) { QUARTERS(vu, vmaxq_u32(a.v[i], b.v[i])); }
 static inline vu vu_or(vu a, vu b) { QUARTERS(vu, vorrq_u32(a.v[i], b.v[i])); }
 static inline vu vu_shift_left(vu x, int n) { QUARTERS(vu, vshlq_u32(x.v[i], vdupq_n_s32(n))); }
 static inline vu vu_shift_right(vu x, int n) { QUARTERS(vu, vshlq_u32(x.v[i], vdupq_n_s32(-n))); }
 // x is an integer already
 static inline vu vu_from_integer(vf x) { QUARTERS(vu, vreinterpretq_u32_s32(vcvtq_s32_f32(x.v[i]))); }
+// lane i gets lane i ^ h; h is 1, 2, 4 or 8
+static inline vf vf_swap(vf x, int h) {
+  if (h >= 4) QUARTERS(vf, x.v[i ^ (h / 4)]);
+  if (h == 2) QUARTERS(vf, vextq_f32(x.v[i], x.v[i], 2));
+  QUARTERS(vf, vrev64q_f32(x.v[i]));
+}
+static inline vf vf_from_signed(vu x) { QUARTERS(vf, vcvtq_f32_s32(vreinterpretq_s32_u32(x.v[i]))); }
 // a < b ? 0 : x
 static inline vf vf_zero_where_less(vf a, vf b, vf x) {
   QUARTERS(vf, vbslq_f32(vcltq_f32(a.v[i], b.v[i]), vdupq_n_f32(0), x.v[i]));
@@ -48,5 +57,24 @@ static inline vu vu_load_halves(const uint16_t *p) { QUARTERS(vu, vmovl_u16(vld1
 static inline void vu_store_halves(uint16_t *p, vu x) {
   for (int i = 0; i < 4; i++) vst1_u16(p + 4 * i, vmovn_u32(x.v[i]));
 }
+// the low bytes of 16 units
+static inline void vu_store_bytes(uint8_t *p, vu x) {
+  const uint16x8_t low = vcombine_u16(vmovn_u32(x.v[0]), vmovn_u32(x.v[1]));
+  const uint16x8_t high = vcombine_u16(vmovn_u32(x.v[2]), vmovn_u32(x.v[3]));
+  vst1q_u8(p, vcombine_u8(vmovn_u16(low), vmovn_u16(high)));
+}
+static inline uint32x4_t quarter_dot_bytes(uint32x4_t c, uint32x4_t x, uint32x4_t w) {
+  const int16x8_t x_even = vreinterpretq_s16_u32(vandq_u32(x, vdupq_n_u32(0x00FF00FF)));
+  const int16x8_t x_odd = vreinterpretq_s16_u16(vshrq_n_u16(vreinterpretq_u16_u32(x), 8));
+  const int16x8_t w_even = vshrq_n_s16(vshlq_n_s16(vreinterpretq_s16_u32(w), 8), 8);
+  const int16x8_t w_odd = vshrq_n_s16(vreinterpretq_s16_u32(w), 8);
+  const int32x4_t low =
+    vmlal_s16(vmull_s16(vget_low_s16(x_even), vget_low_s16(w_even)), vget_low_s16(x_odd), vget_low_s16(w_odd));
+  const int32x4_t high =
+    vmlal_s16(vmull_s16(vget_high_s16(x_even), vget_high_s16(w_even)), vget_high_s16(x_odd), vget_high_s16(w_odd));
+  return vaddq_u32(c, vreinterpretq_u32_s32(vpaddq_s32(low, high)));
+}
+// c + the sum of a unit's four products, unsigned bytes times signed bytes
+static inline vu vu_dot_bytes(vu c, vu x, vu w) { QUARTERS(vu, quarter_dot_bytes(c.v[i], x.v[i], w.v[i])); }
 #define FV_MATMUL_ROWS 4
 #define FV_MATMUL_VECTORS 1

@@ -24,6 +24,8 @@ static inline vf vf_bits(vu x) { vf y; memcpy(&y, &x, sizeof y); return y; }
 static inline vu vu_bits(vf x) { vu y; memcpy(&y, &x, sizeof y); return y; }
 static inline vu vu_add(vu a, vu b) { LANES(vu, a.v[i] + b.v[i]); }
 static inline vu vu_and(vu a, vu b) { LANES(vu, a.v[i] & b.v[i]); }
+// the larger of each pair, as unsigned integers
+static inline vu vu_max(vu a, vu b) { LANES(vu, a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
 static inline vu vu_or(vu a, vu b) { LANES(vu, a.v[i] | b.v[i]); }
 static inline vu vu_shift_left(vu x, int n) { LANES(vu, x.v[i] << n); }
 static inline vu vu_shift_right(vu x, int n) { LANES(vu, x.v[i] >> n); }
@@ -31,6 +33,9 @@ static inline vu vu_shift_right(vu x, int n) { LANES(vu, x.v[i] >> n); }
 static inline vu vu_from_integer(vf x) {
   LANES(vu, x.v[i] >= -2147483648.0f && x.v[i] < 2147483648.0f ? (uint32_t)(int32_t)x.v[i] : 0x80000000u);
 }
+// lane i gets lane i ^ h; h is 1, 2, 4 or 8
+static inline vf vf_swap(vf x, int h) { LANES(vf, x.v[i ^ h]); }
+static inline vf vf_from_signed(vu x) { LANES(vf, (float)(int32_t)x.v[i]); }
 // a < b ? 0 : x
 static inline vf vf_zero_where_less(vf a, vf b, vf x) { LANES(vf, a.v[i] < b.v[i] ? 0.0f : x.v[i]); }
 // a is NaN ? y : x
@@ -39,6 +44,17 @@ static inline vu vu_select_nan(vf a, vu x, vu y) { LANES(vu, a.v[i] != a.v[i] ? 
 static inline vu vu_load_halves(const uint16_t *p) { LANES(vu, p[i]); }
 static inline void vu_store_halves(uint16_t *p, vu x) {
   for (int i = 0; i < 16; i++) p[i] = (uint16_t)x.v[i];
+}
+// the low bytes of 16 units
+static inline void vu_store_bytes(uint8_t *p, vu x) {
+  for (int i = 0; i < 16; i++) p[i] = (uint8_t)x.v[i];
+}
+// c + the sum of a unit's four products, unsigned bytes times signed bytes
+static inline vu vu_dot_bytes(vu c, vu x, vu w) {
+  for (int i = 0; i < 16; i++)
+    for (int byte = 0; byte < 32; byte += 8)
+      c.v[i] += (uint32_t)((int32_t)(uint8_t)(x.v[i] >> byte) * (int8_t)(w.v[i] >> byte));
+  return c;
 }
 #define FV_MATMUL_ROWS 2
 #define FV_MATMUL_VECTORS 1

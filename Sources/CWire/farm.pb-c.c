@@ -3811,7 +3811,7 @@ const ProtobufCEnumDescriptor fovea__weights_manifest__encoding__descriptor =
   fovea__weights_manifest__encoding__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor fovea__weights_manifest__field_descriptors[6] =
+static const ProtobufCFieldDescriptor fovea__weights_manifest__field_descriptors[7] =
 {
   {
     "version",
@@ -3885,19 +3885,32 @@ static const ProtobufCFieldDescriptor fovea__weights_manifest__field_descriptors
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "rollout_precision",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__WeightsManifest, rollout_precision),
+    &fovea__rollout_precision__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned fovea__weights_manifest__field_indices_by_name[] = {
   4,   /* field[4] = chunk_byte_count */
   1,   /* field[1] = files */
   3,   /* field[3] = payload_byte_count */
   5,   /* field[5] = payload_hash */
+  6,   /* field[6] = rollout_precision */
   2,   /* field[2] = tensors */
   0,   /* field[0] = version */
 };
 static const ProtobufCIntRange fovea__weights_manifest__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor fovea__weights_manifest__descriptor =
 {
@@ -3907,7 +3920,7 @@ const ProtobufCMessageDescriptor fovea__weights_manifest__descriptor =
   "Fovea__WeightsManifest",
   "fovea",
   sizeof(Fovea__WeightsManifest),
-  6,
+  7,
   fovea__weights_manifest__field_descriptors,
   fovea__weights_manifest__field_indices_by_name,
   1,  fovea__weights_manifest__number_ranges,
@@ -4205,5 +4218,33 @@ const ProtobufCEnumDescriptor fovea__finish_reason__descriptor =
   fovea__finish_reason__enum_values_by_name,
   1,
   fovea__finish_reason__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue fovea__rollout_precision__enum_values_by_number[2] =
+{
+  { "ROLLOUT_PRECISION_EXACT", "FOVEA__ROLLOUT_PRECISION__ROLLOUT_PRECISION_EXACT", 0 },
+  { "ROLLOUT_PRECISION_INT8", "FOVEA__ROLLOUT_PRECISION__ROLLOUT_PRECISION_INT8", 1 },
+};
+static const ProtobufCIntRange fovea__rollout_precision__value_ranges[] = {
+{0, 0},{0, 2}
+};
+static const ProtobufCEnumValueIndex fovea__rollout_precision__enum_values_by_name[2] =
+{
+  { "ROLLOUT_PRECISION_EXACT", 0 },
+  { "ROLLOUT_PRECISION_INT8", 1 },
+};
+const ProtobufCEnumDescriptor fovea__rollout_precision__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "fovea.RolloutPrecision",
+  "RolloutPrecision",
+  "Fovea__RolloutPrecision",
+  "fovea",
+  2,
+  fovea__rollout_precision__enum_values_by_number,
+  2,
+  fovea__rollout_precision__enum_values_by_name,
+  1,
+  fovea__rollout_precision__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };

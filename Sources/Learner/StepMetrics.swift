@@ -1,4 +1,5 @@
 import Core
+import Glibc
 import Wire
 
 /// The measurements of one training step, by the names of docs/METRICS.md.
@@ -72,17 +73,19 @@ struct StepMetrics {
     for (bin, members) in histogram.enumerated() { values["omega_bin_\(bin)"] = Double(members) / count }
   }
 
-  /// |learner's log pi - worker's log pi_b| over the tokens that were sampled from this very version. In exact precision it
-  /// is 0.
+  /// |learner's log pi - worker's log pi_b| over the tokens that were sampled from this very version, and by the same tokens
+  /// the estimate r - log r - 1, r = pi / pi_b, of KL(pi_b || pi): its mean under pi_b, and never negative. Where rollouts are
+  /// exact all are 0. Source: k3 of Schulman, "Approximating KL Divergence", 2020.
   private mutating func describeMismatch(_ groups: [RolloutGroup], plan: StepPlan, version: PolicyVersion) {
-    var (sum, largest, count) = (0.0, 0.0, 0)
+    var (sum, largest, divergence, count) = (0.0, 0.0, 0.0, 0)
     for (prompt, group) in groups.enumerated() where group.policyVersion == version {
       for (sample, rollout) in group.rollouts.enumerated() {
         let learned = plan.oldScores[prompt][sample].logProbabilities
         for (mine, theirs) in zip(learned, rollout.behaviourLogProbabilities) {
-          let difference = abs(Double(mine) - Double(theirs))
-          sum += difference
-          largest = max(largest, difference)
+          let difference = Double(mine) - Double(theirs)
+          sum += abs(difference)
+          largest = max(largest, abs(difference))
+          divergence += exp(difference) - difference - 1
           count += 1
         }
       }
@@ -90,6 +93,7 @@ struct StepMetrics {
     guard count > 0 else { return }
     values["logprob_mismatch"] = sum / Double(count)
     values["logprob_mismatch_max"] = largest
+    values["logprob_mismatch_kl"] = divergence / Double(count)
   }
 
   /// All measurements.

@@ -26,6 +26,7 @@ struct Trainer {
   private let description: ModelDescription
   private let weights: ParameterSet
   private let precision: Precision
+  private let rolloutPrecision: RolloutPrecision
   private let publisher: WeightsPublisher
   private let outcomes: Mailbox<Outcome>
 
@@ -78,6 +79,7 @@ struct Trainer {
     }
     let config = description.config
     precision = settings.model.precision
+    rolloutPrecision = settings.rollout.precision
     let policy = TrainingModel(
       config: config, parameters: weights, precision: precision, pool: pool,
       checkpointing: settings.optimizer.gradientCheckpointing)
@@ -115,7 +117,8 @@ struct Trainer {
 
   private func publish() {
     publisher.publish(
-      version: session.state.policyVersion, parameters: weights, precision: precision, files: description.files)
+      version: session.state.policyVersion, parameters: weights, precision: precision,
+      rolloutPrecision: rolloutPrecision, files: description.files)
   }
 
   private mutating func perform(_ command: Command) {

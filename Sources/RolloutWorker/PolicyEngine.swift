@@ -113,7 +113,9 @@ struct PolicyEngine {
     try manifest.check(against: description.config.parameters)
     // The learner's precision shows in what it sends: bf16 matrices, or fp32 throughout.
     let precision: Precision = manifest.tensors.allSatisfy { $0.encoding == .float32 } ? .float32 : .bfloat16
-    let decoder = Decoder(config: description.config, precision: precision, pool: pool)
+    try description.config.check(rollout: manifest.rolloutPrecision, at: "weights of \(manifest.version)")
+    let decoder = Decoder(
+      config: description.config, precision: precision, rollout: manifest.rolloutPrecision, pool: pool)
     let tokenizer = description.tokenizer
     let engine = GenerationEngine(decoder: decoder, slotCount: slots) { tokenizer.bytes(of: $0) }
     let processor = try PromptProcessor(description, place: "weights of \(manifest.version)")

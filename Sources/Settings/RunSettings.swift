@@ -43,6 +43,8 @@ public struct RunSettings: Equatable, Sendable {
     public var maxStaleness = 0
     /// Samples that a worker decodes at once.
     public var slots = 32
+    /// What samples are drawn with; evaluations of the run too.
+    public var precision = RolloutPrecision.exact
     public init() {}
   }
 

@@ -122,6 +122,11 @@ extension SettingKey {
     .integer(
       "rollout.slots", \.rollout.slots, 1...65_536,
       "Samples that a worker decodes at once. 32 fills the kernels; more costs memory and gains little."),
+    .choice(
+      "rollout.precision", \.rollout.precision,
+      "Arithmetic of the workers' products, in the run's evaluations too. exact is the learner's own: both give the same "
+        + "log-probabilities to the bit. int8 rounds weights and activations to 8 bits: faster and inexact, so "
+        + "algorithm.loss.importance_cap is then on unless it is set, and every step reports the mismatch."),
   ]
 
   private static let algorithm: [SettingKey] = [
@@ -176,7 +181,8 @@ extension SettingKey {
     .optionalNumber(
       "algorithm.loss.importance_cap", \.algorithm.loss.importanceCap, .above(0, upTo: 1e6),
       "The most that a token counts when pi_old and the sampling policy differ: stale or truncated samples, inexact "
-        + "workers. null turns the correction off; synchronous exact sampling needs none."),
+        + "workers. null turns the correction off; synchronous exact sampling needs none. Where rollout.precision is int8 "
+        + "the default is \(RunSettings.inexactImportanceCap), not null."),
     .flag(
       "algorithm.dynamic_sampling", \.algorithm.dynamicSampling,
       "Replaces groups whose rewards are all equal by fresh prompts. Off, because it costs rollouts."),

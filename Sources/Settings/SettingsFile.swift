@@ -29,6 +29,9 @@ public enum SettingsFile {
       try apply(entry, to: &settings)
       places[entry.key.path] = entry.place
     }
+    if settings.rollout.precision != .exact, places["algorithm.loss.importance_cap"] == nil {
+      settings.algorithm.loss.importanceCap = RunSettings.inexactImportanceCap
+    }
     try settings.checkCombinations(places: places)
     return settings
   }
@@ -116,6 +119,11 @@ public enum SettingsFile {
 }
 
 extension RunSettings {
+  /// `importance_cap` when workers are inexact and nobody sets it. Source: truncated importance sampling for quantized
+  /// rollouts, Yao et al., 2025, "Your Efficient RL Framework Secretly Brings You Off-Policy RL Training", and Liu, Yao et al.,
+  /// 2025, "FlashRL".
+  static let inexactImportanceCap: Float = 2
+
   /// Starts the algorithm's fields from a preset. The name must be one of `Preset.all`.
   public mutating func apply(preset name: String) {
     guard let preset = Preset.named(name) else { preconditionFailure("no preset named \(name)") }

@@ -33,7 +33,10 @@ struct MemoryEstimate {
     // Packed weights; and keys and values, or before there are any the first payload, as large again.
     let positions = min(config.maxPositions, 512 + settings.rollout.sampling.maxNewTokens)
     let cache = settings.rollout.slots * positions * config.layerCount * 2 * keyValues * unit
-    worker = scalars * unit + max(scalars * unit, cache)
+    // int8 weights come beside the exact embedding, and beside the payload, which cannot be read back from them.
+    let quantized =
+      settings.rollout.precision == .int8 ? scalars + config.vocabularySize * config.hiddenSize * unit : 0
+    worker = quantized + scalars * unit + max(scalars * unit, cache)
   }
 
   /// 1.5 GiB.

@@ -23,6 +23,13 @@ struct RunSummary {
           + "(\(Formatting.difference(last - first)))")
     }
     for prompt in status?.quarantined ?? [] { lines.append("quarantined: \(prompt)") }
+    if let largest = history.newest("logprob_mismatch_max"), largest > 0,
+      let mean = history.newest("logprob_mismatch"), let divergence = history.newest("logprob_mismatch_kl")
+    {
+      lines.append(
+        "inexact rollouts, last step: log-probabilities \(Formatting.metric(mean)) from the learner's on average, "
+          + "\(Formatting.metric(largest)) at most, KL \(Formatting.metric(divergence))")
+    }
     let store = CheckpointStore(folder: directory.checkpointsPath, keep: 1)
     lines.append("run directory: \(directory.path)")
     if let step = store.steps.last {

@@ -9,7 +9,10 @@ import Testing
     let verification = Verification(
       config: SmallModel.config, parameters: SmallModel.parameters(seed: 41), precision: precision)
     try verification.run { lines.append($0) }
-    #expect(lines.count == 8 + InstructionSet.allCases.count - 1)
+    // exact: 8 and one for each other instruction set; int8: 2 and one for each that this processor has
+    #expect(
+      lines.count == 8 + InstructionSet.allCases.count - 1 + 2 + InstructionSet.allCases.count(where: \.isSupported) - 1
+    )
     for line in lines { #expect(line.holds, "\(line.claim)") }
   }
 
@@ -27,6 +30,11 @@ import Testing
     #expect(rows.map(\.tokens) == [8 * 16, 8 * 18])
     let learner = benchmark.learner(prompts: 2, prompt: 16, group: 4, completion: 8)
     #expect(learner.tokens == 2 * 4 * 24)
+    let int8 = try benchmark.rollout(
+      benchmark.engine(benchmark.decoder(.int8).0, slots: 8, positions: 64), .int8, batch: 8, prompt: 16, tokens: 20)
+    #expect(int8.map(\.tokens) == rows.map(\.tokens))
+    #expect(int8[1].weightBytes == rows[1].weightBytes.map { $0 / 2 })
+    for row in int8 { #expect(row.gigaflops > 0 && row.gigaflops < peak.int8Gigaops, "\(row)") }
     for row in rows + [learner] { #expect(row.gigaflops > 0 && row.gigaflops < peak.gigaflops, "\(row)") }
   }
 }

@@ -59,6 +59,19 @@ private func history(_ steps: ClosedRange<UInt32>) -> MetricsHistory {
       ])
   }
 
+  @Test func inexactRolloutsShowTheirMismatch() {
+    func line(_ metrics: [String: Double]) -> String? {
+      var status = status
+      status.metrics = metrics
+      return FarmView(width: 100).lines(status, MetricsHistory()).map(\.text).first { $0.contains("mismatch") }
+    }
+    #expect(line(["logprob_mismatch": 0, "logprob_mismatch_max": 0]) == nil)
+    #expect(
+      line([
+        "logprob_mismatch": 0.0125, "logprob_mismatch_max": 0.5, "logprob_mismatch_kl": 0.00125, "importance": 0.998,
+      ]) == "log-probability mismatch  0.0125 mean, 0.500 largest, KL 0.0013, importance 0.998")
+  }
+
   @Test(arguments: [20, 37, 60, 80, 200])
   func noLineIsWiderThanTheTerminal(width: Int) {
     for line in FarmView(width: width).lines(status, history(1...4)) {

@@ -4,8 +4,11 @@ import Testing
 
 /// Batch invariance and the engine's life of a sample, on a small random model.
 @Suite struct EngineTests {
-  private func decoder(_ precision: Precision = .bfloat16, threads: Int = 1) -> Decoder {
-    let decoder = Decoder(config: SmallModel.config, precision: precision, pool: ThreadPool(threads: threads))
+  private func decoder(
+    _ precision: Precision = .bfloat16, _ rollout: RolloutPrecision = .exact, threads: Int = 1
+  ) -> Decoder {
+    let decoder = Decoder(
+      config: SmallModel.config, precision: precision, rollout: rollout, pool: ThreadPool(threads: threads))
     decoder.load(SmallModel.parameters(seed: 31))
     return decoder
   }
@@ -36,14 +39,15 @@ import Testing
     return done.sorted { ($0.request, $0.sample) < ($1.request, $1.sample) }
   }
 
-  @Test(arguments: Precision.allCases) func aSampleIsTheSameAloneAndInAnyCompany(_ precision: Precision) throws {
-    let alone = engine(decoder(precision), slots: 1)
+  @Test(arguments: Precision.allCases, RolloutPrecision.allCases)
+  func aSampleIsTheSameAloneAndInAnyCompany(_ precision: Precision, _ rollout: RolloutPrecision) throws {
+    let alone = engine(decoder(precision, rollout), slots: 1)
     try alone.submit(request(7, samples: 3))
     let expected = run(alone)
     #expect(expected.count == 3 && Set(expected.map(\.tokens)).count == 3)
 
     for (threads, slots) in [(1, 7), (2, 16), (3, 64)] {
-      let company = engine(decoder(precision, threads: threads), slots: slots)
+      let company = engine(decoder(precision, rollout, threads: threads), slots: slots)
       var done: [Completion] = []
       for id in 0..<12 as Range<UInt64> {
         try company.submit(request(id, promptLength: id == 7 ? 21 : 3 + 13 * Int(id), samples: 3))

@@ -52,6 +52,25 @@ static void check(void *context, int64_t index, int64_t thread) {
       if (y[i] != y[i]) y[i] = 0;  // the sign of a NaN is not defined
     print("matmul", y, m * n * 4);
 
+    enum { deep = k - 2, fours = (deep + 15) / 16 * 4, wide = 192 };
+    uint32_t *quantized = calloc(m * fours, 4), *columns = calloc(wide * fours, 4);
+    float space8[4 * fours], row_scales[m], scales[wide] = {0};
+    int32_t offsets[wide] = {0};
+    for (int i = 0; i < m; i++) {
+      const char *at = (const char *)a + (size_t)(i * deep) * (kind == fv_bf16 ? 2 : 4);
+      fv_int8_quantize_row(kind, at, deep, fours, space8, quantized + i * fours, &row_scales[i]);
+    }
+    print("int8 quantize row", quantized, m * fours * 4);
+    uint32_t *weights = calloc(n * deep, 4);
+    fv_round(kind, w, n * deep, weights);
+    fv_int8_pack_columns(kind, weights, deep, n, 0, fours, space8, columns, scales, offsets);
+    print("int8 pack", columns, wide * fours * 4);
+    fv_int8_matmul integers = {m, n, fours, quantized, row_scales, columns, scales, offsets, y, n, bias};
+    fv_int8_matmul_block(&integers, 0, m, 0, 3);
+    for (int i = 0; i < m * n; i++)
+      if (y[i] != y[i]) y[i] = 0;
+    print("int8 matmul", y, m * n * 4);
+
     enum { c = 75 };
     float *row = plain(2 * c), *add = plain(c), *weight = plain(c), out[2 * c] = {0}, gradient[2 * c] = {0};
     const float inverse = fv_rmsnorm(kind, row, add, weight, 1e-5f, c, out);

@@ -2,6 +2,7 @@ import Coordinator
 import Core
 import Foundation
 import Learner
+import Settings
 import Testing
 import Wire
 
@@ -29,6 +30,28 @@ struct FarmTests {
     #expect(steps.last?.values["gradient_norm"] ?? 0 > 0)
     #expect(outcome.rows.filter { $0.kind == .evaluation }.map(\.step) == [0, 2, 4])
     try CheckpointStore.verify("\(folder.path)/run/checkpoints/step-000004")
+  }
+
+  @Test("trains on int8 samples with importance weights, and gives the same bytes with one worker and with three")
+  func inexact() async throws {
+    var farm = try TinyFarm(folder: folder)
+    farm.settings.rollout.precision = .int8
+    farm.settings.algorithm.loss.importanceCap = 2
+    let (one, three) = ("\(folder.path)/one", "\(folder.path)/three")
+    let outcome = try await farm.run(in: one, workers: 1)
+    for row in outcome.rows where row.kind == .step {
+      let values = row.values
+      let largest = try #require(values["logprob_mismatch_max"])
+      #expect(largest > 0 && largest < 0.1, "\(largest)")
+      let divergence = try #require(values["logprob_mismatch_kl"])
+      #expect(divergence > 0 && divergence < largest)
+      // pi_old is the learner's own, not the worker's: then every weight would be 1
+      let weight = try #require(values["importance"])
+      #expect(weight != 1 && abs(weight - 1) < 0.05)
+    }
+    _ = try await farm.run(in: three, workers: 3)
+    #expect(trained(one, step: 4).allSatisfy { $0 != nil })
+    #expect(trained(one, step: 4) == trained(three, step: 4))
   }
 
   @Test("gives the same bytes with one worker and with three, unbroken and resumed")

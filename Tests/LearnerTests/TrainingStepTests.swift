@@ -136,6 +136,12 @@ struct TrainingStepTests {
     step = TrainingStep.tiny(TinyPolicy())
     let metrics = try step.run(batch, version: PolicyVersion(4))
     #expect(abs(try #require(metrics["logprob_mismatch_max"]) - 0.25) < 1e-6)
+    let current = batch.groups.filter { $0.policyVersion == PolicyVersion(4) }
+    let count = Double(current.flatMap(\.rollouts).reduce(0) { $0 + $1.tokens.count })
+    let mean: Double = try #require(metrics["logprob_mismatch"])
+    #expect(abs(mean - 0.25 / count) < 1e-6)
+    let divergence: Double = try #require(metrics["logprob_mismatch_kl"])
+    #expect(abs(divergence - (exp(0.25) - 1.25) / count) < 1e-6)
     step = TrainingStep.tiny(TinyPolicy())
     #expect(try step.run(batch, version: PolicyVersion(5))["logprob_mismatch_max"] == nil)
   }

@@ -122,6 +122,19 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
     #expect(!settings.algorithm.dynamicSampling)
   }
 
+  @Test func inexactRolloutsTurnTheImportanceWeightsOnUnlessSomeoneSetsThem() throws {
+    let settings = try load("rollout: {precision: int8}")
+    #expect(settings.rollout.precision == .int8)
+    #expect(settings.algorithm.loss.importanceCap == 2)
+    #expect(try load(settings.described()) == settings)
+    let off = try load("algorithm: {loss: {importance_cap: null}}", ["rollout.precision=int8"])
+    #expect(off.algorithm.loss.importanceCap == nil)
+    #expect(try load(off.described()) == off)
+    #expect(
+      try load("rollout: {precision: int8}", ["algorithm.loss.importance_cap=5"]).algorithm.loss.importanceCap == 5)
+    #expect(try load("rollout: {precision: exact}").algorithm.loss.importanceCap == nil)
+  }
+
   @Test(arguments: Preset.all)
   func everyPresetFillsTheSettingsAndLeavesTheShaping(_ preset: Preset) throws {
     let settings = try load("algorithm: {preset: \(preset.name)}")

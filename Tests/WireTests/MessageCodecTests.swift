@@ -63,6 +63,17 @@ import Wire
   /// What decodes also encodes, to something that decodes.
   private func isValid(_ message: Message) -> Bool { (try? MessageCodec.decode(MessageCodec.encode(message))) != nil }
 
+  @Test("a way of drawing samples that is not known is refused by name") func unknownRolloutPrecision() throws {
+    let manifest = WeightsManifest(
+      version: PolicyVersion(1), files: [:], tensors: [], payloadByteCount: 0, chunkByteCount: 1 << 20, payloadHash: 0,
+      rolloutPrecision: .int8)
+    var frame = MessageCodec.encode(.manifest(manifest))
+    #expect(frame.suffix(2) == [0x38, 1])
+    frame[frame.count - 1] = 2
+    let error = #expect(throws: InputError.self) { try MessageCodec.decode(frame) }
+    #expect("\(error!)".contains("manifest.rollout_precision"))
+  }
+
   @Test("a frame of millions of empty submessages is refused before they fill the memory") func amplification() {
     let count = 16 << 20
     // Field 21 (train_batch), length as a varint, then field 3 (groups), length 0, again and again.

@@ -69,7 +69,8 @@ struct RandomMessages {
       version: version(),
       files: Dictionary(list(count()) { r in (r.text(), r.list(r.count(20)) { UInt8($0.below(256)) }) }) { a, _ in a },
       tensors: tensors, payloadByteCount: WeightsManifest.payloadByteCount(of: tensors)!,
-      chunkByteCount: 1024 + UInt32(count(1 << 20)), payloadHash: random.next())
+      chunkByteCount: 1024 + UInt32(count(1 << 20)), payloadHash: random.next(),
+      rolloutPrecision: below(2) == 0 ? .exact : .int8)
   }
 
   mutating func status() -> FarmStatus {

@@ -6,6 +6,7 @@
 // polynomials, no libm is called, and denormals are flushed to zero (pool.h sets that mode on every thread).
 #pragma once
 #include "fovea_attention.h"
+#include "fovea_int8.h"
 #include "fovea_isa.h"
 #include "fovea_layers.h"
 #include "fovea_matmul.h"

@@ -107,6 +107,14 @@ typedef enum _Fovea__FinishReason {
   FOVEA__FINISH_REASON__FINISH_REASON_LENGTH = 2
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FOVEA__FINISH_REASON)
 } Fovea__FinishReason;
+typedef enum _Fovea__RolloutPrecision {
+  /*
+   * The learner's own arithmetic.
+   */
+  FOVEA__ROLLOUT_PRECISION__ROLLOUT_PRECISION_EXACT = 0,
+  FOVEA__ROLLOUT_PRECISION__ROLLOUT_PRECISION_INT8 = 1
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FOVEA__ROLLOUT_PRECISION)
+} Fovea__RolloutPrecision;
 
 /* --- messages --- */
 
@@ -701,10 +709,14 @@ struct  Fovea__WeightsManifest
    * XXH3-64 of the payload.
    */
   uint64_t payload_hash;
+  /*
+   * What the worker draws samples with.
+   */
+  Fovea__RolloutPrecision rollout_precision;
 };
 #define FOVEA__WEIGHTS_MANIFEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__weights_manifest__descriptor) \
-    , 0, 0,NULL, 0,NULL, 0, 0, 0 }
+    , 0, 0,NULL, 0,NULL, 0, 0, 0, FOVEA__ROLLOUT_PRECISION__ROLLOUT_PRECISION_EXACT }
 
 
 /*
@@ -1382,6 +1394,7 @@ typedef void (*Fovea__WeightsChunk_Closure)
 extern const ProtobufCEnumDescriptor    fovea__role__descriptor;
 extern const ProtobufCEnumDescriptor    fovea__lease_purpose__descriptor;
 extern const ProtobufCEnumDescriptor    fovea__finish_reason__descriptor;
+extern const ProtobufCEnumDescriptor    fovea__rollout_precision__descriptor;
 extern const ProtobufCMessageDescriptor fovea__envelope__descriptor;
 extern const ProtobufCMessageDescriptor fovea__version__descriptor;
 extern const ProtobufCMessageDescriptor fovea__hello__descriptor;

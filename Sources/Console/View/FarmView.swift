@@ -12,6 +12,7 @@ public struct FarmView: Sendable {
   public func lines(_ status: FarmStatus, _ history: MetricsHistory) -> [StyledLine] {
     var lines = [title(status), progress(status, history)]
     lines += metrics(status, history)
+    if let line = mismatch(status, history) { lines.append(line) }
     if let line = heldOut(status, history) { lines.append(line) }
     if !status.peers.isEmpty { lines += [StyledLine()] + peers(status) }
     if !status.waits.isEmpty { lines += [StyledLine()] + waits(status) }
@@ -80,6 +81,19 @@ public struct FarmView: Sendable {
       }
       return line
     }
+  }
+
+  /// Only where rollouts are inexact: how far the workers' log-probabilities were from the learner's.
+  private func mismatch(_ status: FarmStatus, _ history: MetricsHistory) -> StyledLine? {
+    func newest(_ name: String) -> Double? { history.newest(name) ?? status.metrics[name] }
+    guard let largest = newest("logprob_mismatch_max"), largest > 0, let mean = newest("logprob_mismatch") else {
+      return nil
+    }
+    var line = StyledLine("log-probability mismatch  ", .faint)
+    line.add("\(Formatting.metric(mean)) mean, \(Formatting.metric(largest)) largest")
+    if let divergence = newest("logprob_mismatch_kl") { line.add(", KL \(Formatting.metric(divergence))") }
+    if let weight = newest("importance") { line.add(", importance \(Formatting.metric(weight))") }
+    return line
   }
 
   private func heldOut(_ status: FarmStatus, _ history: MetricsHistory) -> StyledLine? {

@@ -7,7 +7,8 @@ import Glibc
 /// threads and any instruction set (`CKernels.h` says how). Not thread-safe: one owner, one call at a time.
 ///
 /// Shapes: M rows, R outputs, C model width, H query heads, K key-value heads, D head width, F feed-forward width, V
-/// vocabulary. The residual stream is fp32; inputs of products are of the precision; sums are fp32.
+/// vocabulary. The residual stream is fp32; inputs of products are of the precision; sums are fp32. With `rollout: .int8` the
+/// products are those of `QuantizedMatrix`, and everything else stays as it is.
 public final class Decoder {
   public let config: ModelConfig
   public let precision: Precision
@@ -26,11 +27,13 @@ public final class Decoder {
   private var outputRows = ScratchBuffer<Float>()
 
   /// A decoder with weights of zero; `load` fills them.
-  public init(config: ModelConfig, precision: Precision, pool: ThreadPool) {
+  ///
+  /// - Parameter rollout: what samples are drawn with; a decoder that is trained is exact.
+  public init(config: ModelConfig, precision: Precision, rollout: RolloutPrecision = .exact, pool: ThreadPool) {
     self.config = config
     self.precision = precision
     self.pool = pool
-    weights = DecoderWeights(config: config, precision: precision)
+    weights = DecoderWeights(config: config, precision: precision, rollout: rollout)
     rotary = RotaryTable(config: config, positions: config.maxPositions)
     vision = weights.vision.map {
       VisionEncoder(weights: $0, decoder: config.hiddenSize, precision: precision, pool: pool)

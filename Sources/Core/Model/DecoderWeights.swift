@@ -4,13 +4,13 @@
 package final class DecoderWeights: Sendable {
   package struct Layer: Sendable {
     /// `[(H + 2K) D, C]`
-    package let queryKeyValue: PackedMatrix
+    package let queryKeyValue: any WeightMatrix
     /// `[C, H D]`
-    package let attentionOutput: PackedMatrix
+    package let attentionOutput: any WeightMatrix
     /// `[2 F, C]`
-    package let gateUp: PackedMatrix
+    package let gateUp: any WeightMatrix
     /// `[C, F]`
-    package let down: PackedMatrix
+    package let down: any WeightMatrix
     package let inputNorm: AlignedBuffer<Float>
     package let postAttentionNorm: AlignedBuffer<Float>
     package let queryNorm: AlignedBuffer<Float>?
@@ -23,7 +23,7 @@ package final class DecoderWeights: Sendable {
 
   /// Where one parameter lives: rows of a matrix, scalars of a vector, or nowhere, since it is only kept and saved.
   package enum Place: Sendable {
-    case matrix(PackedMatrix, firstRow: Int)
+    case matrix(any WeightMatrix, firstRow: Int)
     case vector(AlignedBuffer<Float>, first: Int)
     case unused
   }
@@ -31,30 +31,36 @@ package final class DecoderWeights: Sendable {
   package let config: ModelConfig
   package let precision: Precision
   /// `[V, C]`
-  package let embedding: PackedMatrix
+  package let embedding: any WeightMatrix
   /// `[V, C]`; the embedding itself when tied.
-  package let head: PackedMatrix
+  package let head: any WeightMatrix
   package let layers: [Layer]
   package let finalNorm: AlignedBuffer<Float>
   package let vision: VisionWeights?
   private let places: [Place]
   package let parameters: [ParameterShape]
 
-  package init(config: ModelConfig, precision: Precision) {
+  /// - Parameter rollout: `int8` quantizes the decoder's matrices, not the embedding that tokens are looked up in, and no
+  ///   vision encoder.
+  package init(config: ModelConfig, precision: Precision, rollout: RolloutPrecision = .exact) {
     self.config = config
     self.precision = precision
     let width = config.hiddenSize
     let q = config.headCount * config.headSize
     let kv = config.keyValueHeadCount * config.headSize
     let f = config.feedForwardSize
-    func matrix(_ rows: Int, _ depth: Int) -> PackedMatrix {
+    func exact(_ rows: Int, _ depth: Int) -> PackedMatrix {
       PackedMatrix(precision, rows: rows, depth: depth)
+    }
+    func matrix(_ rows: Int, _ depth: Int, keepsRows: Bool = false) -> any WeightMatrix {
+      rollout == .exact
+        ? exact(rows, depth) : QuantizedMatrix(precision, rows: rows, depth: depth, keepsRows: keepsRows)
     }
     func vector(_ count: Int, if present: Bool) -> AlignedBuffer<Float>? {
       present ? AlignedBuffer(count: count) : nil
     }
-    embedding = matrix(config.vocabularySize, width)
-    head = config.tiedHead ? embedding : matrix(config.vocabularySize, width)
+    head = matrix(config.vocabularySize, width, keepsRows: config.tiedHead)
+    embedding = config.tiedHead ? head : exact(config.vocabularySize, width)
     finalNorm = AlignedBuffer(count: width)
     layers = (0..<config.layerCount).map { _ in
       Layer(
@@ -149,7 +155,7 @@ package final class DecoderWeights: Sendable {
 
   package func readBack(parameter index: Int, loadedFrom encoding: Precision) -> ReadBack {
     switch places[index] {
-    case .matrix: encoding == precision ? .exact : .impossible
+    case .matrix(let matrix, _): encoding == precision && matrix.isExact ? .exact : .impossible
     case .vector:
       encoding == .float32 && precision == .bfloat16 && parameters[index].shape.count > 1 ? .impossible : .exact
     case .unused: .unused

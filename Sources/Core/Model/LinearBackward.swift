@@ -48,7 +48,7 @@ package final class LinearBackward {
 
   /// y = x W^T + b: dx = dy W (where it is asked for), dW += dy^T x, db += sum of dy. `dy` `[M, N]`, `x` and `dx` `[M, K]`.
   package func run(
-    _ matrix: PackedMatrix, _ parts: [Part], dy: UnsafePointer<Float>, x: ElementBuffer, rows m: Int,
+    _ matrix: any WeightMatrix, _ parts: [Part], dy: UnsafePointer<Float>, x: ElementBuffer, rows m: Int,
     dx: UnsafeMutablePointer<Float>?
   ) {
     run(matrix, parts, dy: round(dy, count: m * matrix.rows), x: x, rows: m, dx: dx)
@@ -56,7 +56,7 @@ package final class LinearBackward {
 
   /// The same with a gradient that is rounded already.
   package func run(
-    _ matrix: PackedMatrix, _ parts: [Part], dy: ElementBuffer, x: ElementBuffer, rows m: Int,
+    _ matrix: any WeightMatrix, _ parts: [Part], dy: ElementBuffer, x: ElementBuffer, rows m: Int,
     dx: UnsafeMutablePointer<Float>?
   ) {
     if let dx { transpose(matrix, parts).multiply(dy.units(at: 0), count: m, into: dx) }
@@ -65,7 +65,7 @@ package final class LinearBackward {
 
   /// The same with dx only for some rows at a time: `use` takes them while they are in the cache, and makes `x` complete.
   package func run(
-    _ matrix: PackedMatrix, _ parts: [Part], dy: UnsafePointer<Float>, x: ElementBuffer, rows m: Int,
+    _ matrix: any WeightMatrix, _ parts: [Part], dy: UnsafePointer<Float>, x: ElementBuffer, rows m: Int,
     use: (_ rows: Range<Int>, _ dx: UnsafeMutablePointer<Float>) -> Void
   ) {
     let n = matrix.rows
@@ -89,13 +89,13 @@ package final class LinearBackward {
     return out
   }
 
-  private func transpose(_ matrix: PackedMatrix, _ parts: [Part]) -> TransposedWeights.Packed {
+  private func transpose(_ matrix: any WeightMatrix, _ parts: [Part]) -> TransposedWeights.Packed {
     transposed.pack(
       parts.map { (UnsafePointer(parameters[$0.name + ".weight"].baseAddress!), $0.rows) }, depth: matrix.depth)
   }
 
   private func parameterGradients(
-    _ matrix: PackedMatrix, _ parts: [Part], dy: ElementBuffer, x: ElementBuffer, rows m: Int
+    _ matrix: any WeightMatrix, _ parts: [Part], dy: ElementBuffer, x: ElementBuffer, rows m: Int
   ) {
     let n = matrix.rows
     let k = matrix.depth

@@ -1,10 +1,10 @@
 import CKernels
 
-/// A weight matrix `[rows, depth]` packed for products, possibly several parameters stacked along the rows.
+/// A weight matrix `[rows, depth]` packed for exact products, possibly several parameters stacked along the rows.
 ///
 /// Forward only, `y[M, rows] = x[M, depth] . w^T`; a backward pass makes `TransposedWeights` as it needs them. The arithmetic is `fovea_matmul.h`'s: every element of a result is one chain, so results do not depend on M, on the
 /// number of threads, or on the split into tasks.
-package final class PackedMatrix: Sendable {
+package final class PackedMatrix: WeightMatrix {
   package let precision: Precision
   /// N, outputs.
   package let rows: Int
@@ -21,6 +21,8 @@ package final class PackedMatrix: Sendable {
     units = precision.units(depth)
     panels = AlignedBuffer(count: Self.panelCount(rows) * units * 64)
   }
+
+  package var isExact: Bool { true }
 
   package static func panelCount(_ columns: Int) -> Int { (columns + 63) / 64 }
 
@@ -71,18 +73,9 @@ package final class PackedMatrix: Sendable {
     fv_unpack_column(precision.kind, panels.pointer, Int64(units), Int64(row), Int64(depth), out)
   }
 
-  /// `y[M, rows] = x[M, depth] . w^T + bias`.
-  package func multiply(
-    _ x: UnsafePointer<UInt32>, count: Int, into y: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>? = nil,
-    pool: ThreadPool
-  ) {
-    multiply(x, count: count, rows: 0..<rows, into: y, bias: bias, pool: pool)
-  }
-
-  /// The columns `part` of that product alone, `y[M, part.count]`; `part` begins at a whole panel.
   package func multiply(
     _ x: UnsafePointer<UInt32>, count: Int, rows part: Range<Int>, into y: UnsafeMutablePointer<Float>,
-    bias: UnsafePointer<Float>? = nil, pool: ThreadPool
+    bias: UnsafePointer<Float>?, pool: ThreadPool
   ) {
     precondition(part.lowerBound % 64 == 0 && part.upperBound <= rows, "rows \(part) of \(rows)")
     Product(
@@ -115,9 +108,6 @@ package struct Product {
   package var bias: UnsafePointer<Float>?
   package var accumulates: Bool
 
-  /// Rows of one task: with 768 units a row they stay in the second-level cache beside the panel.
-  private static let rowsPerTask = 192
-
   package func run(_ pool: ThreadPool) {
     let aRow = layout == .rowMajor ? units : 1
     let product = fv_matmul(
@@ -125,23 +115,11 @@ package struct Product {
       a_panel: Int64(64 * units), a_row: Int64(aRow),
       a_unit: Int64(layout == .rowMajor ? 1 : 64), panels: panels, y: y, y_row: Int64(yRow), bias: bias,
       accumulate: accumulates ? 1 : 0)
-    let panelCount = PackedMatrix.panelCount(columns)
-    // Enough tasks for threads to end together: few panels are also split by rows, many are taken in runs.
-    let wantedTasks = pool.threadCount == 1 ? 1 : 16 * pool.threadCount
-    let isHalved = panelCount < wantedTasks && rows >= 12 && rows <= Self.rowsPerTask
-    let rowTasks = isHalved ? 2 : (rows + Self.rowsPerTask - 1) / Self.rowsPerTask
-    let rowsPerTask = isHalved ? (rows + 1) / 2 : Self.rowsPerTask
-    let panelsPerTask = max(1, min(panelCount, panelCount * rowTasks / wantedTasks))
-    let panelTasks = (panelCount + panelsPerTask - 1) / panelsPerTask
     let kind = precision.kind
-    pool.run(rowTasks * panelTasks) { task in
-      // The halves of a panel's rows follow each other, since the panel is then in the cache; else a block of rows is in it.
-      let row = (isHalved ? task % rowTasks : task / panelTasks) * rowsPerTask
-      let panel = (isHalved ? task / rowTasks : task % panelTasks) * panelsPerTask
+    ProductTasks.run(rows: rows, columns: columns, pool: pool) { rows, panels in
       withUnsafePointer(to: product) {
         fv_matmul_block(
-          kind, $0, Int64(row), Int64(min(rows, row + rowsPerTask)), Int64(panel),
-          Int64(min(panelCount, panel + panelsPerTask)))
+          kind, $0, Int64(rows.lowerBound), Int64(rows.upperBound), Int64(panels.lowerBound), Int64(panels.upperBound))
       }
     }
   }

@@ -5,3 +5,11 @@ public enum Precision: String, Equatable, Sendable, CaseIterable {
   /// fp32 throughout, for comparing with other implementations.
   case float32
 }
+
+/// The arithmetic that samples are drawn with.
+public enum RolloutPrecision: String, Equatable, Sendable, CaseIterable {
+  /// The learner's own, so that both give the same log-probabilities to the bit.
+  case exact
+  /// 8-bit integers in the products of the decoder: faster, and inexact, which importance weights correct.
+  case int8
+}

@@ -82,7 +82,7 @@ package struct VocabularyLoss: ~Copyable {
       let count = min(slice, v - first)
       let row = precision.units(count) * precision.elementsPerUnit
       decoder.weights.head.multiply(
-        states.units(at: 0), count: r, rows: first..<first + count, into: logits, pool: pool)
+        states.units(at: 0), count: r, rows: first..<first + count, into: logits, bias: nil, pool: pool)
       pool.run(r, chunk: 8) { rows in
         for i in rows {
           fv_softmax_backward(

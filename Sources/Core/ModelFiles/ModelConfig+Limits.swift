@@ -1,3 +1,5 @@
+import CKernels
+
 /// The sizes that a configuration from outside may have.
 ///
 /// The bounds stand far above any published model of these families and far below what overflows: the largest product of
@@ -37,5 +39,16 @@ extension ModelConfig {
         "1 to \(1 << 30)", scaling.originalMaxPositions)
     }
     return self
+  }
+
+  /// Checks that a decoder of this configuration may be made with the arithmetic.
+  ///
+  /// - Throws: `InputError` when a reduction is too long for it.
+  package func check(rollout: RolloutPrecision, at place: String) throws {
+    let longest = max(hiddenSize, feedForwardSize, headCount * headSize)
+    guard rollout == .int8, longest > fv_int8_depth_max else { return }
+    throw InputError(
+      "draw samples with int8", at: place, expected: "layers of at most \(fv_int8_depth_max) inputs",
+      found: "\(longest)")
   }
 }

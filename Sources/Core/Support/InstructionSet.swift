@@ -2,14 +2,16 @@ import CKernels
 
 /// The instruction set of the kernels.
 public enum InstructionSet: String, Sendable, CaseIterable {
-  case portable, neon, avx2, avx512, avx512bf16
+  case portable, neon, avx2, avxvnni, avx512, avx512vnni, avx512bf16
 
   private var c: fv_isa {
     switch self {
     case .portable: fv_portable
     case .neon: fv_neon
     case .avx2: fv_avx2
+    case .avxvnni: fv_avxvnni
     case .avx512: fv_avx512
+    case .avx512vnni: fv_avx512vnni
     case .avx512bf16: fv_avx512bf16
     }
   }

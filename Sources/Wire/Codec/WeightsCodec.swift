@@ -1,4 +1,22 @@
 import CWire
+import Core
+
+extension RolloutPrecision {
+  fileprivate var encoded: Fovea__RolloutPrecision {
+    switch self {
+    case .exact: FOVEA__ROLLOUT_PRECISION__ROLLOUT_PRECISION_EXACT
+    case .int8: FOVEA__ROLLOUT_PRECISION__ROLLOUT_PRECISION_INT8
+    }
+  }
+
+  fileprivate init(_ value: Fovea__RolloutPrecision) throws {
+    guard let known = Self.allCases.first(where: { $0.encoded == value }) else {
+      throw Field.failure(
+        "manifest.rollout_precision", expected: "a known value", found: "\(value.rawValue)")
+    }
+    self = known
+  }
+}
 
 extension WeightsManifest.Tensor {
   func encoded(in arena: EncodingArena) -> UnsafeMutablePointer<Fovea__WeightsManifest__Tensor> {
@@ -31,6 +49,7 @@ extension WeightsManifest {
     m.payload_byte_count = payloadByteCount
     m.chunk_byte_count = chunkByteCount
     m.payload_hash = payloadHash
+    m.rollout_precision = rolloutPrecision.encoded
     return arena.place(m)
   }
 
@@ -46,7 +65,7 @@ extension WeightsManifest {
         m.payload_byte_count, 0...WireLimits.payloadByteCountMax, "manifest.payload_byte_count"),
       chunkByteCount: try Field.within(
         m.chunk_byte_count, WireLimits.chunkByteCountMin...WireLimits.chunkByteCountMax, "manifest.chunk_byte_count"),
-      payloadHash: m.payload_hash)
+      payloadHash: m.payload_hash, rolloutPrecision: try RolloutPrecision(m.rollout_precision))
     let byteCount = WeightsManifest.payloadByteCount(of: tensors)
     guard byteCount == payloadByteCount else {
       throw Field.failure(

@@ -1,3 +1,5 @@
+import Core
+
 /// How a worker fetches the weights of a policy version: a manifest, then chunks.
 
 /// What a policy version consists of. The worker needs nothing else: no model folder on its machine.
@@ -45,10 +47,12 @@ public struct WeightsManifest: Equatable, Sendable {
   public var chunkByteCount: UInt32
   /// XXH3-64 of the whole payload.
   public var payloadHash: UInt64
+  /// What the worker draws samples with; the same weights either way.
+  public var rolloutPrecision: RolloutPrecision
 
   public init(
     version: PolicyVersion, files: [String: [UInt8]], tensors: [Tensor], payloadByteCount: UInt64,
-    chunkByteCount: UInt32, payloadHash: UInt64
+    chunkByteCount: UInt32, payloadHash: UInt64, rolloutPrecision: RolloutPrecision = .exact
   ) {
     self.version = version
     self.files = files
@@ -56,6 +60,7 @@ public struct WeightsManifest: Equatable, Sendable {
     self.payloadByteCount = payloadByteCount
     self.chunkByteCount = chunkByteCount
     self.payloadHash = payloadHash
+    self.rolloutPrecision = rolloutPrecision
   }
 
   /// Every tensor starts at a multiple of this many bytes.

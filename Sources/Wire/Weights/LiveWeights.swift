@@ -14,8 +14,8 @@ struct LiveWeights: Sendable {
   private let parameters: ParameterSet
 
   init(
-    version: PolicyVersion, parameters: ParameterSet, precision: Precision, files: [String: [UInt8]],
-    chunkByteCount: UInt32
+    version: PolicyVersion, parameters: ParameterSet, precision: Precision,
+    rolloutPrecision: RolloutPrecision, files: [String: [UInt8]], chunkByteCount: UInt32
   ) {
     precondition(chunkByteCount % 4 == 0, "chunks of \(chunkByteCount) bytes cut scalars")
     let tensors = parameters.parameters.map { parameter in
@@ -30,7 +30,7 @@ struct LiveWeights: Sendable {
     offsets = WeightsManifest.offsets(of: tensors)
     var manifest = WeightsManifest(
       version: version, files: files, tensors: tensors, payloadByteCount: byteCount, chunkByteCount: chunkByteCount,
-      payloadHash: 0)
+      payloadHash: 0, rolloutPrecision: rolloutPrecision)
     manifest.payloadHash = Self.hash(manifest, offsets, parameters)
     self.manifest = manifest
   }

@@ -17,14 +17,17 @@ public final class WeightsPayload: HeldWeights {
   /// Takes a copy of the master weights, rounded as `LiveWeights` says.
   ///
   /// - Parameters:
+  ///   - rolloutPrecision: what workers draw samples with.
   ///   - files: the text files of the model folder, so that a worker needs nothing else.
   public convenience init(
-    version: PolicyVersion, parameters: ParameterSet, precision: Precision = .bfloat16, files: [String: [UInt8]],
+    version: PolicyVersion, parameters: ParameterSet, precision: Precision = .bfloat16,
+    rolloutPrecision: RolloutPrecision = .exact, files: [String: [UInt8]],
     chunkByteCount: UInt32 = WeightsPayload.chunkByteCount
   ) {
     self.init(
       LiveWeights(
-        version: version, parameters: parameters, precision: precision, files: files, chunkByteCount: chunkByteCount))
+        version: version, parameters: parameters, precision: precision, rolloutPrecision: rolloutPrecision,
+        files: files, chunkByteCount: chunkByteCount))
   }
 
   /// Takes a copy of all bytes, into those of an earlier payload of the same layout where one is at hand.

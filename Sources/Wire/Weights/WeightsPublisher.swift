@@ -69,14 +69,17 @@ public final class WeightsPublisher: Sendable {
   ///
   /// - Parameters:
   ///   - parameters: they must not change before `settle`.
+  ///   - rolloutPrecision: what workers draw samples with.
   ///   - files: the text files of the model folder, so that a worker needs nothing else.
   public func publish(
-    version: PolicyVersion, parameters: ParameterSet, precision: Precision, files: [String: [UInt8]],
+    version: PolicyVersion, parameters: ParameterSet, precision: Precision,
+    rolloutPrecision: RolloutPrecision = .exact, files: [String: [UInt8]],
     chunkByteCount: UInt32 = WeightsPayload.chunkByteCount
   ) {
     settle()
     let live = LiveWeights(
-      version: version, parameters: parameters, precision: precision, files: files, chunkByteCount: chunkByteCount)
+      version: version, parameters: parameters, precision: precision, rolloutPrecision: rolloutPrecision,
+      files: files, chunkByteCount: chunkByteCount)
     state.withLock { state in
       if let newest = state.newest {
         precondition(newest.version < version, "version goes back from \(newest.version)")

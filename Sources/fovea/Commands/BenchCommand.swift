@@ -43,16 +43,18 @@ enum BenchCommand: Command {
   private static func rollouts(
     _ benchmark: EngineBenchmark, _ pool: ThreadPool, batch only: Int?, _ table: BenchTable
   ) throws {
-    let (decoder, packing) = benchmark.decoder()
-    table.row(packing)
     let batches = only.map { [$0] } ?? [1, 8, 16, 32, 64]
-    for pool in pool.threadCount == 1 ? [pool] : [ThreadPool(threads: 1), pool] {
-      for batch in batches { table.row(benchmark.products(decoder, batch: batch, threads: pool)) }
-    }
-    let engine = benchmark.engine(decoder, slots: only ?? 64, positions: 256)
-    for length in only == nil ? [64, 128] : [64] {
-      for batch in batches {
-        try benchmark.rollout(engine, batch: batch, prompt: length, tokens: length).forEach(table.row)
+    for arithmetic in RolloutPrecision.allCases {
+      let (decoder, packing) = benchmark.decoder(arithmetic)
+      table.row(packing)
+      for pool in pool.threadCount == 1 ? [pool] : [ThreadPool(threads: 1), pool] {
+        for batch in batches { table.row(benchmark.products(decoder, arithmetic, batch: batch, threads: pool)) }
+      }
+      let engine = benchmark.engine(decoder, slots: only ?? 64, positions: 256)
+      for length in only == nil ? [64, 128] : [64] {
+        for batch in batches {
+          try benchmark.rollout(engine, arithmetic, batch: batch, prompt: length, tokens: length).forEach(table.row)
+        }
       }
     }
   }
@@ -94,7 +96,7 @@ private final class BenchTable {
 
   /// Of the peak of as many threads as the row ran on.
   private func share(_ row: EngineBenchmark.Row) -> Double {
-    row.gigaflops / (peak.gigaflops * Double(row.threads ?? threads) / Double(threads))
+    row.gigaflops / (peak.gigaflops(row.arithmetic) * Double(row.threads ?? threads) / Double(threads))
   }
 
   func header(precision: Precision, threads: Int) {
@@ -102,13 +104,14 @@ private final class BenchTable {
     guard !json else {
       return write([
         "threads": .integer(Int64(threads)), "precision": .string(precision.rawValue), "instructions": .string(set),
-        "peak_gigaflops": .number(peak.gigaflops), "memory_gigabytes_per_second": .number(peak.gigabytesPerSecond),
+        "peak_gigaflops": .number(peak.gigaflops), "peak_int8_gigaops": .number(peak.int8Gigaops),
+        "memory_gigabytes_per_second": .number(peak.gigabytesPerSecond),
       ])
     }
     output.write(
       "\(threads) threads, \(precision.rawValue), \(set); measured peak \(rounded(peak.gigaflops)) GFLOP/s, "
-        + "memory \(rounded(peak.gigabytesPerSecond)) GB/s\n")
-    line("", "tokens/s", "GFLOP/s", "of peak", "seconds", "peak MiB")
+        + "int8 \(rounded(peak.int8Gigaops)) GOP/s, memory \(rounded(peak.gigabytesPerSecond)) GB/s\n")
+    line("", "tokens/s", "GFLOP/s", "of peak", "of memory", "seconds", "peak MiB")
   }
 
   func row(_ row: EngineBenchmark.Row) {
@@ -119,13 +122,15 @@ private final class BenchTable {
         "tokens_per_second": .number(row.tokensPerSecond), "gigaflops": .number(row.gigaflops),
         "share_of_peak": .number(share(row)),
         "peak_memory_bytes": row.peakByteCount.map { .integer(Int64($0)) } ?? .null,
+        "share_of_memory": row.gigabytesPerSecond.map { .number($0 / peak.gigabytesPerSecond) } ?? .null,
       ])
     }
     let computes = row.operations > 0
     line(
       row.name, rounded(row.tokensPerSecond), computes ? rounded(row.gigaflops) : "",
-      computes ? rounded(100 * share(row)) + " %" : "", "\((row.seconds * 1000).rounded() / 1000)",
-      row.peakByteCount.map { "\($0 >> 20)" } ?? "")
+      computes ? rounded(100 * share(row)) + " %" : "",
+      row.gigabytesPerSecond.map { rounded(100 * $0 / peak.gigabytesPerSecond) + " %" } ?? "",
+      "\((row.seconds * 1000).rounded() / 1000)", row.peakByteCount.map { "\($0 >> 20)" } ?? "")
   }
 
   func footer() {

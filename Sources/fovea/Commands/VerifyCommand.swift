@@ -5,7 +5,8 @@ import Core
 /// `fovea verify`: the proofs of exactness, on this machine and a model.
 enum VerifyCommand: Command {
   static let specification = CommandSpecification(
-    "verify", "Proves on this machine that workers and learner compute the same bits, a line a claim.",
+    "verify",
+    "Proves on this machine that workers and learner compute the same bits, and measures int8 rollouts against them.",
     options: [
       .option("model", "M", "A Hugging Face folder or a GGUF file.", required: true),
       .option("precision", "P", "bfloat16 (default) or float32."),
