@@ -167,32 +167,26 @@ final class ReactorLoop {
   private func read(_ endpoint: ReactorEndpoint, _ now: Milliseconds) {
     for _ in 0..<Self.readsPerTurn {
       guard events.hasRoom(), endpoint.socket.receive(incoming) == .done else { return }
-      var bytes: [UInt8] = []
+      var peer = PeerAddress.server
       var hasFrame = true
       if endpoint.isRouter {
-        bytes = Array(incoming.bytes)
+        peer = PeerAddress(bytes: Array(incoming.bytes))
         hasFrame = incoming.hasMore && endpoint.socket.receive(incoming) == .done
+        if endpoint.ledger[peer] == nil { meet(peer, endpoint, now) }
+        peer.owner = endpoint.ledger[peer]?.owner ?? ""
       }
       // The frame is the message when it is the only one.
       let isWhole = hasFrame && !incoming.hasMore
-      let (key, descriptor) = (incoming.key, incoming.sourceDescriptor)
-      if !isWhole { while incoming.hasMore, endpoint.socket.receive(incoming) == .done {} }
-      var peer = PeerAddress.server
-      if endpoint.isRouter {
-        peer = PeerAddress(bytes: bytes)
-        if endpoint.ledger[peer] == nil { meet(peer, endpoint, key: key, descriptor: descriptor, now) }
-        peer.owner = endpoint.ledger[peer]?.owner ?? ""
-        guard follow(endpoint.ledger.arrived(from: peer, now: now), peer, endpoint, now) else { continue }
-      }
+      while incoming.hasMore, endpoint.socket.receive(incoming) == .done {}
+      if endpoint.isRouter, !follow(endpoint.ledger.arrived(from: peer, now: now), peer, endpoint, now) { continue }
       if isWhole { accept(endpoint, peer, now) } else { reject(endpoint, peer, "not one frame", now) }
     }
   }
 
-  /// The first message of a connection.
-  private func meet(
-    _ peer: PeerAddress, _ endpoint: ReactorEndpoint, key: PublicKey?, descriptor: Int32, _ now: Milliseconds
-  ) {
-    let connection = PeerConnection(descriptor: descriptor)
+  /// The first message of a connection has come.
+  private func meet(_ peer: PeerAddress, _ endpoint: ReactorEndpoint, _ now: Milliseconds) {
+    let connection = PeerConnection(descriptor: incoming.sourceDescriptor)
+    let key = incoming.key
     endpoint.ledger.add(PeerLedger.Record(connection: connection, key: key, now: now), for: peer)
     if let reason = reasonToShut(key, now) { shut(peer, endpoint, reason, now) }
   }
