@@ -30,17 +30,14 @@ INLINE void adamw_step(
   const vf beta2 = vf_set1(s->beta2), rest2 = vf_set1(1 - s->beta2);
   const vf keep = vf_set1(1 - s->learning_rate * s->weight_decay), scale = vf_set1(s->gradient_scale);
   const vf step = vf_set1(s->learning_rate / s->correction1), epsilon = vf_set1(s->epsilon);
-  const float root2 = __builtin_sqrtf(s->correction2);
+  const vf root2 = vf_set1(__builtin_sqrtf(s->correction2));
   const uint32_t key = mixed(s->update);
   for (int64_t i = begin; i < end; i += 16) {
     const int64_t n = end - i;
     const vf g = vf_mul(vf_load_part(gradients + i, n, 0), scale);
     const vf m = vf_fma(g, rest1, vf_mul(vf_load_kind_part(moments, first, i, n), beta1));
     const vf v = vf_fma(vf_mul(g, g), rest2, vf_mul(vf_load_kind_part(moments, second, i, n), beta2));
-    float root[16];
-    vf_store(root, v);
-    for (int j = 0; j < 16; j++) root[j] = __builtin_sqrtf(root[j]) / root2;
-    const vf update = vf_div(m, vf_add(vf_load(root), epsilon));
+    const vf update = vf_div(m, vf_add(vf_div(vf_sqrt(v), root2), epsilon));
     const vf p = vf_mul(vf_load_part(parameters + i, n, 0), keep);
     vf_store_part(parameters + i, n, vf_sub(p, vf_mul(step, update)));
     vu noise = vu_set1(0);
@@ -63,8 +60,10 @@ void KERNEL(adamw_step)(
 
 double KERNEL(sum_of_squares)(const float *x, int64_t begin, int64_t end) {
   double lanes[16] = {0};
-  for (int64_t i = begin; i < end; i += 16)
-    for (int64_t j = 0; j < 16 && i + j < end; j++) lanes[j] += (double)x[i + j] * (double)x[i + j];
+  int64_t i = begin;
+  for (; i + 16 <= end; i += 16)
+    for (int64_t j = 0; j < 16; j++) lanes[j] += (double)x[i + j] * (double)x[i + j];
+  for (int64_t j = 0; i + j < end; j++) lanes[j] += (double)x[i + j] * (double)x[i + j];
   for (int half = 8; half > 0; half /= 2)
     for (int j = 0; j < half; j++) lanes[j] += lanes[j + half];
   return lanes[0];

@@ -15,6 +15,7 @@ static inline vf vf_add(vf a, vf b) { QUARTERS(vf, vaddq_f32(a.v[i], b.v[i])); }
 static inline vf vf_sub(vf a, vf b) { QUARTERS(vf, vsubq_f32(a.v[i], b.v[i])); }
 static inline vf vf_mul(vf a, vf b) { QUARTERS(vf, vmulq_f32(a.v[i], b.v[i])); }
 static inline vf vf_div(vf a, vf b) { QUARTERS(vf, vdivq_f32(a.v[i], b.v[i])); }
+static inline vf vf_sqrt(vf a) { QUARTERS(vf, vsqrtq_f32(a.v[i])); }
 // a > b ? a : b; NEON's own maximum treats NaN otherwise than x86
 static inline vf vf_max(vf a, vf b) { QUARTERS(vf, vbslq_f32(vcgtq_f32(a.v[i], b.v[i]), a.v[i], b.v[i])); }
 // a < b ? a : b

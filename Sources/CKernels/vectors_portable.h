@@ -13,6 +13,7 @@ static inline vf vf_add(vf a, vf b) { LANES(vf, a.v[i] + b.v[i]); }
 static inline vf vf_sub(vf a, vf b) { LANES(vf, a.v[i] - b.v[i]); }
 static inline vf vf_mul(vf a, vf b) { LANES(vf, a.v[i] * b.v[i]); }
 static inline vf vf_div(vf a, vf b) { LANES(vf, a.v[i] / b.v[i]); }
+static inline vf vf_sqrt(vf a) { LANES(vf, __builtin_sqrtf(a.v[i])); }
 static inline vf vf_max(vf a, vf b) { LANES(vf, a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
 static inline vf vf_min(vf a, vf b) { LANES(vf, a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
 // a * b + c, rounded once
