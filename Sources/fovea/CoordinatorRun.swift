@@ -59,6 +59,7 @@ struct CoordinatorRun {
     let watchers = watch(runner, recorder)
 
     let result = await running.result
+    try? journal.settle()
     try? await Task.sleep(for: hasGuests(recorder) ? Self.guestsLeave : Self.othersLeave)
     for watcher in watchers { watcher.cancel() }
     recorder.display.draw(now: UInt64(MonotonicClock.now()), force: true)
