@@ -10,13 +10,14 @@ import Wire
 @Suite(.serialized) struct FarmTests {
   private static let samplesPerStep = Double(Farm.promptsPerStep * Farm.groupSize)
 
-  private func expectComplete(_ farm: Farm, steps: UInt32) throws {
+  /// - Parameter unmeasured: steps whose learner told a coordinator that was dead by then: trained once, without a loss on record.
+  private func expectComplete(_ farm: Farm, steps: UInt32, unmeasured: Int = 0) throws {
     let rows = try farm.steps
+    #expect(rows.count { $0.values["loss"]?.isFinite != true } <= unmeasured)
     #expect(rows.map(\.step) == Array(1...steps))
     for row in rows {
       #expect(row.values["samples"] == Self.samplesPerStep)
       #expect(row.values["samples_total"] == Double(row.step) * Self.samplesPerStep)
-      #expect(row.values["loss"]?.isFinite == true)
     }
   }
 
@@ -191,7 +192,7 @@ import Wire
     #expect(result.exitCode == 0, "\(result)\n\(farm.diagnosis)")
     #expect(result.output.contains("coordinator was killed (signal 9); it is started again"), "\(result)")
     #expect(farm.log("coordinator").contains("goes on from the journal"))
-    try expectComplete(farm, steps: 60)
+    try expectComplete(farm, steps: 60, unmeasured: 1)
   }
 
   @Test(.timeLimit(.minutes(2))) func aJournalThatIsDamagedOrOfAnotherRunEndsTheResumeWithOneLine() async throws {
