@@ -40,8 +40,8 @@ static inline vu vu_shift_right(vu x, int n) { QUARTERS(vu, vshlq_u32(x.v[i], vd
 static inline vu vu_from_integer(vf x) { QUARTERS(vu, vreinterpretq_u32_s32(vcvtq_s32_f32(x.v[i]))); }
 // lane i gets lane i ^ h; h is 1, 2, 4 or 8
 static inline vf vf_swap(vf x, int h) {
-  if (h >= 4) QUARTERS(vf, x.v[i ^ (h / 4)]);
-  if (h == 2) QUARTERS(vf, vextq_f32(x.v[i], x.v[i], 2));
+  if (h >= 4) { QUARTERS(vf, x.v[i ^ (h / 4)]); }
+  if (h == 2) { QUARTERS(vf, vextq_f32(x.v[i], x.v[i], 2)); }
   QUARTERS(vf, vrev64q_f32(x.v[i]));
 }
 static inline vf vf_from_signed(vu x) { QUARTERS(vf, vcvtq_f32_s32(vreinterpretq_s32_u32(x.v[i]))); }
