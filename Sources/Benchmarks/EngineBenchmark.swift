@@ -100,7 +100,7 @@ public struct EngineBenchmark {
     return [
       Row(
         name: prefix(arithmetic) + "prefill B=\(batch) x \(prompt)", tokens: batch * prompt,
-        seconds: max(prefillSeconds - stepSeconds, 1e-9),
+        seconds: prefillSeconds - stepSeconds,
         operations: Double(batch) * (Double(prompt) * layerOperations + headOperations)
           + attentionOperations * Double(batch) * Double(prompt) * Double(prompt + 1) / 2,
         arithmetic: arithmetic),

@@ -147,18 +147,7 @@ void KERNEL(int8_matmul_block)(
         const int64_t column = panel * 64 + 16 * v;
         if (column >= p->columns) break;
 #define TILE(n) case n: int8_tile(n, FV_MATMUL_VECTORS, p, row, column, b + 16 * v, ahead); break;
-        switch (rows) {
-          TILE(1)
-          TILE(2)
-#if FV_MATMUL_ROWS > 2
-          TILE(3)
-          TILE(4)
-#endif
-#if FV_MATMUL_ROWS > 4
-          TILE(5)
-          TILE(6)
-#endif
-        }
+        switch (rows) { FV_TILE_CASES(TILE) }
 #undef TILE
       }
     }

@@ -65,18 +65,7 @@ INLINE void matmul_block(
             float *y = p->y + row * p->y_row + column + 16 * v;
             const float *bias = last && p->bias ? p->bias + column + 16 * v : 0;
 #define TILE(n) case n: matmul_tile(kind, n, FV_MATMUL_VECTORS, p, a, b + 16 * v, units, y, valid, from_y, bias, ahead); break;
-            switch (rows) {
-              TILE(1)
-              TILE(2)
-#if FV_MATMUL_ROWS > 2
-              TILE(3)
-              TILE(4)
-#endif
-#if FV_MATMUL_ROWS > 4
-              TILE(5)
-              TILE(6)
-#endif
-            }
+            switch (rows) { FV_TILE_CASES(TILE) }
 #undef TILE
           }
         }

@@ -107,3 +107,12 @@ INLINE vf vf_exp(vf x) {
   const vf scaled = vf_bits(vu_add(vu_bits(p), vu_shift_left(vu_from_integer(n), 23)));
   return vf_zero_where_less(x, low, scaled);
 }
+
+// The cases of a switch over a tile's rows, 1 ... FV_MATMUL_ROWS: each is compiled for its number.
+#if FV_MATMUL_ROWS > 4
+#define FV_TILE_CASES(TILE) TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+#elif FV_MATMUL_ROWS > 2
+#define FV_TILE_CASES(TILE) TILE(1) TILE(2) TILE(3) TILE(4)
+#else
+#define FV_TILE_CASES(TILE) TILE(1) TILE(2)
+#endif

@@ -2,8 +2,9 @@ import CKernels
 
 /// A weight matrix `[rows, depth]` packed for exact products, possibly several parameters stacked along the rows.
 ///
-/// Forward only, `y[M, rows] = x[M, depth] . w^T`; a backward pass makes `TransposedWeights` as it needs them. The arithmetic is `fovea_matmul.h`'s: every element of a result is one chain, so results do not depend on M, on the
-/// number of threads, or on the split into tasks.
+/// Forward only, `y[M, rows] = x[M, depth] . w^T`; a backward pass makes `TransposedWeights` as it needs them. The arithmetic
+/// is `fovea_matmul.h`'s: every element of a result is one chain, so results do not depend on M, on the number of threads, or
+/// on the split into tasks.
 package final class PackedMatrix: WeightMatrix {
   package let precision: Precision
   /// N, outputs.
