@@ -60,13 +60,14 @@ struct Trainer {
     let digest = textDigest(settings.described())
     var state = TrainerState(settingsDigest: digest)
     let pool = ThreadPool(threads: threads)
+    let trainable = TrainableParameters(settings.model.train)
     let optimizer: AdamW
     if let newest {
       description = try ModelLoader.describe(path: newest)
       let checkpoint = try CheckpointStore.load(
-        newest, config: description.config, moments: settings.optimizer.moments)
+        newest, config: description.config, trainable: trainable, moments: settings.optimizer.moments)
       weights = checkpoint.masterWeights
-      optimizer = AdamW(checkpoint, pool: pool)
+      optimizer = AdamW(checkpoint, pool: pool, trainable: trainable)
       state = checkpoint.state
       outcomes.post(.log("goes on from \(newest)"))
       if state.settingsDigest != digest { outcomes.post(.log("the settings are not those of the checkpoint")) }
@@ -75,13 +76,19 @@ struct Trainer {
       let model = try ModelLoader.load(path: settings.model.path)
       description = model.description
       weights = model.parameters
-      optimizer = AdamW(parameters: weights, pool: pool, moments: settings.optimizer.moments)
+      optimizer = AdamW(
+        parameters: weights, pool: pool, trainable: trainable, moments: settings.optimizer.moments)
     }
     let config = description.config
+    guard !optimizer.firstMoments.parameters.isEmpty else {
+      throw InputError(
+        "open the run", at: "model.train", expected: "a part that the model has",
+        found: settings.model.train.map(\.rawValue).joined(separator: ", "))
+    }
     precision = settings.model.precision
     rolloutPrecision = settings.rollout.precision
     let policy = TrainingModel(
-      config: config, parameters: weights, precision: precision, pool: pool,
+      config: config, parameters: weights, precision: precision, pool: pool, selection: trainable,
       checkpointing: settings.optimizer.gradientCheckpointing)
     let processor = try PromptProcessor(description, place: newest ?? settings.model.path)
     let reference = try Self.reference(settings, config: config, start: newest == nil ? weights : nil, pool: pool)

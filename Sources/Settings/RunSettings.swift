@@ -29,6 +29,10 @@ public struct RunSettings: Equatable, Sendable {
     /// A Hugging Face folder or a GGUF file.
     public var path = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
     public var precision = Precision.bfloat16
+    /// What training changes; the rest is frozen.
+    public var train = ModelPart.allCases
+    /// What `fovea create` makes at `path`.
+    public var create = NewModel()
     public init() {}
   }
 
