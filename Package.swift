@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Imports go one way only:
-//   C -> Core -> Imaging -> Settings, Tasks, Wire -> Coordinator | RolloutWorker | Learner | Console -> fovea
+//   C -> Core -> Imaging -> Settings, Tasks, Wire -> Evaluation, Coordinator | RolloutWorker | Learner | Console -> fovea
 // No role imports another role; FoveaTesting is imported by tests only.
 
 let swift: [SwiftSetting] = [
@@ -33,6 +33,7 @@ let package = Package(
     .systemLibrary(name: "CXXHash"),
     .systemLibrary(name: "CZlib"),
     .systemLibrary(name: "CSQLite"),
+    .systemLibrary(name: "CCURL"),
 
     // Calls that Swift cannot make itself.
     .systemLibrary(name: "CLinux"),
@@ -47,6 +48,8 @@ let package = Package(
     module("Settings", ["Core", "CYAML"]),
     module("Imaging", ["Core", "CImages"]),
     module("Tasks", ["Core", "Imaging", "CZlib"]),
+    // Held-out prompts, who answers them (a model here, a server elsewhere), and tables of scores.
+    module("Evaluation", ["Core", "Imaging", "Settings", "Tasks", "CCURL"]),
     module("Wire", ["Core", "CWire", "CZeroMQ", "CZstd", "CXXHash"], exclude: ["farm.proto"]),
 
     module("Coordinator", ["Core", "Settings", "Tasks", "Wire", "CSQLite"]),
@@ -60,7 +63,7 @@ let package = Package(
       name: "fovea",
       dependencies: [
         "Core", "Imaging", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner", "Benchmarks",
-        "Console",
+        "Console", "Evaluation",
       ],
       swiftSettings: swift),
 
@@ -70,6 +73,7 @@ let package = Package(
     tests("SettingsTests", ["Settings", "FoveaTesting"]),
     tests("ImagingTests", ["Core", "Imaging", "FoveaTesting"]),
     tests("TasksTests", ["Core", "Imaging", "Tasks", "FoveaTesting"]),
+    tests("EvaluationTests", ["Core", "Evaluation", "Settings", "Tasks", "FoveaTesting"]),
     tests("WireTests", ["Core", "Wire", "FoveaTesting"]),
     tests("CoordinatorTests", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "FoveaTesting"]),
     tests("RolloutWorkerTests", ["Core", "Wire", "RolloutWorker", "FoveaTesting"]),

@@ -44,6 +44,9 @@ struct Question: Equatable, Sendable {
   /// `RewardSpecification.options` that the question brings.
   var options: [String: String] = [:]
   var images: [PromptImage] = []
+  var modality: String?
+  var domain: String?
+  var caption: String?
 
   /// A right completion.
   var workedCompletion: String { "<think>\(reasoning ?? "")</think><answer>\(answer)</answer>" }
@@ -89,7 +92,10 @@ struct PromptTemplate: Sendable {
       id: id, messages: opening + [ChatMessage(role: "user", content: text)], images: question.images,
       reward: RewardSpecification(
         kind: question.type.rawValue, reference: question.answer, accuracyWeight: accuracyWeight,
-        formatWeight: formatWeight, options: options.merging(question.options) { _, own in own }))
+        formatWeight: formatWeight, options: options.merging(question.options) { _, own in own }),
+      annotation: PromptAnnotation(
+        modality: question.modality, domain: question.domain, caption: question.caption,
+        completion: question.reasoning.map { _ in question.workedCompletion }))
   }
 
   private static func fill(_ template: String, _ question: String) -> String {

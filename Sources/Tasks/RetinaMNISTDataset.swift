@@ -68,9 +68,13 @@ struct RetinaMNISTDataset: PromptDataset {
     return templates.prompt(
       id: id,
       Question(
-        text: "\(question)\n\(list)", answer: String(OptionList.letter(answer)), type: type,
-        options: [Scorer.Option.optionCount: "\(options.count)"],
-        images: [PromptImage(bytes: ImageFile.png(split.image(row)))]))
+        text: "\(question)\n\(list)", reasoning: "Grade \(grade): \(Self.grades[grade].lowercased()).",
+        answer: String(OptionList.letter(answer)), type: type,
+        options: [
+          Scorer.Option.optionCount: "\(options.count)", Scorer.Option.isGrade: "\(type == .singleChoice)",
+        ],
+        images: [PromptImage(bytes: ImageFile.png(split.image(row)))], modality: Modality.cfp.rawValue,
+        domain: Domain.inDomain.rawValue, caption: "A colour fundus photograph. \(Self.grades[grade])."))
   }
 }
 

@@ -24,6 +24,8 @@ public enum Scorer {
     static let partialCredit = "partial_credit"
     /// open_ended: "true" counts token F1.
     static let fuzzy = "fuzzy"
+    /// single_choice: "true" where the options are grades of one thing, from the lowest.
+    static let isGrade = "is_grade"
     /// Choices: the number of options.
     static let optionCount = "option_count"
     /// open_ended: other right answers, one a line.
@@ -39,6 +41,31 @@ public enum Scorer {
     let format: Float = response.isWellFormed ? 1 : 0
     let accuracy = response.answer.map { Float(Self.accuracy(of: $0, specification)) } ?? 0
     return (specification.accuracyWeight * accuracy + specification.formatWeight * format, accuracy, format)
+  }
+
+  /// The accuracy of a completion, strictly or with what only counts in part (some of the right letters, some words of the
+  /// name), whatever the task's settings say.
+  public static func accuracy(
+    text: String, _ specification: RewardSpecification, isStrict: Bool
+  ) -> Float {
+    var specification = specification
+    for option in [Option.partialCredit, Option.fuzzy] { specification.options[option] = "\(!isStrict)" }
+    return score(text: text, specification).accuracy
+  }
+
+  /// The grade that a completion gives, and the right one, counted from 0; nil for a question that does not ask for a grade.
+  /// - Returns: `given` is nil for an answer that is no grade.
+  public static func grade(
+    text: String, _ specification: RewardSpecification
+  ) -> (given: Int?, right: Int, count: Int)? {
+    func index(_ answer: String?) -> Int? {
+      guard let letters = answer.flatMap({ optionLetters($0) }), letters.count == 1 else { return nil }
+      return Int(letters[0] - UInt8(ascii: "A"))
+    }
+    guard specification.options[Option.isGrade] == "true", let right = index(specification.reference),
+      let count = specification.options[Option.optionCount].flatMap({ Int($0) }), right < count
+    else { return nil }
+    return (index(Response(text).answer).flatMap { $0 < count ? $0 : nil }, right, count)
   }
 
   private static func accuracy(of answer: String, _ specification: RewardSpecification) -> Double {

@@ -8,6 +8,7 @@ private let command = CommandSpecification(
   options: [
     .option("config", "FILE", "Settings.", required: true), .option("steps", "N", "Steps."),
     .option("rate", "R", "Rate."), .flag("dry-run", "Only prints."),
+    .list("model", "M", "Models."),
   ],
   operands: .many(name: "KEY=VALUE", summary: "Overrides."))
 
@@ -23,6 +24,12 @@ private func parse(_ line: String) throws -> ParsedArguments {
     #expect(try parsed.integer("steps", in: 1...10) == 4)
     #expect(try parsed.number("rate", in: -1...1) == -0.5)
     #expect(parsed.operands == ["run.steps=3", "x=--y", "--config"])
+  }
+
+  @Test func aListTakesEveryValueInOrder() throws {
+    let parsed = try parse("--model b --config a --model=a --model b")
+    #expect(parsed.all("model") == ["b", "a", "b"] && parsed["model"] == "b")
+    #expect(try parse("--config a").all("model").isEmpty)
   }
 
   @Test func anOptionThatWasNotGivenIsNil() throws {
@@ -88,6 +95,7 @@ private func parse(_ line: String) throws -> ParsedArguments {
         "  --steps N        Steps.",
         "  --rate R         Rate.",
         "  --dry-run        Only prints.",
+        "  --model M        Models.",
       ])
   }
 }

@@ -104,7 +104,9 @@ import Wire
     let output = farm.folder.path + "/answers.jsonl"
     let result = try await FoveaProcess.run(
       [
-        "eval", "--config", farm.runPath + "/settings.yaml", "--model", checkpoint, "--output", output, "--threads",
+        "eval", "--config", farm.runPath + "/settings.yaml", "--model", checkpoint, "--model",
+        farm.folder.path + "/model",
+        "--output", output, "--threads",
         "1",
         "--json",
       ], in: farm.folder)
@@ -114,9 +116,13 @@ import Wire
     let lines = try String(contentsOfFile: output, encoding: .utf8).split(separator: "\n")
       .map { try JSON.parse(Array($0.utf8), place: output) }
     let tokens = lines.compactMap { $0["tokens"]?.double }
-    #expect(lines.count == 4 && tokens.reduce(0, +) / 4 == own.values["heldout_completion_tokens"])
+    #expect(lines.count == 8 && tokens.prefix(4).reduce(0, +) / 4 == own.values["heldout_completion_tokens"])
     let json = try JSON.parse(Array(result.output.utf8), place: "eval")
-    #expect(json["heldout_accuracy"]?.double == own.values["heldout_accuracy"])
+    #expect(json["metrics"]?.array?.first?["heldout_accuracy"]?.double == own.values["heldout_accuracy"])
+    let board = json["scoreboard"]
+    #expect(board?["examinees"]?.array?.map(\.string) == [checkpoint, farm.folder.path + "/model"])
+    let measures = board?["rows"]?.array?.compactMap { $0["measure"]?.string }
+    #expect(measures == ["accuracy", "format", "difference"])
 
     let whole = try await FoveaProcess.run(["checkpoints", farm.runPath], in: farm.folder)
     #expect(whole.exitCode == 0 && whole.output.contains("step-000002") && whole.output.contains("whole"), "\(whole)")

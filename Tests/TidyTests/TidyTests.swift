@@ -152,13 +152,14 @@ private let allowedImports: [String: Set<String>] = {
     "Imaging": ["Core", "CImages"],
     "Settings": ["Core", "CYAML"],
     "Tasks": ["Core", "Imaging", "CZlib"],
+    "Evaluation": common.subtracting(["Wire"]).union(["CCURL"]),
     "Wire": ["Core", "CWire", "CProtobufC", "CZeroMQ", "CZstd", "CXXHash"],
     "Coordinator": common.union(["CSQLite"]),
     "RolloutWorker": common.subtracting(["Settings"]).union(["CLinux"]),
     "Learner": common.subtracting(["Tasks"]).union(["CXXHash"]),
     "Console": common.subtracting(["Tasks", "Settings"]).union(["CLinux"]),
     "Benchmarks": ["Core", "CKernels"],
-    "fovea": common.union(roles).union(["Console", "Benchmarks"]),
+    "fovea": common.union(roles).union(["Console", "Benchmarks", "Evaluation"]),
     "FoveaTesting": common.union(roles),
   ]
 }()

@@ -9,10 +9,17 @@ public struct OptionSpecification: Equatable, Sendable {
   /// One sentence for the help text.
   public var summary: String
   public var isRequired: Bool
+  /// Whether it may be given several times.
+  public var repeats = false
 
   /// An option that takes a value.
   public static func option(_ name: String, _ value: String, _ summary: String, required: Bool = false) -> Self {
     Self(name: name, value: value, summary: summary, isRequired: required)
+  }
+
+  /// An option that takes a value, each time that it is given.
+  public static func list(_ name: String, _ value: String, _ summary: String) -> Self {
+    Self(name: name, value: value, summary: summary, isRequired: false, repeats: true)
   }
 
   /// An option without a value.

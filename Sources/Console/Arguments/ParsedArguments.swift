@@ -14,11 +14,11 @@ public struct UsageError: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// The words of a command line, sorted by a `CommandSpecification`.
 ///
-/// Invariant: it holds only options that the specification names, every required one among them, each at most once, with a
-/// value exactly when it takes one, and as many operands as the specification allows.
+/// Invariant: it holds only options that the specification names, every required one among them, each at most once unless it
+/// repeats, with a value exactly when it takes one, and as many operands as the specification allows.
 public struct ParsedArguments: Equatable, Sendable {
   public let command: CommandSpecification
-  private var values: [String: String] = [:]
+  private var values: [String: [String]] = [:]
   private var flags: Set<String> = []
   /// The words that belong to no option, in order.
   public private(set) var operands: [String] = []
@@ -53,17 +53,17 @@ public struct ParsedArguments: Equatable, Sendable {
         "fovea \(command.name) has no option \(word.split(separator: "=").first ?? "")",
         hint: near.map { "did you mean --\($0)?" } ?? "fovea help \(command.name) lists its options")
     }
-    if values[name] != nil || flags.contains(name) { throw UsageError("--\(name) is given twice") }
+    if values[name] != nil && !option.repeats || flags.contains(name) { throw UsageError("--\(name) is given twice") }
     guard let placeholder = option.value else {
       if parts.count > 1 { throw UsageError("--\(name) takes no value") }
       flags.insert(name)
       return
     }
     if parts.count > 1 {
-      values[name] = String(parts[1])
+      values[name, default: []].append(String(parts[1]))
     } else {
       guard index < words.endIndex else { throw UsageError("--\(name) needs a value: --\(name) \(placeholder)") }
-      values[name] = words[index]
+      values[name, default: []].append(words[index])
       index += 1
     }
   }
@@ -93,17 +93,20 @@ public struct ParsedArguments: Equatable, Sendable {
   public func has(_ flag: String) -> Bool { flags.contains(flag) }
 
   /// The option's text, or nil when it was not given.
-  public subscript(_ option: String) -> String? { values[option] }
+  public subscript(_ option: String) -> String? { values[option]?.first }
+
+  /// Every text of an option that may be given several times, in order.
+  public func all(_ option: String) -> [String] { values[option] ?? [] }
 
   /// The text of a required option.
   public func required(_ option: String) -> String {
-    guard let value = values[option] else { preconditionFailure("--\(option) is not a required option") }
+    guard let value = self[option] else { preconditionFailure("--\(option) is not a required option") }
     return value
   }
 
   /// The option as a whole number of the range, or nil when it was not given.
   public func integer(_ option: String, in range: ClosedRange<Int>) throws -> Int? {
-    guard let text = values[option] else { return nil }
+    guard let text = self[option] else { return nil }
     guard let value = Int(text), range.contains(value) else {
       let bound =
         range.upperBound == .max ? "at least \(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
@@ -114,7 +117,7 @@ public struct ParsedArguments: Equatable, Sendable {
 
   /// The option as a number of the range, or nil when it was not given.
   public func number(_ option: String, in range: ClosedRange<Double>) throws -> Double? {
-    guard let text = values[option] else { return nil }
+    guard let text = self[option] else { return nil }
     guard let value = Double(text), range.contains(value) else {
       throw UsageError("--\(option) takes a number, \(range.lowerBound) to \(range.upperBound), not \"\(text)\"")
     }

@@ -33,6 +33,26 @@ public struct RewardSpecification: Equatable, Sendable {
   }
 }
 
+/// What its data says of a prompt beyond what is asked. It stays with the role that has the data and is never sent: the stages
+/// before reinforcement learning learn from it, and an evaluation groups its table by it.
+public struct PromptAnnotation: Equatable, Sendable {
+  /// How the images were taken, as `task.modalities` names it: "CFP". nil without images.
+  public var modality: String?
+  /// Where the question belongs, as `task.domains` names it.
+  public var domain: String?
+  /// What the image shows, for aligning images with words.
+  public var caption: String?
+  /// A right completion with its reasoning, for supervised fine-tuning.
+  public var completion: String?
+
+  public init(modality: String? = nil, domain: String? = nil, caption: String? = nil, completion: String? = nil) {
+    self.modality = modality
+    self.domain = domain
+    self.caption = caption
+    self.completion = completion
+  }
+}
+
 /// One prompt of a task: what the policy is asked, and how its answer is scored.
 public struct Prompt: Equatable, Sendable {
   /// Identifies the prompt within its split; part of the random key of its samples.
@@ -41,11 +61,16 @@ public struct Prompt: Equatable, Sendable {
   /// In the order of their placeholders in the messages; at most `PromptImage.countMax`.
   public var images: [PromptImage]
   public var reward: RewardSpecification
+  public var annotation: PromptAnnotation
 
-  public init(id: UInt64, messages: [ChatMessage], images: [PromptImage] = [], reward: RewardSpecification) {
+  public init(
+    id: UInt64, messages: [ChatMessage], images: [PromptImage] = [], reward: RewardSpecification,
+    annotation: PromptAnnotation = PromptAnnotation()
+  ) {
     self.id = id
     self.messages = messages
     self.images = images
     self.reward = reward
+    self.annotation = annotation
   }
 }

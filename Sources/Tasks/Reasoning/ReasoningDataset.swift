@@ -101,7 +101,8 @@ struct ReasoningDataset: PromptDataset {
         id: id,
         Question(
           text: content.question, reasoning: content.reason, answer: content.answer, type: content.type,
-          options: content.scorerOptions, images: try file.images(of: content)))
+          options: content.scorerOptions, images: try file.images(of: content), modality: content.modality.rawValue,
+          domain: content.domain.rawValue, caption: content.caption ?? content.title))
     } catch {
       warn("row \(row.place.index) cannot be read any more: \(error)")
       return Prompt(

@@ -1,104 +1,115 @@
 import Console
 import Core
+import Evaluation
 import Foundation
-import Imaging
 import Settings
 import Tasks
 import Wire
 
-/// `fovea eval`: accuracy on the held-out split of a task, with the same prompts, sampling and scoring as a run's own
-/// evaluations.
+/// `fovea eval`: any number of models and servers on the held-out split of a task, with the same prompts, greedy sampling and
+/// scoring as a run's own evaluations, in one table.
 enum EvalCommand: Command {
   static let specification = CommandSpecification(
-    "eval", "Measures accuracy on the held-out split of a task, greedily.",
+    "eval", "Asks models or servers the held-out split of a task, greedily, and compares their scores.",
     options: [
       .option("config", "FILE", "Settings: the task, its data, and how long an answer may be.", required: true),
-      .option(
-        "model", "M", "A Hugging Face folder (a checkpoint is one) or a GGUF file. Default: the settings' model."),
+      .list(
+        "model", "M",
+        "A run (its best checkpoint, else its last), a Hugging Face folder or a GGUF file. May be given several times. "
+          + "Default: the settings' model."),
+      .list(
+        "endpoint", "URL",
+        "A server that speaks OpenAI's chat completions: http://HOST:PORT/v1, or http://HOST:PORT/v1#MODEL. May be given "
+          + "several times. FOVEA_API_KEY in the environment goes to it."),
       .option("prompts", "N", "Held-out prompts to ask. Default: the settings' evaluation.prompts."),
-      .option("output", "FILE", "Writes a JSON line for each prompt: completion, reference, accuracy, format."),
-      .option("slots", "N", "Samples decoded at once. Default: the settings' rollout.slots."),
+      .option("output", "FILE", "Writes a JSON line for each answer: who, prompt, completion, reference, scores."),
+      .option("slots", "N", "Prompts answered at once. Default: the settings' rollout.slots; 8 for a server."),
+      .option("replicates", "N", "Bootstrap replicates of the 95 % intervals. Default: 1000."),
       .option("threads", "N", "Kernel threads. Default: all cores."),
-      .flag("json", "Prints JSON instead of a sentence."),
+      .flag("json", "Prints JSON instead of a table."),
     ],
-    operands: .many(name: "KEY=VALUE", summary: "Settings that win over the file."))
+    operands: .many(name: "KEY=VALUE", summary: "Settings that win over the file."),
+    notes: [
+      """
+      fovea eval --config configs/fundus.yaml --model runs/sft --model runs/train --output answers.jsonl
+      fovea eval --config configs/fundus.yaml --model runs/train --endpoint http://127.0.0.1:8000/v1
+      """,
+      "The answers are the greedy ones, so the table is the same whenever it is made again.",
+    ])
 
   static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode {
     let settings = try SettingsFile.load(path: arguments.required("config"), overrides: arguments.operands)
     let dataset = try makeDataset(settings.task, seed: settings.run.seed)
     let wanted = try arguments.integer("prompts", in: 1...Int.max) ?? settings.evaluation.prompts
-    let count = min(wanted, dataset.heldOutCount)
-    let slots = try arguments.integer("slots", in: 1...4096) ?? settings.rollout.slots
-    let pool = ThreadPool(threads: try arguments.threads())
+    let exam = Exam(dataset, prompts: wanted, settings: settings)
+    let bootstrap = Bootstrap(
+      seed: settings.run.seed, replicateCount: try arguments.integer("replicates", in: 1...1_000_000) ?? 1000)
+    let candidates = try candidates(arguments, settings)
     let output = try arguments["output"].map(OutputFile.init(path:))
-    let model = try ModelLoader.load(path: arguments["model"] ?? settings.model.path)
-    let processor = try PromptProcessor(model.description, place: arguments["model"] ?? settings.model.path)
-    let decoder = Decoder(config: model.description.config, precision: settings.model.precision, pool: pool)
-    decoder.load(model.parameters)
-    let engine = GenerationEngine(
-      decoder: decoder, slotCount: slots, bytesOfToken: { model.description.tokenizer.bytes(of: $0) })
-
-    let started = MonotonicClock.now()
-    var sums = (accuracy: 0.0, format: 0.0)
-    var (submitted, done) = (0, 0)
-    var lines: [UInt64: JSON] = [:]
     let terminal = TerminalOutput()
-    while done < count {
-      while submitted < count, engine.freeSlotCount > 0 {
-        let prompt = dataset.heldOutPrompt(at: submitted)
-        try engine.submit(request(submitted, prompt, settings, model.description, processor))
-        submitted += 1
+    let isQuiet = !terminal.isTerminal || arguments.has("json")
+
+    var results: [(name: String, answers: [Answer])] = []
+    for candidate in candidates {
+      let answers = try candidate.open().answers(exam) { done in
+        if !isQuiet { terminal.write("\r\(candidate.name): \(done)/\(exam.count) prompts\u{1B}[K") }
       }
-      for completion in engine.step() {
-        let prompt = dataset.heldOutPrompt(at: Int(completion.request))
-        let text = model.description.tokenizer.decode(completion.tokens, skipSpecial: true)
-        let score = Scorer.score(text: text, prompt.reward)
-        sums.accuracy += Double(score.accuracy)
-        sums.format += Double(score.format)
-        done += 1
-        if output != nil { lines[completion.request] = line(completion, text, prompt, score.accuracy, score.format) }
-        if terminal.isTerminal, !arguments.has("json") { terminal.write("\r\(done)/\(count) prompts\u{1B}[K") }
-      }
+      for answer in answers { try output?.write(line(candidate.name, answer)) }
+      results.append((candidate.name, answers))
     }
-    for (_, line) in lines.sorted(by: { $0.key < $1.key }) { try output?.write(line) }
-    let seconds = Double(MonotonicClock.now() - started) / 1000
-    let (accuracy, format) = (sums.accuracy / Double(count), sums.format / Double(count))
+    let scoreboard = Scoreboard(results, bootstrap: bootstrap)
     if arguments.has("json") {
-      let json = JSON.object([
-        "heldout_accuracy": .number(accuracy), "heldout_format": .number(format),
-        "heldout_prompts": .integer(Int64(count)), "heldout_seconds": .number(seconds),
-      ])
-      terminal.write(String(decoding: json.serialized(), as: UTF8.self) + "\n")
+      terminal.write(String(decoding: json(scoreboard, results).serialized(), as: UTF8.self) + "\n")
     } else {
-      terminal.write(
-        (terminal.isTerminal ? "\r\u{1B}[K" : "")
-          + String(
-            format: "accuracy %.4f, format %.4f on %d held-out prompts of %@ (%.1f s)\n", accuracy, format, count,
-            settings.task.name, seconds))
+      terminal.write((isQuiet ? "" : "\r\u{1B}[K") + scoreboard.lines.joined(separator: "\n") + "\n")
     }
     return .success
   }
 
-  private static func request(
-    _ index: Int, _ prompt: Prompt, _ settings: RunSettings, _ model: ModelDescription, _ processor: PromptProcessor
-  ) throws -> GenerationRequest {
-    let encoded = try processor.encode(prompt.messages, images: prompt.images, place: "held-out prompt \(prompt.id)")
-    return GenerationRequest(
-      id: UInt64(index), promptTokens: encoded.tokens,
-      key: SampleKey(seed: settings.run.seed, step: 0, prompt: prompt.id, sample: 0), sampleCount: 1,
-      sampling: SamplingSettings(temperature: 0, maxNewTokens: settings.rollout.sampling.maxNewTokens),
-      stopTokens: model.stopTokens, stopStrings: settings.rollout.stopStrings, images: encoded.images)
+  /// Who is to answer; opened when it is its turn, so that one model is in memory at a time.
+  private struct Candidate {
+    var name: String
+    var open: () throws -> any Examinee
   }
 
-  private static func line(
-    _ completion: Completion, _ text: String, _ prompt: Prompt, _ accuracy: Float, _ format: Float
-  ) -> JSON {
+  private static func candidates(_ arguments: ParsedArguments, _ settings: RunSettings) throws -> [Candidate] {
+    let pool = ThreadPool(threads: try arguments.threads())
+    let slots = try arguments.integer("slots", in: 1...4096)
+    let endpoints = try arguments.all("endpoint").map { url in
+      let endpoint = try ChatEndpoint(
+        url, key: ProcessInfo.processInfo.environment["FOVEA_API_KEY"], parallel: slots ?? 8)
+      return Candidate(name: endpoint.model) { endpoint }
+    }
+    var paths = arguments.all("model")
+    if paths.isEmpty, endpoints.isEmpty { paths = [settings.model.path] }
+    let models = try paths.map { path in
+      let found = try TrainPlan.model(of: path)
+      _ = try ModelLoader.describe(path: found)
+      return Candidate(name: path) {
+        try LocalModel(
+          path: found, precision: settings.model.precision, pool: pool, slots: slots ?? settings.rollout.slots)
+      }
+    }
+    return models + endpoints
+  }
+
+  private static func json(_ scoreboard: Scoreboard, _ results: [(name: String, answers: [Answer])]) -> JSON {
     .object([
-      "prompt": .integer(Int64(clamping: prompt.id)),
-      "question": .string(prompt.messages.last?.content ?? ""), "completion": .string(text),
-      "reference": .string(prompt.reward.reference), "accuracy": .number(Double(accuracy)),
-      "format": .number(Double(format)), "tokens": .integer(Int64(completion.tokens.count)),
-      "finish": .string(completion.finish == .stop ? "stop" : "length"),
+      "metrics": .array(results.map { .object($0.answers.metrics.mapValues { .number($0) }) }),
+      "scoreboard": scoreboard.json,
+    ])
+  }
+
+  private static func line(_ name: String, _ answer: Answer) -> JSON {
+    .object([
+      "model": .string(name), "prompt": .integer(Int64(clamping: answer.prompt.id)),
+      "modality": answer.prompt.annotation.modality.map { .string($0) } ?? .null,
+      "domain": answer.prompt.annotation.domain.map { .string($0) } ?? .null,
+      "questions": .string(answer.prompt.reward.kind),
+      "question": .string(answer.prompt.messages.last?.content ?? ""), "completion": .string(answer.text),
+      "reference": .string(answer.prompt.reward.reference), "accuracy": .number(Double(answer.accuracy)),
+      "format": .number(Double(answer.format)), "tokens": answer.tokenCount.map { .integer(Int64($0)) } ?? .null,
+      "finish": .string(answer.finish == .stop ? "stop" : "length"),
     ])
   }
 }

@@ -1,0 +1,56 @@
+import Core
+import Foundation
+import Tasks
+
+extension Scoreboard {
+  /// The table as lines of text, columns aligned.
+  public var lines: [String] {
+    let isSaid: (KeyPath<Part, String?>) -> Bool = { key in rows.contains { !($0.part[keyPath: key] ?? "").isEmpty } }
+    var columns: [(head: String, cells: [String])] = []
+    if isSaid(\.modality) { columns.append(("modality", rows.map { $0.part.modality.map(Self.said) ?? "all" })) }
+    if isSaid(\.domain) { columns.append(("domain", rows.map { $0.part.domain.map(Self.said) ?? "all" })) }
+    columns.append(("questions", rows.map { $0.part.type?.rawValue ?? "all" }))
+    columns.append(("n", rows.map { "\($0.count)" }))
+    columns.append(("measure", rows.map(\.measure.rawValue)))
+    for (index, name) in examinees.enumerated() {
+      columns.append((name, rows.map { $0.values[index].map(Self.text) ?? "-" }))
+    }
+    return (-1..<rows.count).map { row in
+      columns.map { column in
+        let width = ([column.head] + column.cells).map(\.count).max() ?? 0
+        let text = row < 0 ? column.head : column.cells[row]
+        return text + String(repeating: " ", count: width - text.count)
+      }.joined(separator: "  ").replacing(#/ +$/#, with: "")
+    }
+  }
+
+  private static func said(_ name: String) -> String { name.isEmpty ? "-" : name }
+
+  private static func text(_ value: Value) -> String {
+    String(format: "%.3f [%.3f, %.3f]", value.value, value.interval.lowerBound, value.interval.upperBound)
+  }
+
+  /// The table for other programs: a list of rows, each with a list of examinees' values.
+  public var json: JSON {
+    .object([
+      "examinees": .array(examinees.map { .string($0) }), "level": .number(bootstrap.level),
+      "rows": .array(
+        rows.map { row in
+          .object([
+            "modality": row.part.modality.map { .string($0) } ?? .null,
+            "domain": row.part.domain.map { .string($0) } ?? .null,
+            "questions": row.part.type.map { .string($0.rawValue) } ?? .null,
+            "measure": .string(row.measure.rawValue), "prompts": .integer(Int64(row.count)),
+            "values": .array(
+              row.values.map { value in
+                guard let value else { return .null }
+                return .object([
+                  "value": .number(value.value), "low": .number(value.interval.lowerBound),
+                  "high": .number(value.interval.upperBound),
+                ])
+              }),
+          ])
+        }),
+    ])
+  }
+}
