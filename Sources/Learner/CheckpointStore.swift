@@ -116,6 +116,17 @@ public struct CheckpointStore: Sendable {
     try prune()
   }
 
+  /// Saves what is between two steps, as the training session has it.
+  func save(
+    _ state: TrainerState, weights: ParameterSet, optimizer: AdamW, writeModel: (_ folder: String) throws -> Void
+  ) throws {
+    try save(
+      Contents(
+        state: state, masterWeights: weights, firstMoments: optimizer.firstMoments,
+        secondMoments: optimizer.secondMoments),
+      writeModel: writeModel)
+  }
+
   private func write(_ contents: Contents, to aside: String, writeModel: (String) throws -> Void) throws {
     try writeModel(aside)
     try atStage(.modelWritten)
@@ -211,25 +222,22 @@ public struct CheckpointStore: Sendable {
   }
 
   /// Reads a checkpoint that `verify` accepted.
-  /// - Parameters:
-  ///   - trainable: moments are read of these parameters alone, and the checkpoint must have them.
-  ///   - moments: what they are to be; exact when the checkpoint's are of that precision.
+  /// - Parameter moments: what they are to be; exact when the checkpoint's are of that precision.
   /// - Throws: `InputError` that names the file and the tensor.
   public static func load(
-    _ folder: String, config: ModelConfig, trainable: TrainableParameters = .all, moments: Precision = .float32
+    _ folder: String, config: ModelConfig, moments: Precision = .float32
   ) throws -> Contents {
-    func parameters(_ name: String, _ wanted: TrainableParameters) throws -> ParameterSet {
+    func parameters(_ name: String) throws -> ParameterSet {
       let path = "\(folder)/\(name)"
       return try ParameterSet(
-        config: config, parameters: wanted.parameters(of: config.parameters),
-        tensors: SafetensorsFile.tensors(path: path), ignoring: { !wanted.contains($0) }, place: path)
+        config: config, tensors: SafetensorsFile.tensors(path: path), ignoring: { _ in false }, place: path)
     }
     let place = "\(folder)/\(FileName.trainerState)"
     let json = try JSON.parse(MappedFile.contents(of: place, byteCountMax: 1 << 20), place: place)
     return Contents(
-      state: try TrainerState(json: json, place: place), masterWeights: try parameters(FileName.masterWeights, .all),
-      firstMoments: MomentSet(rounding: try parameters(FileName.firstMoments, trainable), precision: moments),
-      secondMoments: MomentSet(rounding: try parameters(FileName.secondMoments, trainable), precision: moments))
+      state: try TrainerState(json: json, place: place), masterWeights: try parameters(FileName.masterWeights),
+      firstMoments: MomentSet(rounding: try parameters(FileName.firstMoments), precision: moments),
+      secondMoments: MomentSet(rounding: try parameters(FileName.secondMoments), precision: moments))
   }
 
   // MARK: The best checkpoint
@@ -246,6 +254,20 @@ public struct CheckpointStore: Sendable {
   public func setBest(_ best: Best) throws {
     try replace(
       "best.json", .object(["step": .integer(Int64(best.step)), "accuracy": .number(Double(best.accuracy))]))
+  }
+
+  /// Keeps the checkpoint of a step as the best one.
+  /// - Returns: whether it is there.
+  func keepBest(_ best: Best) throws -> Bool {
+    guard steps.contains(best.step) else { return false }
+    try setBest(best)
+    return true
+  }
+
+  /// Where the next stage of training starts: the best checkpoint, else the newest valid one; nil where there is none.
+  public var bestOrNewestValid: String? {
+    if let best, (try? Self.verify(path(step: best.step))) != nil { return path(step: best.step) }
+    return newestValid().folder
   }
 
   private func document(_ name: String) -> JSON? {

@@ -8,23 +8,24 @@ import Wire
 package enum MicroBatches {
   /// Cuts a batch of groups.
   /// - Parameters:
+  ///   - tokenCounts: of each group, prompt and completions.
   ///   - updateCount: optimizer updates; a part has at least one group.
-  ///   - tokensMax: prompt and completion tokens of a micro-batch; a longer group is one by itself.
+  ///   - tokensMax: tokens of a micro-batch; a longer group is one by itself.
   /// - Returns: for each update its micro-batches, as ranges of the batch's groups.
-  package static func cut(_ groups: [RolloutGroup], updateCount: Int, tokensMax: Int) -> [[Range<Int>]] {
-    let partCount = max(1, min(updateCount, groups.count))
+  package static func cut(_ tokenCounts: [Int], updateCount: Int = 1, tokensMax: Int) -> [[Range<Int>]] {
+    let count = tokenCounts.count
+    let partCount = max(1, min(updateCount, count))
     return (0..<partCount).map { part in
-      microBatches(
-        groups, in: groups.count * part / partCount..<groups.count * (part + 1) / partCount, tokensMax: tokensMax)
+      microBatches(tokenCounts, in: count * part / partCount..<count * (part + 1) / partCount, tokensMax: tokensMax)
     }
   }
 
-  private static func microBatches(_ groups: [RolloutGroup], in part: Range<Int>, tokensMax: Int) -> [Range<Int>] {
+  private static func microBatches(_ tokenCounts: [Int], in part: Range<Int>, tokensMax: Int) -> [Range<Int>] {
     var batches: [Range<Int>] = []
     var start = part.lowerBound
     var tokens = 0
     for index in part {
-      let count = groups[index].tokenCount
+      let count = tokenCounts[index]
       if index > start, tokens + count > tokensMax {
         batches.append(start..<index)
         (start, tokens) = (index, 0)
@@ -39,6 +40,11 @@ package enum MicroBatches {
 extension RolloutGroup {
   var completionTokenCount: Int { rollouts.reduce(0) { $0 + $1.tokens.count } }
   /// The prompt counts once: it is computed once for the whole group.
+  var tokenCount: Int { promptTokens.count + completionTokenCount }
+}
+
+extension TrainingGroup {
+  var completionTokenCount: Int { completions.reduce(0) { $0 + $1.count } }
   var tokenCount: Int { promptTokens.count + completionTokenCount }
 }
 

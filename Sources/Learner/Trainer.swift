@@ -51,60 +51,25 @@ struct Trainer {
   private init(
     settings: RunSettings, folder: String, threads: Int, publisher: WeightsPublisher, outcomes: Mailbox<Outcome>
   ) throws {
-    let store = CheckpointStore(folder: "\(folder)/checkpoints", keep: settings.checkpoint.keep)
-    try store.recover()
-    let (newest, passedOver) = store.newestValid()
-    for error in passedOver { outcomes.post(.log("checkpoint passed over: \(error)")) }
-    if newest == nil, let error = passedOver.first { throw error }
-
-    let digest = textDigest(settings.described())
-    var state = TrainerState(settingsDigest: digest)
     let pool = ThreadPool(threads: threads)
-    let trainable = TrainableParameters(settings.model.train)
-    let optimizer: AdamW
-    if let newest {
-      description = try ModelLoader.describe(path: newest)
-      let checkpoint = try CheckpointStore.load(
-        newest, config: description.config, trainable: trainable, moments: settings.optimizer.moments)
-      weights = checkpoint.masterWeights
-      optimizer = AdamW(checkpoint, pool: pool, trainable: trainable)
-      state = checkpoint.state
-      outcomes.post(.log("goes on from \(newest)"))
-      if state.settingsDigest != digest { outcomes.post(.log("the settings are not those of the checkpoint")) }
-      state.settingsDigest = digest
-    } else {
-      let model = try ModelLoader.load(path: settings.model.path)
-      description = model.description
-      weights = model.parameters
-      optimizer = AdamW(
-        parameters: weights, pool: pool, trainable: trainable, moments: settings.optimizer.moments)
-    }
-    let config = description.config
-    guard !optimizer.firstMoments.parameters.isEmpty else {
-      throw InputError(
-        "open the run", at: "model.train", expected: "a part that the model has",
-        found: settings.model.train.map(\.rawValue).joined(separator: ", "))
-    }
+    let model = try TrainedModel(
+      settings: settings, folder: folder, pool: pool, log: { outcomes.post(.log($0)) })
+    description = model.description
+    weights = model.weights
     precision = settings.model.precision
     rolloutPrecision = settings.rollout.precision
-    let policy = TrainingModel(
-      config: config, parameters: weights, precision: precision, pool: pool, selection: trainable,
-      checkpointing: settings.optimizer.gradientCheckpointing)
-    let processor = try PromptProcessor(description, place: newest ?? settings.model.path)
-    let reference = try Self.reference(settings, config: config, start: newest == nil ? weights : nil, pool: pool)
-    let encoding: ModelSaver.Encoding = precision == .float32 ? .float32 : .bfloat16
+    let config = description.config
+    let processor = try PromptProcessor(description, place: model.place)
+    let reference = try Self.reference(settings, config: config, start: model.isResumed ? nil : weights, pool: pool)
     session = TrainingSession(
       step: TrainingStep(
-        settings: settings, config: config, policy: policy, reference: reference, optimizer: optimizer,
+        settings: settings, config: config, policy: model.policy, reference: reference, optimizer: model.optimizer,
         pixels: { try processor.pixels(of: $0, place: $1) }),
-      state: state, store: store, weights: weights
-    ) { [description, weights] folder in
-      try ModelSaver.save(description, parameters: weights, to: folder, encoding: encoding)
-    }
+      state: model.state, store: model.store, weights: weights, writeModel: model.write(to:))
     self.publisher = publisher
     self.outcomes = outcomes
     publish()
-    outcomes.post(.opened(state, bestAccuracy: store.best?.accuracy))
+    outcomes.post(.opened(model.state, bestAccuracy: model.store.best?.accuracy))
   }
 
   /// The frozen reference of the KL term: the model that the run began with.

@@ -53,29 +53,12 @@ package struct TrainingSession {
   /// Saves a checkpoint of what is between two steps.
   /// - Throws: `InputError`; earlier checkpoints are untouched.
   package func save() throws {
-    try store.save(
-      CheckpointStore.Contents(
-        state: state, masterWeights: weights, firstMoments: step.optimizer.firstMoments,
-        secondMoments: step.optimizer.secondMoments),
-      writeModel: writeModel)
+    try store.save(state, weights: weights, optimizer: step.optimizer, writeModel: writeModel)
   }
 
   /// Keeps the checkpoint after `step` steps as the best one.
   /// - Returns: whether it is there.
   package func keepBest(step: UInt32, accuracy: Float) throws -> Bool {
-    guard store.steps.contains(step) else { return false }
-    try store.setBest(CheckpointStore.Best(step: step, accuracy: accuracy))
-    return true
-  }
-}
-
-extension AdamW {
-  /// Goes on from a checkpoint, whose moments it takes over.
-  package convenience init(
-    _ checkpoint: CheckpointStore.Contents, pool: ThreadPool, trainable: TrainableParameters = .all
-  ) {
-    self.init(
-      parameters: checkpoint.masterWeights, pool: pool, trainable: trainable, firstMoments: checkpoint.firstMoments,
-      secondMoments: checkpoint.secondMoments, updateCount: checkpoint.state.updateCount)
+    try store.keepBest(CheckpointStore.Best(step: step, accuracy: accuracy))
   }
 }

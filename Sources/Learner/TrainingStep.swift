@@ -78,7 +78,7 @@ public struct TrainingStep {
     let trainingGroups = try batch.trainingGroups(config: config, version: version, pixels: pixels)
     let groups = batch.groups
     let parts = MicroBatches.cut(
-      groups, updateCount: algorithm.updatesPerStep, tokensMax: settings.microBatchTokens)
+      groups.map(\.tokenCount), updateCount: algorithm.updatesPerStep, tokensMax: settings.microBatchTokens)
     let learningRate = schedule.learningRate(at: Int(batch.step))
     var metrics = StepMetrics(learningRate: learningRate)
     var clock = StepClock(seconds: seconds)
@@ -118,7 +118,7 @@ public struct TrainingStep {
         clock.ends(.backward)
       }
       weightsWillChange()
-      metrics.add(update: update(learningRate: learningRate))
+      metrics.add(update: optimizer.update(policy, learningRate: learningRate, settings: settings))
       clock.ends(.optimizer)
     }
     guard let plan else { preconditionFailure("a batch of \(groups.count) groups was never scored") }
@@ -153,20 +153,6 @@ public struct TrainingStep {
         return result.gradients
       }
     }
-  }
-
-  /// Step 9: global-norm clipping and AdamW. A gradient that is not finite changes nothing and is counted.
-  private func update(learningRate: Double) -> (norm: Double, isSkipped: Bool) {
-    let norm = optimizer.globalNorm(policy.gradients)
-    guard norm.isFinite else { return (norm, true) }
-    let clip = settings.gradientClip
-    let scale = clip > 0 ? min(1, clip / (norm + 1e-6)) : 1
-    optimizer.step(
-      parameters: policy.parameters, gradients: policy.gradients, gradientScale: Float(scale),
-      learningRate: Float(learningRate), beta1: Float(settings.beta1), beta2: Float(settings.beta2),
-      epsilon: Float(settings.epsilon), weightDecay: Float(settings.weightDecay))
-    policy.weightsChanged()
-    return (norm, false)
   }
 }
 

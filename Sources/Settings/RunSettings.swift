@@ -7,6 +7,8 @@ public struct RunSettings: Equatable, Sendable {
   public var run = Run()
   public var model = Model()
   public var task = TaskSettings()
+  public var align = Stage()
+  public var sft = Stage()
   public var rollout = RolloutSettings()
   public var algorithm = Algorithm()
   public var optimizer = OptimizerSettings()
@@ -29,14 +31,22 @@ public struct RunSettings: Equatable, Sendable {
     /// A Hugging Face folder or a GGUF file.
     public var path = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
     public var precision = Precision.bfloat16
-    /// What training changes; the rest is frozen.
-    public var train = ModelPart.allCases
-    /// What `fovea create` makes at `path`.
-    public var create = NewModel()
     public init() {}
   }
 
   public typealias TaskSettings = Core.TaskSettings
+
+  /// A stage of supervised training: `fovea align` or `fovea sft`. What it does not say is said by `optimizer`.
+  public struct Stage: Equatable, Sendable {
+    public var steps = 100
+    /// Examples of a step.
+    public var examplesPerStep = 16
+    public var learningRate = 2e-5
+    public var warmupSteps = 5
+    /// constant | linear | cosine, over steps, down to optimizer.learningRateFloor * learningRate.
+    public var decay = Schedule.Decay.cosine
+    public init() {}
+  }
 
   public struct RolloutSettings: Equatable, Sendable {
     public var promptsPerStep = 8

@@ -164,6 +164,13 @@ extension RunSettings {
       floor: optimizer.learningRateFloor, totalSteps: run.steps)
   }
 
+  /// The learning rate of each step of a stage of supervised training.
+  public func schedule(of stage: Stage) -> Schedule {
+    Schedule(
+      peak: stage.learningRate, warmupSteps: stage.warmupSteps, decay: stage.decay,
+      floor: optimizer.learningRateFloor, totalSteps: stage.steps)
+  }
+
   /// YAML with every key and value; it loads back to equal settings.
   public func described() -> String {
     var text = ""

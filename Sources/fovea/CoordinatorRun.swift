@@ -121,13 +121,14 @@ extension TrainPlan {
   func openDirectory() throws -> RunDirectory {
     if let resumes {
       let directory = try RunDirectory.resume(
-        resumes, version: CommandLineTool.version, command: CommandLine.arguments, resumed: TimeOfDay.now())
+        resumes, kind: kind, version: CommandLineTool.version, command: CommandLine.arguments, resumed: TimeOfDay.now())
       try directory.write(settings: settings.described())
       return directory
     }
     return try RunDirectory.create(
-      name: name, under: settings.run.directory, at: runDirectory, settings: settings.described(),
-      version: CommandLineTool.version, command: CommandLine.arguments, started: TimeOfDay.now())
+      name: name, under: settings.run.directory, at: runDirectory, kind: kind,
+      settings: settings.described(), version: CommandLineTool.version, command: CommandLine.arguments,
+      started: TimeOfDay.now())
   }
 }
 

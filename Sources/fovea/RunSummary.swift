@@ -9,17 +9,22 @@ import Wire
 struct RunSummary {
   let lines: [String]
 
-  init(directory: RunDirectory, history: MetricsHistory, status: FarmStatus?, outcome: CoordinatorOutcome) {
+  /// - Parameter next: the command to try next; nil is a farm's.
+  init(
+    directory: RunDirectory, history: MetricsHistory, status: FarmStatus?, outcome: CoordinatorOutcome,
+    next: String? = nil
+  ) {
     var lines = [""]
     let steps = history.lastStep?.step ?? 0
     let samples = history.newest("samples_total").map { ", \(Int($0)) samples" } ?? ""
     let time = status.map { ", \(Formatting.duration($0.secondsElapsed))" } ?? ""
     lines.append("\(outcome == .completed ? "finished" : "stopped"): \(steps) steps\(samples)\(time)")
-    if let first = history.firstEvaluation?.values["heldout_accuracy"],
-      let last = history.lastEvaluation?.values["heldout_accuracy"]
-    {
+    for name in ["accuracy", "loss"] {
+      guard let first = history.firstEvaluation?.values["heldout_\(name)"],
+        let last = history.lastEvaluation?.values["heldout_\(name)"]
+      else { continue }
       lines.append(
-        "held-out accuracy: \(Formatting.metric(first)) at the start, \(Formatting.metric(last)) at the end "
+        "held-out \(name): \(Formatting.metric(first)) at the start, \(Formatting.metric(last)) at the end "
           + "(\(Formatting.difference(last - first)))")
     }
     for prompt in status?.quarantined ?? [] { lines.append("quarantined: \(prompt)") }
@@ -34,10 +39,11 @@ struct RunSummary {
     lines.append("run directory: \(directory.path)")
     if let step = store.steps.last {
       lines.append("checkpoint: \(store.path(step: step))")
-      lines.append(
+      let farm =
         outcome == .completed
-          ? "next: fovea generate --model \(store.path(step: step)) --prompt \"...\""
-          : "next: fovea train --resume \(directory.path)")
+        ? "fovea generate --model \(store.path(step: step)) --prompt \"...\""
+        : "fovea train --resume \(directory.path)"
+      lines.append("next: \(next ?? farm)")
     }
     self.lines = lines
   }

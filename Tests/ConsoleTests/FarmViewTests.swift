@@ -158,6 +158,17 @@ private func history(_ steps: ClosedRange<UInt32>) -> MetricsHistory {
     #expect(
       log.line(evaluation(20, 0.5)) == "step 20/20  held-out accuracy 0.500 (+0.250 since step 0) on 128 prompts")
   }
+
+  @Test func aStageOfSupervisedTrainingHasALossOfItsOwn() {
+    var log = PlainLog(stepCount: 9)
+    func evaluation(_ step: UInt32, _ values: [String: Double]) -> MetricsRow {
+      MetricsRow(kind: .evaluation, step: step, version: PolicyVersion(UInt64(step)), values: values)
+    }
+    #expect(log.line(evaluation(0, ["heldout_loss": 2])) == "step 0/9  held-out loss 2.000")
+    #expect(
+      log.line(evaluation(9, ["heldout_loss": 0.5, "heldout_accuracy": 0.25, "heldout_prompts": 4]))
+        == "step 9/9  held-out accuracy 0.250, held-out loss 0.500 (-1.500 since step 0) on 4 prompts")
+  }
 }
 
 @Suite struct SparklineTests {

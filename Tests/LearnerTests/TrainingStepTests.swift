@@ -205,17 +205,6 @@ struct TrainingStepTests {
 
 @Suite("A batch is cut")
 struct MicroBatchTests {
-  private func groups(_ tokenCounts: [Int]) -> [RolloutGroup] {
-    tokenCounts.enumerated().map { index, count in
-      RolloutGroup(
-        step: 0, prompt: UInt64(index), policyVersion: PolicyVersion(0), promptTokens: [1],
-        rollouts: [
-          rollout(
-            Array(repeating: 1, count: count - 1), logProbabilities: Array(repeating: 0, count: count - 1), reward: 0)
-        ])
-    }
-  }
-
   @Test(
     "into whole groups in order, a group above the limit by itself",
     arguments: [
@@ -224,6 +213,6 @@ struct MicroBatchTests {
       ([5, 5], 4, 10, [[0..<1], [1..<2]]),
     ] as [([Int], Int, Int, [[Range<Int>]])])
   func cut(_ counts: [Int], _ updates: Int, _ tokensMax: Int, _ expected: [[Range<Int>]]) {
-    #expect(MicroBatches.cut(groups(counts), updateCount: updates, tokensMax: tokensMax) == expected)
+    #expect(MicroBatches.cut(counts, updateCount: updates, tokensMax: tokensMax) == expected)
   }
 }

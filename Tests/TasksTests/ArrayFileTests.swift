@@ -106,6 +106,11 @@ private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       #expect(PromptImage.placeholderCount(in: prompt.messages.map(\.content).joined()) == 1)
       #expect(prompt.reward.kind == (index % 2 == 0 ? "single_choice" : "true_false"))
       if index % 2 == 0 { #expect(prompt.reward.reference == ["A", "B", "C", "D", "E"][grade]) }
+      let demonstration = try #require(prompt.annotation.completion)
+      #expect(
+        Scorer.score(text: demonstration, prompt.reward).accuracy == 1 && prompt.annotation.caption?.isEmpty == false)
+      let graded = Scorer.grade(text: demonstration, prompt.reward)
+      #expect(graded?.given == (index % 2 == 0 ? grade : nil) && graded?.right == graded?.given)
       if index % 2 == 1 { #expect(prompt.reward.reference == (grade >= 1 + grade % 4 ? "A" : "B")) }
     }
   }

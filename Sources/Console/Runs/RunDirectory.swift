@@ -25,6 +25,9 @@ public final class RunDirectory: Sendable {
   public let runID: String
   private let lock: Int32?
 
+  /// The kind of a run by a farm, and of folders that do not say.
+  public static let trainingKind = "train"
+
   public var settingsPath: String { path + "/settings.yaml" }
   public var metricsPath: String { path + "/metrics.jsonl" }
   public var samplesPath: String { path + "/samples.jsonl" }
@@ -58,11 +61,12 @@ public final class RunDirectory: Sendable {
   ///   - name: the run's name and seed, "arithmetic-1"; the folder is the first of NAME, NAME-2, ... that is free.
   ///   - parent: the folder of all runs.
   ///   - chosen: the folder itself, instead of `name` and `parent`.
+  ///   - kind: the command that makes it, and alone goes on with it.
   ///   - settings: the text of settings.yaml.
   ///   - started: the time to note in run.json.
   public static func create(
-    name: String, under parent: String, at chosen: String? = nil, settings: String, version: String,
-    command: [String], started: String
+    name: String, under parent: String, at chosen: String? = nil, kind: String = trainingKind, settings: String,
+    version: String, command: [String], started: String
   ) throws -> RunDirectory {
     let path: String
     if let chosen {
@@ -74,13 +78,14 @@ public final class RunDirectory: Sendable {
     for folder in ["logs", "checkpoints"] { try makeFolder("\(path)/\(folder)", parents: false, mayExist: true) }
     let directory = RunDirectory(path: path, lock: try takeLock("\(path)/run.json", create: true))
     try directory.write(settings: settings)
-    try directory.record(version: version, command: command, key: "started", time: started)
+    try directory.record(kind: kind, version: version, command: command, key: "started", time: started)
     return directory
   }
 
   /// Opens the folder of a run that is to be resumed.
+  /// - Throws: `InputError` for a folder that is none, a run that still goes on, and a run of another kind.
   public static func resume(
-    _ path: String, version: String, command: [String], resumed: String
+    _ path: String, kind: String = trainingKind, version: String, command: [String], resumed: String
   ) throws -> RunDirectory {
     let path = trimmed(path)
     guard isFile("\(path)/run.json"), isFile("\(path)/settings.yaml") else {
@@ -90,7 +95,7 @@ public final class RunDirectory: Sendable {
     for folder in ["logs", "checkpoints"] { try makeFolder("\(path)/\(folder)", parents: false, mayExist: true) }
     let directory = RunDirectory(
       path: path, lock: try takeLock("\(path)/run.json", create: false), runID: recordedID(path))
-    try directory.record(version: version, command: command, key: "resumed", time: resumed)
+    try directory.record(kind: kind, version: version, command: command, key: "resumed", time: resumed)
     return directory
   }
 
@@ -145,11 +150,16 @@ public final class RunDirectory: Sendable {
   public func removeProcesses() { unlink(processesPath) }
 
   /// Adds to run.json. The file is rewritten in place: its lock belongs to the inode.
-  private func record(version: String, command: [String], key: String, time: String) throws {
+  private func record(kind: String, version: String, command: [String], key: String, time: String) throws {
     var object: [String: JSON] = [:]
     let old = try readFile(recordPath, operation: "read run record")
     if !old.isEmpty { object = try JSON.parse(old, place: recordPath).object ?? [:] }
+    let recorded = old.isEmpty ? kind : object["kind"]?.string ?? Self.trainingKind
+    guard recorded == kind else {
+      throw InputError("resume run", at: path, expected: "a run of fovea \(kind)", found: "one of fovea \(recorded)")
+    }
     object["run_id"] = .string(runID)
+    object["kind"] = .string(kind)
     let entry = JSON.object([
       "event": .string(key), "time": .string(time), "version": .string(version),
       "command": .array(command.map { .string($0) }), "process_id": .integer(Int64(getpid())),

@@ -13,7 +13,9 @@ public struct FarmView: Sendable {
     var lines = [title(status), progress(status, history)]
     lines += metrics(status, history)
     if let line = mismatch(status, history) { lines.append(line) }
-    if let line = heldOut(status, history) { lines.append(line) }
+    for (name, isBetterBelow) in [("accuracy", false), ("loss", true)] {
+      if let line = heldOut(name, isBetterBelow: isBetterBelow, status, history) { lines.append(line) }
+    }
     if !status.peers.isEmpty { lines += [StyledLine()] + peers(status) }
     if !status.waits.isEmpty { lines += [StyledLine()] + waits(status) }
     if let last = status.quarantined.last {
@@ -96,13 +98,16 @@ public struct FarmView: Sendable {
     return line
   }
 
-  private func heldOut(_ status: FarmStatus, _ history: MetricsHistory) -> StyledLine? {
-    let name = "heldout_accuracy"
+  private func heldOut(
+    _ label: String, isBetterBelow: Bool, _ status: FarmStatus, _ history: MetricsHistory
+  ) -> StyledLine? {
+    let name = "heldout_\(label)"
     guard let now = history.lastEvaluation?.values[name] ?? status.metrics[name] else { return nil }
     let start = history.firstEvaluation?.values[name] ?? status.metrics[name + "_start"] ?? now
-    var line = StyledLine("held-out accuracy  ", .faint)
+    let isBetter = isBetterBelow ? now < start : now > start
+    var line = StyledLine("held-out \(label)  ", .faint)
     line.add("\(Formatting.metric(start)) at start, \(Formatting.metric(now)) now  ")
-    line.add(Formatting.difference(now - start), now > start ? .good : now < start ? .bad : .plain)
+    line.add(Formatting.difference(now - start), now == start ? .plain : isBetter ? .good : .bad)
     return line
   }
 

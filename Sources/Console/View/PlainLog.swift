@@ -25,14 +25,19 @@ public struct PlainLog: Sendable {
         parts.append("\(Formatting.duration(seconds * Double(stepCount - row.step))) left")
       }
     case .evaluation:
-      let now = row.values["heldout_accuracy"] ?? .nan
-      var text = "held-out accuracy \(Formatting.metric(now))"
-      if let start = history.firstEvaluation, start.step < row.step, let before = start.values["heldout_accuracy"] {
-        text += " (\(Formatting.difference(now - before)) since step \(start.step))"
-      }
+      var text = ["accuracy", "loss"].compactMap { heldOut($0, row) }.joined(separator: ", ")
       if let prompts = row.values["heldout_prompts"] { text += " on \(Formatting.count(prompts)) prompts" }
       parts.append(text)
     }
     return parts.joined(separator: "  ")
+  }
+
+  private func heldOut(_ label: String, _ row: MetricsRow) -> String? {
+    guard let now = row.values["heldout_\(label)"] else { return nil }
+    var text = "held-out \(label) \(Formatting.metric(now))"
+    if let start = history.firstEvaluation, start.step < row.step, let before = start.values["heldout_\(label)"] {
+      text += " (\(Formatting.difference(now - before)) since step \(start.step))"
+    }
+    return text
   }
 }

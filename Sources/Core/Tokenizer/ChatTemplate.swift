@@ -75,6 +75,14 @@ package struct ChatTemplate: Equatable, Sendable {
     return text
   }
 
+  /// What ends a turn.
+  package var turnEnd: String {
+    switch family {
+    case .chatML: "<|im_end|>"
+    case .llama3: "<|eot_id|>"
+    }
+  }
+
   /// The template without white space, with one kind of quotes and one way to name a member.
   private static func compacted(_ text: String) -> String {
     String(text.filter { !$0.isWhitespace })

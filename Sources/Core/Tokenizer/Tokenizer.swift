@@ -98,6 +98,14 @@ public final class Tokenizer: Sendable {
     return try chatTemplate.get().render(messages, bos: bos, addGenerationPrompt: addGenerationPrompt)
   }
 
+  /// The ids that the assistant writes for a turn of this text: the text's own, then the token that ends the turn.
+  ///
+  /// The text is encoded by itself, as it stands where sampling would have put it: after the prompt's last token.
+  /// - Throws: `InputError` when the model has no chat template, or one of an unknown family.
+  public func encodeTurn(_ text: String) throws -> [Int32] {
+    encode(text) + encode(try chatTemplate.get().turnEnd)
+  }
+
   /// The text of tokens; bytes that are no UTF-8 become U+FFFD. Ids outside the vocabulary have no text.
   public func decode(_ tokens: [Int32], skipSpecial: Bool = false) -> String {
     var decoder = TokenStreamDecoder(self, skipSpecial: skipSpecial)

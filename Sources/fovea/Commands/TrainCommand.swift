@@ -1,6 +1,7 @@
 import Console
 import Core
 import Foundation
+import Learner
 import Settings
 
 /// `fovea train`: a whole farm on this machine, from one file of settings.
@@ -9,6 +10,7 @@ enum TrainCommand: Command {
     "train", "Trains a model: a coordinator, a learner and workers on this machine, with a live view.",
     options: [
       .option("config", "FILE", "Settings in YAML. Required, unless --resume is given."),
+      TrainPlan.from,
       .option("resume", "RUN", "Goes on with a run from its last checkpoint, with the settings of its folder."),
       .option("run-directory", "FOLDER", "The folder to make for the run, instead of the first free RUNS/NAME-SEED."),
       .flag("dry-run", "Prints what would run and every setting, and starts nothing."),
@@ -33,8 +35,15 @@ enum TrainCommand: Command {
   }
 }
 
-/// What a call of `fovea train` asks for, checked, before anything is made or started.
+/// What a call of `fovea train`, `fovea align` or `fovea sft` asks for, checked, before anything is made or started.
 struct TrainPlan {
+  /// What makes the stages chain.
+  static let from = OptionSpecification.option(
+    "from", "RUN",
+    "Starts from a run of another stage: its best checkpoint, else its last; or from a model. Wins over model.path.")
+
+  /// The command, which a run's folder remembers.
+  let kind: String
   var settings: RunSettings
   /// The folder of the run to go on with.
   var resumes: String?
@@ -43,7 +52,8 @@ struct TrainPlan {
   /// The folder to make.
   var runDirectory: String?
 
-  init(_ arguments: ParsedArguments) throws {
+  init(_ arguments: ParsedArguments, kind: String = RunDirectory.trainingKind) throws {
+    self.kind = kind
     resumes = arguments["resume"]
     runDirectory = arguments["run-directory"]
     var path = arguments["config"]
@@ -52,18 +62,38 @@ struct TrainPlan {
       (resumes, isAttached) = (run, true)
     }
     if let run = resumes {
-      if path != nil || runDirectory != nil {
-        throw UsageError("--resume takes the settings and the folder of its run: neither --config nor --run-directory")
+      if path != nil || runDirectory != nil || arguments["from"] != nil {
+        throw UsageError(
+          "--resume takes the settings and the folder of its run: neither --config nor --run-directory nor --from")
       }
       path = run + "/settings.yaml"
     } else if path == nil {
-      throw UsageError("fovea train needs --config FILE or --resume RUN", hint: "fovea help train shows how it is used")
+      throw UsageError(
+        "fovea \(kind) needs --config FILE or --resume RUN", hint: "fovea help \(kind) shows how it is used")
     }
     settings = try SettingsFile.load(path: path, overrides: arguments.operands)
+    if let run = arguments["from"] { settings.model.path = try Self.model(of: run) }
     Security.apply(arguments, to: &settings)
   }
 
-  var name: String { "\(settings.run.name)-\(settings.run.seed)" }
+  /// A run's checkpoint to start from; anything that is no run is a model.
+  static func model(of run: String) throws -> String {
+    let folder = "\(run)/checkpoints"
+    guard FileManager.default.fileExists(atPath: folder) else { return run }
+    guard let path = CheckpointStore(folder: folder, keep: 1).bestOrNewestValid else {
+      throw InputError("start from a run", at: folder, expected: "a valid checkpoint", found: "none")
+    }
+    return path
+  }
+
+  var name: String {
+    "\(settings.run.name)\(kind == RunDirectory.trainingKind ? "" : "-\(kind)")-\(settings.run.seed)"
+  }
+
+  /// The run's folder, in words, before it is made.
+  var folder: String {
+    resumes.map { "\($0) (resumed)" } ?? runDirectory ?? "\(settings.run.directory)/\(name) or the next free name"
+  }
 
   /// Kernel threads of each worker and of the learner.
   var threads: (worker: Int, learner: Int) {
@@ -86,8 +116,6 @@ struct TrainPlan {
     let memory = MemoryEstimate(config: config, settings: settings)
     let scalars = config.parameters.reduce(0) { $0 + $1.count }
     let samples = settings.rollout.promptsPerStep * settings.rollout.groupSize
-    let folder =
-      resumes.map { "\($0) (resumed)" } ?? runDirectory ?? "\(settings.run.directory)/\(name) or the next free name"
     return [
       "dry run: nothing is started", "",
       "model          \(settings.model.path), \(scalars / 1_000_000)M parameters",

@@ -3,6 +3,7 @@
     python make.py default ../../../models/SmolLM2-135M-Instruct.Q4_1.gguf
     python make.py tiny
     python make.py step
+    python make.py supervised
 
 Needs requirements.txt, and for `default` also `gguf` and `tokenizers`. Everything is fp32 (fp64 where tiny) on the CPU.
 """
@@ -30,6 +31,10 @@ def main():
             import training_step
 
             training_step.make(os.path.join(HERE, "tiny", "llama_gqa"), os.path.join(HERE, "step"))
+        case ["supervised"]:
+            import supervised
+
+            supervised.make(os.path.join(HERE, "tiny", "llama_gqa"), os.path.join(HERE, "supervised"))
         case _:
             sys.exit(__doc__)
 

@@ -1,0 +1,14 @@
+import Console
+
+/// `fovea align`: the first stage, vision encoder and projector on images and captions.
+enum AlignCommand: Command {
+  static let specification = CommandSpecification(
+    "align", "Stage 1: trains the vision encoder and projector on images and captions, the language model frozen.",
+    options: SftCommand.options,
+    operands: .many(name: "KEY=VALUE", summary: "Settings that win over the file, for example align.steps=10."),
+    notes: SftCommand.notes("align"))
+
+  static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode {
+    try await SftCommand.run(.align, arguments, host)
+  }
+}

@@ -1,0 +1,95 @@
+import Console
+import Core
+import Foundation
+import Glibc
+import Testing
+import Wire
+
+/// The stage before reinforcement learning, by the real binary on the tiny model.
+@Suite struct StageTests {
+  private let folder: TemporaryFolder
+
+  init() throws {
+    folder = try TemporaryFolder()
+    try TinyModel.write(to: folder.path + "/model")
+    try folder.write(
+      """
+      run: {name: tiny, seed: 3}
+      model: {path: model}
+      task: {examples: 0, system_prompt: "", largest_operand: 5}
+      sft: {steps: 6, examples_per_step: 4, learning_rate: 0.01, warmup_steps: 0}
+      rollout: {prompts_per_step: 2, group_size: 2, slots: 4, sampling: {max_new_tokens: 8}}
+      farm: {workers: 1, worker_threads: 1, learner_threads: 1}
+      checkpoint: {every: 2}
+      evaluation: {every: 3, prompts: 4}
+
+      """, to: "settings.yaml")
+  }
+
+  private func sft(_ arguments: [String]) async throws -> FoveaProcess.Result {
+    try await FoveaProcess.run(["sft"] + arguments, in: folder, seconds: 60)
+  }
+
+  private func files(_ run: String, step: Int) throws -> [String: Data] {
+    let path = "\(folder.path)/\(run)/checkpoints/step-00000\(step)"
+    let names = try FileManager.default.contentsOfDirectory(atPath: path)
+    return try Dictionary(
+      uniqueKeysWithValues: names.map { ($0, try Data(contentsOf: URL(fileURLWithPath: "\(path)/\($0)"))) })
+  }
+
+  @Test(.timeLimit(.minutes(3))) func sftLearnsShowsItAndResumesWithTheSameBytes() async throws {
+    let whole = try await sft(["--config", "settings.yaml", "--run-directory", "whole"])
+    #expect(whole.exitCode == 0, "\(whole)")
+    #expect(whole.output.contains("step 6/6  entropy") && whole.output.contains("tokens/s"), "\(whole)")
+    #expect(whole.output.contains("next: fovea train --config FILE --from whole"), "\(whole)")
+    let rows = try MetricsFile.read(folder.path + "/whole/metrics.jsonl")
+    #expect(rows.filter { $0.kind == .step }.map(\.step) == [1, 2, 3, 4, 5, 6])
+    let evaluations = rows.filter { $0.kind == .evaluation }
+    #expect(evaluations.map(\.step) == [0, 3, 6])
+    #expect(evaluations.allSatisfy { $0.values["heldout_accuracy"] != nil && $0.values["heldout_prompts"] == 4 })
+    let losses = evaluations.compactMap { $0.values["heldout_loss"] }
+    #expect(losses.count == 3 && losses[2] < losses[0], "\(losses)")
+
+    let part = try await sft(["--config", "settings.yaml", "--run-directory", "parts", "sft.steps=6"])
+    #expect(part.exitCode == 0, "\(part)")
+    // What a process that died after step 4 would have left.
+    try FileManager.default.removeItem(atPath: folder.path + "/parts/checkpoints/step-000006")
+    let resumed = try await sft(["--resume", "parts"])
+    #expect(resumed.exitCode == 0 && resumed.output.contains("goes on from"), "\(resumed)")
+    #expect(try files("parts", step: 6) == files("whole", step: 6))
+    #expect(try MetricsFile.read(folder.path + "/parts/metrics.jsonl").map(\.step) == rows.map(\.step))
+  }
+
+  @Test(.timeLimit(.minutes(3))) func aSignalEndsAStageWithACheckpointFromWhichItGoesOn() async throws {
+    let long = ["--config", "settings.yaml", "--run-directory", "run", "sft.steps=100000", "evaluation.every=0"]
+    let process = try FoveaProcess(["sft"] + long, in: folder)
+    #expect(await holds(within: 30) { process.output.contains("step      2/100000") }, "\(process.output)")
+    process.send(SIGINT)
+    let stopped = await process.wait(seconds: 30)
+    #expect(stopped.exitCode == 0 && stopped.output.contains("next: fovea sft --resume run"), "\(stopped)")
+    let steps = try MetricsFile.read(folder.path + "/run/metrics.jsonl").filter { $0.kind == .step }
+    let last = try #require(steps.last?.step)
+    let resumed = try await sft(["--resume", "run", "sft.steps=\(last + 1)"])
+    #expect(resumed.exitCode == 0 && resumed.output.contains("step \(last + 1)/\(last + 1)"), "\(resumed)")
+  }
+
+  @Test(.timeLimit(.minutes(3))) func reinforcementLearningStartsFromTheStageBefore() async throws {
+    let stage = try await sft(["--config", "settings.yaml", "--run-directory", "first"])
+    #expect(stage.exitCode == 0, "\(stage)")
+    let train = try await FoveaProcess.run(
+      ["train", "--config", "settings.yaml", "--from", "first", "--run-directory", "second", "run.steps=1"],
+      in: folder, seconds: 90)
+    #expect(train.exitCode == 0, "\(train)")
+    let settings = try String(contentsOfFile: folder.path + "/second/settings.yaml", encoding: .utf8)
+    #expect(settings.contains("first/checkpoints/step-00000"), "\(settings)")
+
+    let wrong = try await sft(["--resume", "second"])
+    #expect(wrong.exitCode == 1 && wrong.errors.contains("expected a run of fovea sft"), "\(wrong)")
+  }
+
+  @Test func alignmentOfAModelWithoutEyesIsRefused() async throws {
+    let result = try await FoveaProcess.run(["align", "--config", "settings.yaml"], in: folder)
+    #expect(result.exitCode == 1 && result.errors.contains("expected a model with a vision encoder"), "\(result)")
+    #expect(!FileManager.default.fileExists(atPath: folder.path + "/runs"))
+  }
+}
