@@ -114,8 +114,10 @@ CHECK := $(PYTHON) Tests/Fixtures/model/check_checkpoint.py
 	.venv/bin/pip install --quiet -r Tests/Fixtures/model/requirements.txt
 
 check-transformers: setup $(PYTHON)
-	rm -rf $(SAVED) && mkdir -p $(SAVED)
-	FOVEA_SAVED_MODELS=$(CURDIR)/$(SAVED) deploy/run-tests --filter ModelOracleSavingTests
+	rm -rf $(SAVED) $(SAVED)-new && mkdir -p $(SAVED)
+	FOVEA_SAVED_MODELS=$(CURDIR)/$(SAVED) FOVEA_SAVED_NEW_MODELS=$(CURDIR)/$(SAVED)-new \
+	  deploy/run-tests --filter 'ModelOracleSavingTests|NewModelTests'
+	$(PYTHON) Tests/Fixtures/vision/check_new.py $(SAVED)-new
 	for folder in $(SAVED)/*/; do $(CHECK) $${folder%/} $${folder%/}.json || exit 1; done
 ifdef CHECKPOINT
 	.build/release/fovea score --model $(CHECKPOINT) --text README.md --json > $(SAVED)/scores.json

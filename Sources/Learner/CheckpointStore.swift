@@ -222,22 +222,25 @@ public struct CheckpointStore: Sendable {
   }
 
   /// Reads a checkpoint that `verify` accepted.
-  /// - Parameter moments: what they are to be; exact when the checkpoint's are of that precision.
+  /// - Parameters:
+  ///   - trainable: moments are read of these parameters alone, and the checkpoint must have them.
+  ///   - moments: what they are to be; exact when the checkpoint's are of that precision.
   /// - Throws: `InputError` that names the file and the tensor.
   public static func load(
-    _ folder: String, config: ModelConfig, moments: Precision = .float32
+    _ folder: String, config: ModelConfig, trainable: TrainableParameters = .all, moments: Precision = .float32
   ) throws -> Contents {
-    func parameters(_ name: String) throws -> ParameterSet {
+    func parameters(_ name: String, _ wanted: TrainableParameters) throws -> ParameterSet {
       let path = "\(folder)/\(name)"
       return try ParameterSet(
-        config: config, tensors: SafetensorsFile.tensors(path: path), ignoring: { _ in false }, place: path)
+        config: config, parameters: wanted.parameters(of: config.parameters),
+        tensors: SafetensorsFile.tensors(path: path), ignoring: { !wanted.contains($0) }, place: path)
     }
     let place = "\(folder)/\(FileName.trainerState)"
     let json = try JSON.parse(MappedFile.contents(of: place, byteCountMax: 1 << 20), place: place)
     return Contents(
-      state: try TrainerState(json: json, place: place), masterWeights: try parameters(FileName.masterWeights),
-      firstMoments: MomentSet(rounding: try parameters(FileName.firstMoments), precision: moments),
-      secondMoments: MomentSet(rounding: try parameters(FileName.secondMoments), precision: moments))
+      state: try TrainerState(json: json, place: place), masterWeights: try parameters(FileName.masterWeights, .all),
+      firstMoments: MomentSet(rounding: try parameters(FileName.firstMoments, trainable), precision: moments),
+      secondMoments: MomentSet(rounding: try parameters(FileName.secondMoments, trainable), precision: moments))
   }
 
   // MARK: The best checkpoint

@@ -22,12 +22,14 @@ public struct TrainedModel {
 
   /// - Parameters:
   ///   - folder: the run's; its `checkpoints` are gone on from and written.
-  ///   - trainable: what training changes.
+  ///   - parts: what training changes; the rest is frozen.
+  ///   - key: the setting that says so, for errors.
   ///   - log: a line for people.
-  /// - Throws: `InputError` for a model that cannot be loaded, and when there are checkpoints but none is valid.
+  /// - Throws: `InputError` for a model that cannot be loaded or has none of the parts, and when there are checkpoints but none
+  ///   is valid.
   public init(
-    settings: RunSettings, folder: String, pool: ThreadPool,
-    trainable: (ModelConfig) throws -> TrainableParameters = { _ in .all }, log: (String) -> Void
+    settings: RunSettings, folder: String, pool: ThreadPool, training parts: [ModelPart], key: String,
+    log: (String) -> Void
   ) throws {
     store = CheckpointStore(folder: "\(folder)/checkpoints", keep: settings.checkpoint.keep)
     try store.recover()
@@ -37,13 +39,13 @@ public struct TrainedModel {
 
     let digest = textDigest(settings.described())
     let moments = settings.optimizer.moments
-    let selection: TrainableParameters
+    let trainable = TrainableParameters(parts)
     if let newest {
       description = try ModelLoader.describe(path: newest)
-      selection = try trainable(description.config)
-      let checkpoint = try CheckpointStore.load(newest, config: description.config, moments: moments)
+      let checkpoint = try CheckpointStore.load(
+        newest, config: description.config, trainable: trainable, moments: moments)
       weights = checkpoint.masterWeights
-      optimizer = AdamW(checkpoint, pool: pool, trainable: selection)
+      optimizer = AdamW(checkpoint, pool: pool, trainable: trainable)
       var state = checkpoint.state
       log("goes on from \(newest)")
       if state.settingsDigest != digest { log("the settings are not those of the checkpoint") }
@@ -52,17 +54,25 @@ public struct TrainedModel {
     } else {
       let model = try ModelLoader.load(path: settings.model.path)
       description = model.description
-      selection = try trainable(description.config)
       weights = model.parameters
-      optimizer = AdamW(parameters: weights, pool: pool, trainable: selection, moments: moments)
+      optimizer = AdamW(parameters: weights, pool: pool, trainable: trainable, moments: moments)
       state = TrainerState(settingsDigest: digest)
     }
+    try Self.check(parts, of: description.config, key: key)
     isResumed = newest != nil
     place = newest ?? settings.model.path
     policy = TrainingModel(
       config: description.config, parameters: weights, precision: settings.model.precision, pool: pool,
-      selection: selection, checkpointing: settings.optimizer.gradientCheckpointing)
+      selection: trainable, checkpointing: settings.optimizer.gradientCheckpointing)
     encoding = settings.model.precision == .float32 ? .float32 : .bfloat16
+  }
+
+  /// - Throws: `InputError` when a model has none of the parts that are to be trained.
+  public static func check(_ parts: [ModelPart], of config: ModelConfig, key: String) throws {
+    guard TrainableParameters(parts).parameters(of: config.parameters).isEmpty else { return }
+    throw InputError(
+      "open the run", at: key, expected: "a part that the model has",
+      found: parts.map(\.rawValue).joined(separator: ", "))
   }
 
   /// Writes the Hugging Face files of the weights as they are now.

@@ -53,7 +53,8 @@ struct Trainer {
   ) throws {
     let pool = ThreadPool(threads: threads)
     let model = try TrainedModel(
-      settings: settings, folder: folder, pool: pool, log: { outcomes.post(.log($0)) })
+      settings: settings, folder: folder, pool: pool, training: settings.model.train, key: "model.train",
+      log: { outcomes.post(.log($0)) })
     description = model.description
     weights = model.weights
     precision = settings.model.precision

@@ -7,7 +7,7 @@ public struct RunSettings: Equatable, Sendable {
   public var run = Run()
   public var model = Model()
   public var task = TaskSettings()
-  public var align = Stage()
+  public var align = Stage(train: [.projector])
   public var sft = Stage()
   public var rollout = RolloutSettings()
   public var algorithm = Algorithm()
@@ -31,6 +31,10 @@ public struct RunSettings: Equatable, Sendable {
     /// A Hugging Face folder or a GGUF file.
     public var path = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
     public var precision = Precision.bfloat16
+    /// What training changes; the rest is frozen.
+    public var train = ModelPart.allCases
+    /// What `fovea create` makes at `path`.
+    public var create = NewModel()
     public init() {}
   }
 
@@ -38,6 +42,8 @@ public struct RunSettings: Equatable, Sendable {
 
   /// A stage of supervised training: `fovea align` or `fovea sft`. What it does not say is said by `optimizer`.
   public struct Stage: Equatable, Sendable {
+    /// What it changes; the rest is frozen.
+    public var train: [ModelPart]
     public var steps = 100
     /// Examples of a step.
     public var examplesPerStep = 16
@@ -45,7 +51,7 @@ public struct RunSettings: Equatable, Sendable {
     public var warmupSteps = 5
     /// constant | linear | cosine, over steps, down to optimizer.learningRateFloor * learningRate.
     public var decay = Schedule.Decay.cosine
-    public init() {}
+    public init(train: [ModelPart] = ModelPart.allCases) { self.train = train }
   }
 
   public struct RolloutSettings: Equatable, Sendable {

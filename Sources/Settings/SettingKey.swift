@@ -124,6 +124,20 @@ extension SettingKey {
       parse: { $0.text.flatMap { Value(rawValue: $0) } }, format: { $0.rawValue })
   }
 
+  /// Some of the values, each once and at least one.
+  static func choices<Value: RawRepresentable<String> & CaseIterable & Hashable & Sendable>(
+    _ path: String, _ field: Field<[Value]>, _ reason: String
+  ) -> SettingKey {
+    key(
+      path, field, "a list of some of \(Value.allCases.map(\.rawValue).joined(separator: ", "))", reason,
+      parse: { node in
+        guard case .sequence(let items) = node.content else { return nil }
+        let values = items.compactMap { $0.text.flatMap { Value(rawValue: $0) } }
+        return values.isEmpty || values.count != items.count || Set(values).count != values.count ? nil : values
+      },
+      format: { "[" + $0.map(\.rawValue).joined(separator: ", ") + "]" })
+  }
+
   static func choice(
     _ path: String, _ field: Field<String>, among names: [String], _ reason: String
   ) -> SettingKey {

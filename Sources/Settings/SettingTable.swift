@@ -28,6 +28,52 @@ extension SettingKey {
       "model.precision", \.model.precision,
       "Arithmetic of the products. bfloat16 is exact in the same sense on every machine, and fast; float32 is for "
         + "comparisons with other implementations."),
+    .choices(
+      "model.train", \.model.train,
+      "The parts that training changes; the others stay as they are and take neither moments nor broadcasts. Of a model "
+        + "without eyes only the language counts."),
+    .integer(
+      "model.create.vocabulary_size", \.model.create.vocabularySize, 264...262_144,
+      "`fovea create`: tokens at most, 256 bytes and up to 8 special ones among them. 1024 suit a narrow task."),
+    .integer(
+      "model.create.hidden_size", \.model.create.hiddenSize, 2...8192,
+      "`fovea create`: width of the decoder. The defaults make 2.7 million parameters, which two cores train in minutes."
+    ),
+    .integer(
+      "model.create.feed_forward_size", \.model.create.feedForwardSize, 2...32_768,
+      "`fovea create`: width inside a feed-forward part; 8/3 of the decoder's is usual for a gated one."),
+    .integer("model.create.layer_count", \.model.create.layerCount, 1...128, "`fovea create`: layers of the decoder."),
+    .integer(
+      "model.create.head_count", \.model.create.headCount, 1...128,
+      "`fovea create`: query heads; a divisor of the width."),
+    .integer(
+      "model.create.key_value_head_count", \.model.create.keyValueHeadCount, 1...128,
+      "`fovea create`: key-value heads; a divisor of the query heads. Fewer make the cache smaller."),
+    .integer(
+      "model.create.max_positions", \.model.create.maxPositions, 16...1_048_576,
+      "`fovea create`: the longest sequence, in tokens. It costs nothing until it is used."),
+    .integer(
+      "model.create.image_size", \.model.create.imageSize, 0...4096,
+      "`fovea create`: pixels along each side of an image, which is resized to it; 0 makes a model of text alone."),
+    .integer(
+      "model.create.patch_size", \.model.create.patchSize, 1...256,
+      "`fovea create`: pixels along each side of a patch, a divisor of the image's. 64 / 8 squared are 64 tokens an image."
+    ),
+    .integer(
+      "model.create.vision_hidden_size", \.model.create.visionHiddenSize, 2...8192,
+      "`fovea create`: width of the vision encoder."),
+    .integer(
+      "model.create.vision_feed_forward_size", \.model.create.visionFeedForwardSize, 2...32_768,
+      "`fovea create`: width inside its feed-forward parts; 4 times its own is usual."),
+    .integer(
+      "model.create.vision_layer_count", \.model.create.visionLayerCount, 1...128,
+      "`fovea create`: layers of the encoder."),
+    .integer(
+      "model.create.vision_head_count", \.model.create.visionHeadCount, 1...128,
+      "`fovea create`: heads of the encoder; a divisor of its width."),
+    .texts(
+      "model.create.text_files", \.model.create.textFiles, countMax: 64,
+      "`fovea create`: texts that the tokenizer is learned from. Without any, the task's own prompts and answers."),
   ]
 
   private static let task: [SettingKey] = [
@@ -91,18 +137,23 @@ extension SettingKey {
   ]
 
   private static let align = stage(
-    "align", "fovea align", steps: \.align.steps, examplesPerStep: \.align.examplesPerStep,
+    "align", "fovea align", train: \.align.train, steps: \.align.steps, examplesPerStep: \.align.examplesPerStep,
     learningRate: \.align.learningRate, warmupSteps: \.align.warmupSteps, decay: \.align.decay)
 
   private static let sft = stage(
-    "sft", "fovea sft", steps: \.sft.steps, examplesPerStep: \.sft.examplesPerStep,
+    "sft", "fovea sft", train: \.sft.train, steps: \.sft.steps, examplesPerStep: \.sft.examplesPerStep,
     learningRate: \.sft.learningRate, warmupSteps: \.sft.warmupSteps, decay: \.sft.decay)
 
   private static func stage(
-    _ name: String, _ command: String, steps: Field<Int>, examplesPerStep: Field<Int>, learningRate: Field<Double>,
+    _ name: String, _ command: String, train: Field<[ModelPart]>, steps: Field<Int>, examplesPerStep: Field<Int>,
+    learningRate: Field<Double>,
     warmupSteps: Field<Int>, decay: Field<Schedule.Decay>
   ) -> [SettingKey] {
     [
+      .choices(
+        "\(name).train", train,
+        "The parts that `\(command)` changes. Alignment leaves the language as it is, and an encoder that was trained before; "
+          + "one from nothing has to learn to see."),
       .integer("\(name).steps", steps, 1...10_000_000, "Training steps of `\(command)`."),
       .integer(
         "\(name).examples_per_step", examplesPerStep, 1...65_536,

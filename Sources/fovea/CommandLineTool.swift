@@ -16,8 +16,8 @@ enum CommandLineTool {
 
   static var commands: [any Command.Type] {
     [
-      AlignCommand.self, SftCommand.self, TrainCommand.self, CoordinatorCommand.self, LearnerCommand.self,
-      WorkerCommand.self, StatusCommand.self,
+      CreateCommand.self, AlignCommand.self, SftCommand.self, TrainCommand.self, CoordinatorCommand.self,
+      LearnerCommand.self, WorkerCommand.self, StatusCommand.self,
       KeysCommand.self, CheckpointsCommand.self, EvalCommand.self,
       DataCommand.self, GenerateCommand.self, TokenizeCommand.self, ScoreCommand.self, VerifyCommand.self,
       BenchCommand.self,

@@ -26,9 +26,11 @@ struct MemoryEstimate {
     let logits = 64 << 20
     // fp32 master weights and gradients, two moments; packed weights, and the payload of the version before the newest.
     let moments = settings.optimizer.moments == .bfloat16 ? 2 : 4
+    let trained = TrainableParameters(settings.model.train).parameters(of: config.parameters)
+      .reduce(0) { $0 + $1.count }
     let reference = settings.algorithm.loss.klCoefficient > 0 ? unit : 0
     learner =
-      scalars * (2 * 4 + 2 * moments + 2 * unit + reference) + logits
+      scalars * (2 * 4 + 2 * unit + reference) + trained * 2 * moments + logits
       + settings.optimizer.microBatchTokens * (activations + scratch)
     // Packed weights; and keys and values, or before there are any the first payload, as large again.
     let positions = min(config.maxPositions, 512 + settings.rollout.sampling.maxNewTokens)

@@ -21,7 +21,7 @@ struct StageRun {
     let settings = plan.settings
     let dataset = try makeDataset(settings.task, seed: settings.run.seed)
     let config = try ModelLoader.describe(path: settings.model.path).config
-    _ = try stage.trainable(config)
+    try TrainedModel.check(stage.parts(settings), of: config, key: stage.partsKey)
     let directory = try plan.openDirectory()
     let display = RunDisplay(
       output: TerminalOutput(), stepCount: UInt32(clamping: stage.settings(of: settings).steps))
@@ -71,9 +71,9 @@ struct StageRun {
 
 /// The two stages before reinforcement learning.
 enum TrainingStage: String, Sendable {
-  /// Multimodal alignment: images and their captions; the language model is frozen.
+  /// Multimodal alignment: images and their captions; the language model stays as it is, unless the settings say otherwise.
   case align
-  /// Supervised fine-tuning: question, reasoning and answer; everything is trained.
+  /// Supervised fine-tuning: question, reasoning and answer.
   case sft
 
   /// The command of the stage after it.
@@ -83,15 +83,9 @@ enum TrainingStage: String, Sendable {
 
   func settings(of settings: RunSettings) -> RunSettings.Stage { self == .align ? settings.align : settings.sft }
 
-  /// - Throws: `InputError` for a model in which nothing could be trained.
-  func trainable(_ config: ModelConfig) throws -> TrainableParameters {
-    guard self == .align else { return .all }
-    guard config.vision != nil else {
-      throw InputError(
-        "align", at: "model.path", expected: "a model with a vision encoder", found: "one of text alone")
-    }
-    return TrainableParameters(frozenPrefixes: TrainableParameters.languageModel)
-  }
+  /// What it trains, and the setting that says so.
+  func parts(_ settings: RunSettings) -> [ModelPart] { self == .align ? settings.align.train : settings.sft.train }
+  var partsKey: String { "\(rawValue).train" }
 }
 
 /// Runs kernels' work on a thread of its own: Swift's pool is for what does not block.

@@ -41,7 +41,8 @@ struct StageTrainer {
     let log = try LogFile(path: directory.logPath(stage.rawValue))
     self.log = log
     model = try TrainedModel(
-      settings: settings, folder: directory.path, pool: ThreadPool(threads: threads), trainable: stage.trainable,
+      settings: settings, folder: directory.path, pool: ThreadPool(threads: threads),
+      training: stage.parts(settings), key: stage.partsKey,
       log: {
         log.write($0)
         display.note($0, .faint)

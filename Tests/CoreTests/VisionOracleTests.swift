@@ -103,6 +103,13 @@ import Testing
   }
 
   @Test(arguments: VisionModel.allCases)
+  func aConfigurationThatWeWriteReadsBackAsItself(_ vision: VisionModel) throws {
+    let config = try vision.load().description.config
+    let written = ConfigFile.json(config, tokens: ConfigTokens(ends: [2]))
+    #expect(try ConfigFile.config(written, place: "written") == config)
+  }
+
+  @Test(arguments: VisionModel.allCases)
   func gradientsAreTheSameForAnyNumberOfThreads(_ vision: VisionModel) throws {
     let loaded = try vision.load()
     let groups = try vision.expected().map(\.group)
@@ -145,7 +152,7 @@ import Testing
     }
     let all = gradients([])
     for frozen in [
-      TrainableParameters.languageModel, TrainableParameters.visionEncoder, ["projector."], ["vision.", "projector."],
+      ModelPart.language.prefixes, ModelPart.vision.prefixes, ["projector."], ["vision.", "projector."],
     ] {
       let some = gradients(frozen)
       for (index, parameter) in all.parameters.enumerated() {

@@ -75,8 +75,7 @@ import Wire
       let result = try await end(train, of: farm, cell.fault, after: moment)
       #expect(result.exitCode == 0, "\(cell): \(result)\n\(farm.diagnosis)")
       #expect(try farm.steps.map(\.step) == Array(1...UInt32(steps)), "\(cell)")
-      let name = String(format: "step-%06d", steps)
-      weights["\(cell)"] = try checksum(farm.runPath + "/checkpoints/\(name)/model.safetensors")
+      weights["\(cell)"] = try farm.checksum(step: steps)
       if Self.isWhole { print("\(cell): sha256 \(weights["\(cell)"] ?? "")") }
     }
     return weights
@@ -98,17 +97,5 @@ import Wire
     let result = await train.wait(seconds: 600)
     #expect(result.output.contains("\(name) was killed (signal 9); it is started again"), "\(result)")
     return result
-  }
-
-  private func checksum(_ path: String) throws -> String {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/sha256sum")
-    process.arguments = [path]
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    try process.run()
-    let text = String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-    process.waitUntilExit()
-    return try #require(text.split(separator: " ").first.map(String.init), "no checksum of \(path)")
   }
 }

@@ -5,7 +5,7 @@ import Glibc
 import Testing
 import Wire
 
-/// A farm of real processes on the loopback that trains the tiny model, in a folder of its own.
+/// A farm of real processes on the loopback that trains a tiny model, in a folder of its own.
 struct Farm {
   let folder: TemporaryFolder
   let runPath: String
@@ -13,11 +13,11 @@ struct Farm {
   static let promptsPerStep = 2
   static let groupSize = 4
 
-  /// - Parameter settings: overrides beyond the small defaults of these tests.
-  init() throws {
+  /// - Parameter makeModel: makes the model at a path.
+  init(makeModel: (_ path: String) throws -> Void = { try TinyModel.write(to: $0) }) throws {
     folder = try TemporaryFolder()
     runPath = folder.path + "/run"
-    try TinyModel.write(to: folder.path + "/model")
+    try makeModel(folder.path + "/model")
     try folder.write(
       """
       run:
@@ -78,6 +78,22 @@ struct Farm {
   var endpoint: String? {
     log("coordinator").matches(of: #/coordinator at (tcp:\S+)/#).last.map { String($0.1) }
   }
+
+  /// SHA-256 of the weights that the checkpoint after a step holds.
+  func checksum(step: Int) throws -> String {
+    let path = checkpoint(step: step) + "/model.safetensors"
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/sha256sum")
+    process.arguments = [path]
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    try process.run()
+    let text = String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+    process.waitUntilExit()
+    return try #require(text.split(separator: " ").first.map(String.init), "no checksum of \(path)")
+  }
+
+  func checkpoint(step: Int) -> String { String(format: "\(runPath)/checkpoints/step-%06d", step) }
 
   func log(_ name: String) -> String {
     (try? String(contentsOfFile: "\(runPath)/logs/\(name).log", encoding: .utf8)) ?? ""

@@ -4,11 +4,11 @@
 /// `transformers` gives it.
 ///
 /// Source: configuration_llama.py, configuration_qwen2.py and configuration_qwen3.py of `transformers`.
-enum ConfigFile {
+package enum ConfigFile {
   /// The model's shape.
   ///
   /// - Throws: `InputError` that names the place and the key.
-  static func config(_ json: JSON, place: String) throws -> ModelConfig {
+  package static func config(_ json: JSON, place: String) throws -> ModelConfig {
     guard let model = json["model_type"]?.string.flatMap(VisionConfigFile.Model.init) else {
       return try text(json, place: place)
     }
@@ -174,13 +174,20 @@ extension ConfigFile {
 }
 
 /// The special tokens that config.json and generation_config.json name.
-struct ConfigTokens: Equatable, Sendable {
+package struct ConfigTokens: Equatable, Sendable {
   var beginning: Int32?
   /// Every token that ends a completion; the first is the tokenizer's own.
   var ends: [Int32] = []
   var padding: Int32?
 
-  fileprivate var members: [String: JSON] {
+  package init(beginning: Int32? = nil, ends: [Int32] = [], padding: Int32? = nil) {
+    self.beginning = beginning
+    self.ends = ends
+    self.padding = padding
+  }
+
+  /// The keys of both files.
+  var members: [String: JSON] {
     var members: [String: JSON] = [:]
     if let beginning { members["bos_token_id"] = .integer(Int64(beginning)) }
     let ends = ends.map { JSON.integer(Int64($0)) }
@@ -193,48 +200,9 @@ struct ConfigTokens: Equatable, Sendable {
   var generationConfig: JSON { .object(members) }
 }
 
-extension ConfigFile {
-  /// config.json for a model that did not come with one, in the form that every `transformers` since 4.45 reads.
-  static func json(_ config: ModelConfig, tokens: ConfigTokens) -> JSON {
-    func integer(_ value: Int) -> JSON { .integer(Int64(value)) }
-    var members = tokens.members
-    members["architectures"] = .array([.string(config.family.architecture)])
-    members["model_type"] = .string(config.family.rawValue)
-    members["vocab_size"] = integer(config.vocabularySize)
-    members["hidden_size"] = integer(config.hiddenSize)
-    members["intermediate_size"] = integer(config.feedForwardSize)
-    members["num_hidden_layers"] = integer(config.layerCount)
-    members["num_attention_heads"] = integer(config.headCount)
-    members["num_key_value_heads"] = integer(config.keyValueHeadCount)
-    members["head_dim"] = integer(config.headSize)
-    members["max_position_embeddings"] = integer(config.maxPositions)
-    // The shortest decimal of the fp32 value: 1e-05, not 9.999999747378752e-06.
-    members["rms_norm_eps"] = .number(Double("\(config.normEpsilon)") ?? Double(config.normEpsilon))
-    members["rope_theta"] = .number(config.ropeTheta)
-    members["rope_scaling"] =
-      config.ropeScaling.map { scaling in
-        .object([
-          "rope_type": .string("llama3"), "factor": .number(scaling.factor),
-          "low_freq_factor": .number(scaling.lowFrequencyFactor),
-          "high_freq_factor": .number(scaling.highFrequencyFactor),
-          "original_max_position_embeddings": integer(scaling.originalMaxPositions),
-        ])
-      } ?? .null
-    members["tie_word_embeddings"] = .bool(config.tiedHead)
-    if config.family != .qwen2 { members["attention_bias"] = .bool(config.attentionOutputBias) }
-    if config.family == .llama { members["mlp_bias"] = .bool(config.feedForwardBias) }
-    if config.family != .llama { members["use_sliding_window"] = .bool(false) }
-    members["hidden_act"] = .string("silu")
-    members["initializer_range"] = .number(0.02)
-    members["use_cache"] = .bool(true)
-    members["torch_dtype"] = .string("float32")
-    return .object(members)
-  }
-}
-
 extension ModelConfig.Family {
   /// The class name in config.json.
-  fileprivate var architecture: String {
+  var architecture: String {
     switch self {
     case .llama: "LlamaForCausalLM"
     case .qwen2: "Qwen2ForCausalLM"

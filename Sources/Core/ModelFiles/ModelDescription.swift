@@ -5,8 +5,8 @@ public struct ModelDescription: Sendable {
   /// The tokens that end a completion.
   public let stopTokens: Set<Int32>
   /// The model's small files by name, as in a Hugging Face folder: config.json, generation_config.json, tokenizer.json,
-  /// tokenizer_config.json, chat_template.jinja where the model keeps its template there, and preprocessor_config.json of a
-  /// model that sees. They make an equal description again.
+  /// tokenizer_config.json, chat_template.jinja where the model keeps its template there, and preprocessor_config.json and
+  /// processor_config.json of a model that sees. They make an equal description again.
   public let files: [String: [UInt8]]
 
   /// The names of `files`.
@@ -18,7 +18,11 @@ public struct ModelDescription: Sendable {
     public static let chatTemplate = "chat_template.jinja"
     /// How images become pixels; read by `Imaging`.
     public static let preprocessorConfig = "preprocessor_config.json"
-    public static let all = [config, generationConfig, tokenizer, tokenizerConfig, chatTemplate, preprocessorConfig]
+    /// How `transformers` puts images into texts; only kept.
+    public static let processorConfig = "processor_config.json"
+    public static let all = [
+      config, generationConfig, tokenizer, tokenizerConfig, chatTemplate, preprocessorConfig, processorConfig,
+    ]
   }
 
   /// Reads a description from a model's small files.
@@ -49,11 +53,13 @@ public struct ModelDescription: Sendable {
   }
 
   /// Describes a model that did not come as a Hugging Face folder, and writes the files that it would have there.
-  init(config: ModelConfig, tokenizer: Tokenizer, tokens: ConfigTokens, place: String) throws {
-    let files = [
-      FileName.config: ConfigFile.json(config, tokens: tokens).serialized(pretty: true),
-      FileName.generationConfig: tokens.generationConfig.serialized(pretty: true),
-    ]
+  /// - Parameter others: files beside those that follow from the rest.
+  init(
+    config: ModelConfig, tokenizer: Tokenizer, tokens: ConfigTokens, others: [String: [UInt8]] = [:], place: String
+  ) throws {
+    var files = others
+    files[FileName.config] = ConfigFile.json(config, tokens: tokens).serialized(pretty: true)
+    files[FileName.generationConfig] = tokens.generationConfig.serialized(pretty: true)
     try self.init(config: config, tokenizer: tokenizer, stopTokens: Set(tokens.ends), files: files, place: place)
   }
 

@@ -77,14 +77,16 @@ extension ParameterSet {
   /// of the files.
   ///
   /// - Parameters:
+  ///   - parameters: of the model's; by default all of them.
   ///   - tensors: the file's tensors, by the parameters' names.
   ///   - ignoring: tells of a tensor that is no parameter whether it may be left out.
   ///   - place: names the model in errors.
   /// - Throws: `InputError` for a missing tensor, a wrong shape, and a tensor that the model does not have.
   package convenience init(
-    config: ModelConfig, tensors: [String: StoredTensor], ignoring: (String) -> Bool, place: String
+    config: ModelConfig, parameters: [ParameterShape]? = nil, tensors: [String: StoredTensor],
+    ignoring: (String) -> Bool, place: String
   ) throws {
-    let parameters = config.parameters
+    let parameters = parameters ?? config.parameters
     let stored = try parameters.map { parameter in
       guard let tensor = tensors[parameter.name] else {
         throw InputError(

@@ -1,6 +1,6 @@
 import CKernels
 
-/// AdamW over a whole `ParameterSet` of fp32, with both moments of the same layout, in fp32 or bf16.
+/// AdamW over a `ParameterSet` of fp32, with both moments of what is trained of it, in fp32 or bf16.
 ///
 /// Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019; the formula of `torch.optim.AdamW`. Element
 /// by element, so the result does not depend on the number of threads.
@@ -12,17 +12,19 @@ public final class AdamW {
   /// Updates made; part of the bias correction, and of the key of the moments' rounding.
   public private(set) var updateCount: UInt64
   private let pool: ThreadPool
-  private let ranges: [Range<Int>]
+  /// Scalars that are trained, and the place of the first one's moments.
+  private let ranges: [(scalars: Range<Int>, moment: Int)]
 
   /// Moments of zero for parameters of this layout. Those that are not trainable are left alone, weight decay included.
   /// - Parameter moments: bfloat16 halves their memory; they are rounded stochastically, so that their means are exact.
   public convenience init(
     parameters: ParameterSet, pool: ThreadPool, trainable: TrainableParameters = .all, moments: Precision = .float32
   ) {
+    let trained = trainable.parameters(of: parameters.parameters)
     self.init(
       parameters: parameters, pool: pool, trainable: trainable,
-      firstMoments: MomentSet(like: parameters, precision: moments),
-      secondMoments: MomentSet(like: parameters, precision: moments), updateCount: 0)
+      firstMoments: MomentSet(trained, precision: moments), secondMoments: MomentSet(trained, precision: moments),
+      updateCount: 0)
   }
 
   /// Goes on from the moments and the count of a checkpoint.
@@ -30,10 +32,15 @@ public final class AdamW {
     parameters: ParameterSet, pool: ThreadPool, trainable: TrainableParameters = .all, firstMoments: MomentSet,
     secondMoments: MomentSet, updateCount: UInt64
   ) {
+    let trained = trainable.parameters(of: parameters.parameters)
     precondition(
-      firstMoments.parameters == parameters.parameters && secondMoments.parameters == parameters.parameters
-        && firstMoments.precision == secondMoments.precision, "moments of another model")
-    ranges = trainable.ranges(of: parameters)
+      firstMoments.parameters == trained && secondMoments.parameters == trained
+        && firstMoments.precision == secondMoments.precision, "moments of another model, or of other parts of it")
+    var moment = 0
+    ranges = trainable.ranges(of: parameters).map { scalars in
+      defer { moment += scalars.count }
+      return (scalars, moment)
+    }
     self.firstMoments = firstMoments
     self.secondMoments = secondMoments
     self.updateCount = updateCount
@@ -57,8 +64,7 @@ public final class AdamW {
     parameters: ParameterSet, gradients: ParameterSet, gradientScale: Float, learningRate: Float, beta1: Float,
     beta2: Float, epsilon: Float, weightDecay: Float
   ) {
-    let count = parameters.values.count
-    precondition(gradients.values.count == count && firstMoments.values.count == count, "layouts differ")
+    precondition(gradients.values.count == parameters.values.count, "layouts differ")
     updateCount += 1
     func correction(_ beta: Float) -> Float {
       beta > 0 ? Float(1 - fv_exp(Double(updateCount) * fv_log(Double(beta)))) : 1
@@ -67,13 +73,14 @@ public final class AdamW {
       learning_rate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon, weight_decay: weightDecay,
       correction1: correction(beta1), correction2: correction(beta2), gradient_scale: gradientScale,
       update: UInt32(truncatingIfNeeded: updateCount))
-    for trained in ranges {
-      pool.run(trained.count, chunk: 1 << 16) { range in
+    for (scalars, moment) in ranges {
+      // The kernel counts as the moments do.
+      let ahead = scalars.lowerBound - moment
+      pool.run(scalars.count, chunk: 1 << 16) { range in
         withUnsafePointer(to: settings) {
           fv_adamw_step(
-            $0, firstMoments.precision.kind, Int64(trained.lowerBound + range.lowerBound),
-            Int64(trained.lowerBound + range.upperBound),
-            parameters.values.pointer, gradients.values.pointer, firstMoments.values.at(0),
+            $0, firstMoments.precision.kind, Int64(moment + range.lowerBound), Int64(moment + range.upperBound),
+            parameters.values.pointer + ahead, gradients.values.pointer + ahead, firstMoments.values.at(0),
             secondMoments.values.at(0))
         }
       }

@@ -17,15 +17,21 @@ public final class ParameterSet: Sendable {
   /// Allocates zeroed parameters for a list of shapes.
   public init(parameters: [ParameterShape]) {
     self.parameters = parameters
+    let layout = Self.layout(of: parameters)
+    offsets = layout.offsets
+    values = AlignedBuffer(count: layout.count)
+    indexOfName = Dictionary(uniqueKeysWithValues: parameters.enumerated().map { ($1.name, $0) })
+  }
+
+  /// Where each parameter starts, and the scalars of all, those between two parameters included.
+  static func layout(of parameters: [ParameterShape]) -> (offsets: [Int], count: Int) {
     var offsets: [Int] = []
     var next = 0
     for parameter in parameters {
       offsets.append(next)
       next += (parameter.count + 15) & ~15
     }
-    self.offsets = offsets
-    values = AlignedBuffer(count: next)
-    indexOfName = Dictionary(uniqueKeysWithValues: parameters.enumerated().map { ($1.name, $0) })
+    return (offsets, next)
   }
 
   /// The index of a parameter in `parameters`, or nil when the model has none of that name.

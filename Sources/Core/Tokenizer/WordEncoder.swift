@@ -17,7 +17,7 @@ package struct WordEncoder {
   /// Neighbours of symbol i in the linked list; -1 at the ends.
   private var previous: [Int32] = []
   private var next: [Int32] = []
-  private var heap = MergeHeap()
+  private var heap = BinaryHeap<MergingPair>()
 
   package init() {}
 
@@ -74,7 +74,7 @@ package struct WordEncoder {
       previous.append(Int32(i) - 1)
       next.append(last ? -1 : Int32(i) + 1)
       values.append(last ? MergeTable.none : merges.value(ids[i], ids[i + 1]))
-      heap.push(value: values[i], symbol: Int32(i))
+      push(Int32(i))
     }
     while let entry = heap.pop() {
       let left = Int(entry.symbol)
@@ -93,52 +93,21 @@ package struct WordEncoder {
   private mutating func revalue(_ symbol: Int, _ merges: borrowing MergeTable) {
     let right = next[symbol]
     values[symbol] = right < 0 ? MergeTable.none : merges.value(ids[symbol], ids[Int(right)])
-    heap.push(value: values[symbol], symbol: Int32(symbol))
+    push(Int32(symbol))
+  }
+
+  /// Takes a pair into the heap, if it merges.
+  private mutating func push(_ symbol: Int32) {
+    let value = values[Int(symbol)]
+    if value != MergeTable.none { heap.push(MergingPair(value: value, symbol: symbol)) }
   }
 }
 
-/// A binary heap of pairs that merge, lowest rank first, then leftmost.
-private struct MergeHeap {
-  struct Entry {
-    var value: MergeTable.Value
-    var symbol: Int32
+/// A pair that merges: the lowest rank first, of equal ranks the leftmost.
+private struct MergingPair: Comparable {
+  var value: MergeTable.Value
+  var symbol: Int32
 
-    @inline(__always)
-    func precedes(_ other: Entry) -> Bool {
-      value < other.value || (value == other.value && symbol < other.symbol)
-    }
-  }
-
-  private var entries: [Entry] = []
-
-  mutating func removeAll() { entries.removeAll(keepingCapacity: true) }
-
-  /// Takes in a pair; one that does not merge is not kept.
-  mutating func push(value: MergeTable.Value, symbol: Int32) {
-    if value == MergeTable.none { return }
-    let entry = Entry(value: value, symbol: symbol)
-    entries.append(entry)
-    var at = entries.count - 1
-    while at > 0, entry.precedes(entries[(at - 1) / 2]) {
-      entries[at] = entries[(at - 1) / 2]
-      at = (at - 1) / 2
-    }
-    entries[at] = entry
-  }
-
-  mutating func pop() -> Entry? {
-    guard let first = entries.first, let last = entries.popLast() else { return nil }
-    if entries.isEmpty { return first }
-    var at = 0
-    while true {
-      var child = 2 * at + 1
-      guard child < entries.count else { break }
-      if child + 1 < entries.count, entries[child + 1].precedes(entries[child]) { child += 1 }
-      guard entries[child].precedes(last) else { break }
-      entries[at] = entries[child]
-      at = child
-    }
-    entries[at] = last
-    return first
-  }
+  @inline(__always)
+  static func < (a: Self, b: Self) -> Bool { a.value < b.value || (a.value == b.value && a.symbol < b.symbol) }
 }

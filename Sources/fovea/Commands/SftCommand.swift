@@ -1,5 +1,6 @@
 import Console
 import Core
+import Learner
 import Settings
 
 /// `fovea sft`: the second stage, everything on question, reasoning and answer. In this process; there is no farm.
@@ -42,7 +43,9 @@ enum SftCommand: Command {
 
   private static func described(_ stage: TrainingStage, _ plan: TrainPlan) throws -> [String] {
     let config = try ModelLoader.describe(path: plan.settings.model.path).config
-    let trainable = try stage.trainable(config)
+    let parts = stage.parts(plan.settings)
+    try TrainedModel.check(parts, of: config, key: stage.partsKey)
+    let trainable = TrainableParameters(parts)
     let scalars = config.parameters.reduce(0) { $0 + $1.count }
     let trained = config.parameters.reduce(0) { $0 + (trainable.contains($1.name) ? $1.count : 0) }
     let settings = stage.settings(of: plan.settings)

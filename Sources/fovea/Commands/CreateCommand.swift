@@ -1,0 +1,63 @@
+import Console
+import Core
+import Foundation
+import Settings
+import Tasks
+
+/// `fovea create`: a model from nothing, as a Hugging Face folder.
+enum CreateCommand: Command {
+  static let specification = CommandSpecification(
+    "create", "Makes a model from nothing: a tokenizer learned from text, and random weights.",
+    options: [
+      .option(
+        "config", "FILE", "Settings in YAML: the sizes (model.create), the task, the seed. Default: the defaults."),
+      .option("output", "FOLDER", "The folder to make. Default: the settings' model.path."),
+    ],
+    operands: .many(name: "KEY=VALUE", summary: "Settings that win over the file."),
+    notes: [
+      """
+      fovea create --config configs/fundus.yaml
+      fovea create --output models/tiny model.create.layer_count=2 model.create.image_size=0
+      """
+    ])
+
+  /// Prompts of the task whose text the tokenizer sees; more teach a vocabulary of some thousand tokens nothing new.
+  private static let promptCount: UInt64 = 2048
+
+  static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode {
+    let settings = try SettingsFile.load(path: arguments["config"], overrides: arguments.operands)
+    let folder = arguments["output"] ?? settings.model.path
+    guard !FileManager.default.fileExists(atPath: folder) else {
+      throw InputError("create model", at: folder, expected: "a name that is free", found: "a file or folder")
+    }
+    let model = try settings.model.create.make(
+      texts: texts(settings), seed: settings.run.seed, place: "model.create")
+    let aside = folder + ".new"
+    try ModelSaver.save(model.description, parameters: model.parameters, to: aside, encoding: .float32)
+    do {
+      try FileManager.default.moveItem(atPath: aside, toPath: folder)
+    } catch {
+      throw InputError("create model", at: folder, expected: "a name that is free", found: "\(error)")
+    }
+    let counts = ModelPart.allCases.map { part in
+      let trained = TrainableParameters([part]).parameters(of: model.parameters.parameters)
+      return "\(part.rawValue) \(trained.reduce(0) { $0 + $1.count })"
+    }
+    print(
+      "\(folder): \(model.description.tokenizer.vocabularySize) tokens; parameters: \(counts.joined(separator: ", "))")
+    return .success
+  }
+
+  private static func texts(_ settings: RunSettings) throws -> [String] {
+    guard settings.model.create.textFiles.isEmpty else {
+      return try settings.model.create.textFiles.map { path in
+        String(decoding: try readFile(path, operation: "read text", byteCountMax: 256 << 20), as: UTF8.self)
+      }
+    }
+    let dataset = try makeDataset(settings.task, seed: settings.run.seed)
+    return (0..<promptCount).flatMap { cursor in
+      let prompt = dataset.trainingPrompt(at: cursor)
+      return prompt.messages.map(\.content) + [prompt.reward.reference]
+    }
+  }
+}

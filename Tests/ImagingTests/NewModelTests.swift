@@ -1,0 +1,112 @@
+import Core
+import Foundation
+import Imaging
+import Testing
+
+/// Models from nothing: what is made, opened again, and asked about an image. With FOVEA_SAVED_NEW_MODELS the folders stay there,
+/// each beside what we compute with it, and `make check-transformers` opens them in transformers.
+@Suite struct NewModelTests {
+  private static let texts = [
+    "What does the photograph show? <think>the disc is pale</think><answer>B</answer>",
+    "The photograph shows the optic disc, the macula and the vessels. Which grade is it, 0, 1, 2, 3 or 4?",
+  ]
+
+  private static func sizes(_ change: (inout NewModel) -> Void = { _ in }) -> NewModel {
+    var sizes = NewModel()
+    (sizes.vocabularySize, sizes.hiddenSize, sizes.feedForwardSize, sizes.layerCount) = (300, 48, 64, 2)
+    (sizes.imageSize, sizes.visionHiddenSize, sizes.visionFeedForwardSize, sizes.visionLayerCount) = (24, 32, 48, 2)
+    change(&sizes)
+    return sizes
+  }
+
+  private static func make(_ sizes: NewModel = sizes(), seed: UInt64 = 1) throws -> LoadedModel {
+    try sizes.make(texts: texts, seed: seed, place: "test")
+  }
+
+  @Test("the same sizes, texts and seed make the same bytes; another seed makes other weights")
+  func repeatable() throws {
+    let (one, again, other) = (try Self.make(), try Self.make(), try Self.make(seed: 2))
+    #expect(one.description.files == again.description.files)
+    #expect(Array(one.parameters.values.elements) == Array(again.parameters.values.elements))
+    #expect(one.description.files == other.description.files)
+    #expect(Array(one.parameters.values.elements) != Array(other.parameters.values.elements))
+  }
+
+  @Test("weights have the deviation that they should have, norms are one, biases zero")
+  func initialization() throws {
+    let model = try Self.make()
+    func deviation(_ name: String) -> Float {
+      let scalars = model.parameters[name]
+      return (scalars.reduce(0) { $0 + $1 * $1 } / Float(scalars.count)).squareRoot()
+    }
+    for name in ["model.embed_tokens.weight", "model.layers.1.mlp.up_proj.weight", "vision.layers.0.mlp.fc1.weight"] {
+      #expect(abs(deviation(name) - 0.02) < 0.002, "\(name)")
+    }
+    // two layers, so narrower by 2
+    for name in ["model.layers.0.mlp.down_proj.weight", "vision.layers.1.attention.output.weight"] {
+      #expect(abs(deviation(name) - 0.01) < 0.001, "\(name)")
+    }
+    #expect(model.parameters["vision.layers.0.norm1.weight"].allSatisfy { $0 == 1 })
+    #expect(model.parameters["vision.layers.0.norm1.bias"].allSatisfy { $0 == 0 })
+    #expect(model.parameters["projector.linear_1.bias"].allSatisfy { $0 == 0 })
+  }
+
+  @Test("the default sizes make one to three million parameters")
+  func defaults() throws {
+    let count = try Self.make(NewModel()).parameters.parameters.reduce(0) { $0 + $1.count }
+    #expect((1_000_000...3_000_000).contains(count), "\(count)")
+  }
+
+  @Test("a folder opens as what was saved, takes a chat with an image, and scores it", arguments: [24, 0])
+  func folder(_ imageSize: Int) throws {
+    let model = try Self.make(Self.sizes { $0.imageSize = imageSize })
+    let kept = ProcessInfo.processInfo.environment["FOVEA_SAVED_NEW_MODELS"]
+    let temporary = NSTemporaryDirectory() + "fovea-new-model-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: temporary) }
+    let folder = "\(kept ?? temporary)/\(imageSize > 0 ? "sees" : "text")"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try ModelSaver.save(model.description, parameters: model.parameters, to: folder, encoding: .float32)
+    let again = try ModelLoader.load(path: folder)
+    #expect(again.description.config == model.description.config)
+    #expect(again.description.stopTokens == model.description.stopTokens)
+    #expect(Array(again.parameters.values.elements) == Array(model.parameters.values.elements))
+
+    var random = RandomStream(seed: 5, purpose: .test)
+    let picture = Image(
+      width: 30, height: 24, pixels: (0..<30 * 24 * 3).map { _ in UInt8(random.integer(below: 256)) })
+    let images = imageSize > 0 ? [PromptImage(bytes: ImageFile.png(picture))] : []
+    let messages = [ChatMessage(role: "user", content: (imageSize > 0 ? "<image>" : "") + "What is it?\n17 + 4")]
+    let prompt = try PromptProcessor(again.description, place: folder).encode(messages, images: images, place: "chat")
+    #expect(
+      prompt.tokens.count { $0 == again.description.config.vision?.imageToken } == imageSize / 8 * (imageSize / 8))
+    let completion = again.description.tokenizer.encode("<think>pale</think><answer>B</answer><|im_end|>")
+    #expect(completion.count { again.description.stopTokens.contains($0) } == 1)
+    let policy = TrainingModel(
+      config: again.description.config, parameters: again.parameters, precision: .float32, pool: ThreadPool(threads: 1),
+      trainable: false)
+    let group = TrainingGroup(promptTokens: prompt.tokens, completions: [completion], images: prompt.images)
+    let scores = policy.score([group], temperature: 1)[0][0]
+    #expect(scores.entropies.allSatisfy { $0 > 4 }, "a random model knows something: \(scores.entropies)")
+
+    guard kept != nil else { return }
+    try Data(ImageFile.png(picture)).write(to: URL(fileURLWithPath: folder + ".png"))
+    let json = JSON.object([
+      "content": .string(messages[0].content), "tokens": .array(prompt.tokens.map { .integer(Int64($0)) }),
+      "completion": .array(completion.map { .integer(Int64($0)) }),
+      "logProbabilities": .array(scores.logProbabilities.map { .number(Double($0)) }),
+      "entropies": .array(scores.entropies.map { .number(Double($0)) }),
+    ])
+    try Data(json.serialized()).write(to: URL(fileURLWithPath: folder + ".json"))
+  }
+
+  @Test("sizes that no model has are refused by name")
+  func refusals() throws {
+    func refusal(_ change: (inout NewModel) -> Void) throws -> String {
+      "\(try #require(throws: InputError.self) { try Self.make(Self.sizes(change)) })"
+    }
+    #expect(try refusal { $0.headCount = 5 }.contains("the 5 heads divide, found 48"))
+    #expect(try refusal { $0.keyValueHeadCount = 3 }.contains("num_key_value_heads"))
+    #expect(try refusal { $0.patchSize = 10 }.contains("image_size"))
+    #expect(try refusal { $0.visionHeadCount = 3 }.contains("num_attention_heads"))
+  }
+}
