@@ -20,7 +20,8 @@ package struct LearnerSeat: Equatable, Sendable {
 
   package struct Outstanding: Equatable, Sendable {
     package let step: UInt32
-    package let sentAt: Milliseconds
+    /// Nil when another process, or to another, sent it.
+    package let sentAt: Milliseconds?
     fileprivate var resendAt: Milliseconds
     fileprivate var resendCount = 0
   }
@@ -70,11 +71,14 @@ package struct LearnerSeat: Equatable, Sendable {
     return .taken(by: holder.name)
   }
 
-  package mutating func sit(_ occupant: Occupant, nextStep: UInt32) {
+  /// - Parameters:
+  ///   - nextStep: the step that it trains next.
+  ///   - awaited: the step before, when it has trained it and the word of that has not come.
+  package mutating func sit(_ occupant: Occupant, nextStep: UInt32, awaited: UInt32?, now: Milliseconds) {
     self.occupant = occupant
-    self.nextStep = nextStep
+    self.nextStep = awaited ?? nextStep
     challenger = nil
-    outstanding = nil
+    outstanding = awaited.map { Outstanding(step: $0, sentAt: nil, resendAt: now + resendAfter) }
   }
 
   /// The learner was heard.

@@ -44,22 +44,20 @@ extension CoordinatorState {
     if let before = seat.occupant {
       remember(expelled: before.incarnation, because: "learner \(printable(hello.name)) has taken its place")
     }
+    // It may have trained the step that it was given, and the word of it was lost: it says it again.
+    let awaited = hello.nextStep > completed ? completed : nil
     seat.sit(
       LearnerSeat.Occupant(
         incarnation: hello.incarnation, address: peer, name: printable(hello.name), host: printable(hello.host),
         weightsEndpoint: hello.weightsEndpoint, heardAt: clock, heldVersion: version),
-      nextStep: hello.nextStep)
+      nextStep: hello.nextStep, awaited: awaited, now: clock)
     log("learner \(printable(hello.name)) on \(printable(hello.host)) is here with \(version), step \(hello.nextStep)")
     welcome(peer, name: printable(hello.name))
     archive.learnerReturns(at: hello.nextStep)
     if let lastEvaluated { send(.evaluated(lastEvaluated), to: peer) }
-    if hello.nextStep > completed {
-      // It had trained the step that it was given; only the word of it was lost.
-      completeStep(version: version, metrics: [:], trainedSince: nil)
-    } else {
-      announcePolicyToAll()
-      checkReplay(from: hello.nextStep)
-    }
+    guard awaited == nil else { return }
+    announcePolicyToAll()
+    checkReplay(from: hello.nextStep)
   }
 
   /// A learner that comes back is of this run when its version is the one that this run had at its step.

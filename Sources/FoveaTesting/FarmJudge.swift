@@ -94,6 +94,9 @@ struct FarmJudge {
     if row.kind == .step, row.step != newestRows[.step].map({ $0 + 1 }) ?? 1 {
       fail("the row of step \(row.step) follows that of \(newestRows[.step] ?? 0)")
     }
+    if row.kind == .step, row.values["loss"] != 1 {
+      fail("the row of step \(row.step) lacks what the learner measured")
+    }
     newestRows[row.kind] = row.step
   }
 

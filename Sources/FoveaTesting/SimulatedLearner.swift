@@ -45,9 +45,11 @@ public struct SimulatedLearner: Sendable {
     training = saved
     random = RandomStream(seed: seed, purpose: .test, 3, UInt32(truncatingIfNeeded: incarnation))
     state = LearnerState(
-      identity: LearnerState.Identity(
-        runID: "simulated", name: "learner", incarnation: incarnation, host: "simulated", processID: 1, threads: 1,
-        weightsEndpoint: "simulated"),
+      as: FarmMember(
+        Hello(
+          role: .learner, runID: "simulated", name: "learner", incarnation: incarnation, host: "simulated",
+          processID: 1, threads: 1,
+          weightsEndpoint: "simulated")),
       start: saved, bestAccuracy: nil, stepCount: stepCount, checkpointEvery: checkpointEvery)
     on(.started, now: now)
   }

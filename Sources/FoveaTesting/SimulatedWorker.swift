@@ -45,9 +45,11 @@ public struct SimulatedWorker: Sendable {
     self.traits = traits
     random = RandomStream(seed: seed, purpose: .test, 2, UInt32(truncatingIfNeeded: incarnation ^ incarnation >> 28))
     state = RolloutState(
-      identity: RolloutState.Identity(
-        runID: "simulated", name: name, incarnation: incarnation, host: "simulated", processID: 1, threads: 1,
-        slots: traits.slots))
+      as: FarmMember(
+        Hello(
+          role: .worker, runID: "simulated", name: name, incarnation: incarnation, host: "simulated", processID: 1,
+          threads: 1,
+          slots: traits.slots)))
     on(.started, now: now)
   }
 

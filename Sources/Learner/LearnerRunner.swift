@@ -130,11 +130,12 @@ public final class LearnerRunner: Sendable {
 
   private func makeState(_ start: TrainerState, bestAccuracy: Float?) -> LearnerState {
     LearnerState(
-      identity: LearnerState.Identity(
-        runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
-        processID: UInt32(ProcessInfo.processInfo.processIdentifier), threads: UInt32(threads),
-        weightsEndpoint: weightsEndpoint, coordinator: coordinator,
-        patience: Milliseconds(settings.farm.patienceSeconds * 1000)),
+      as: FarmMember(
+        Hello(
+          role: .learner, runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
+          processID: UInt32(ProcessInfo.processInfo.processIdentifier), threads: UInt32(threads),
+          weightsEndpoint: weightsEndpoint),
+        coordinator: coordinator, patience: Milliseconds(settings.farm.patienceSeconds * 1000)),
       start: start, bestAccuracy: bestAccuracy, stepCount: UInt32(clamping: settings.run.steps),
       checkpointEvery: UInt32(clamping: settings.checkpoint.every))
   }

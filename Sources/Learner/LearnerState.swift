@@ -13,37 +13,6 @@ import Wire
 ///   meanwhile.
 /// - The learner never ends between a step and the checkpoint that keeps it: on a drain it saves first.
 public struct LearnerState: Sendable {
-  /// What the learner says of itself in its hello.
-  public struct Identity: Equatable, Sendable {
-    public var runID: String
-    public var name: String
-    public var incarnation: UInt64
-    public var host: String
-    public var processID: UInt32
-    public var threads: UInt32
-    /// Where workers fetch weights.
-    public var weightsEndpoint: String
-    /// The coordinator's endpoint, for people.
-    public var coordinator: String
-    /// How long it waits for anything that does not come.
-    public var patience: Milliseconds
-
-    public init(
-      runID: String, name: String, incarnation: UInt64, host: String, processID: UInt32, threads: UInt32,
-      weightsEndpoint: String, coordinator: String = "", patience: Milliseconds = 21_600_000
-    ) {
-      self.runID = runID
-      self.name = name
-      self.incarnation = incarnation
-      self.host = host
-      self.processID = processID
-      self.threads = threads
-      self.weightsEndpoint = weightsEndpoint
-      self.coordinator = coordinator
-      self.patience = patience
-    }
-  }
-
   /// What happens to the learner.
   public enum Event: Equatable, Sendable {
     case started
@@ -90,21 +59,15 @@ public struct LearnerState: Sendable {
   }
 
   private enum Phase: Equatable {
-    case joining(nextHello: Milliseconds)
     case serving
     case draining(reason: String, isFailure: Bool)
     case ended
   }
 
-  private static let helloInterval: Milliseconds = 1_000
-
-  private let identity: Identity
+  private var member: FarmMember
   private let stepCount: UInt32
   private let checkpointEvery: UInt32
-  private var phase = Phase.joining(nextHello: 0)
-  private var coordinator: UInt64?
-  private var heartbeatInterval: Milliseconds = 500
-  private var nextHeartbeat: Milliseconds = 0
+  private var phase = Phase.serving
 
   /// The next step to train.
   public private(set) var nextStep: UInt32
@@ -112,15 +75,13 @@ public struct LearnerState: Sendable {
   public private(set) var version: PolicyVersion
   private var cursor: UInt64
   private var lastCompleted: StepCompleted?
-  private var isCompletionKnown = true
+  private var isCompletionKnown: Bool
   /// The step being trained.
   private var training: UInt32?
   private var savesUnderWay = 0
   private var savedStep: UInt32
   private var bestAccuracy: Float?
   private var activity = "idle"
-  private var link = ServerLink()
-  private var patience: Patience
 
   /// - Parameters:
   ///   - start: from the checkpoint, or of a new run.
@@ -128,18 +89,18 @@ public struct LearnerState: Sendable {
   ///   - stepCount: of the run; the last step is always saved.
   ///   - checkpointEvery: steps between checkpoints; 0 saves the last step only.
   public init(
-    identity: Identity, start: TrainerState, bestAccuracy: Float?, stepCount: UInt32, checkpointEvery: UInt32
+    as member: FarmMember, start: TrainerState, bestAccuracy: Float?, stepCount: UInt32, checkpointEvery: UInt32
   ) {
-    self.identity = identity
+    self.member = member
     self.stepCount = stepCount
     self.checkpointEvery = checkpointEvery
     nextStep = start.nextStep
     version = start.policyVersion
     cursor = start.cursor
     lastCompleted = start.lastCompleted
+    isCompletionKnown = lastCompleted == nil
     savedStep = start.nextStep
     self.bestAccuracy = bestAccuracy
-    patience = Patience(of: "learner \(identity.name)", limit: identity.patience)
   }
 
   /// Takes one event.
@@ -148,10 +109,10 @@ public struct LearnerState: Sendable {
   public mutating func on(_ event: Event, now: Milliseconds) -> [Effect] {
     guard phase != .ended else { return [] }
     switch event {
-    case .started: return hello(now: now)
+    case .started: return join(now: now)
     case .received(let message): return received(message, now: now)
     case .link(let state):
-      link.on(state, now: now)
+      member.link.on(state, now: now)
       return watchLink(now: now)
     case .trained(let completed, let cursor): return trained(completed, cursor: cursor, now: now)
     case .trainingFailed(let reason):
@@ -188,14 +149,13 @@ public struct LearnerState: Sendable {
   }
 
   private mutating func welcomed(_ welcome: Welcome, now: Milliseconds) -> [Effect] {
-    if let reason = welcome.reasonToLeave(runID: identity.runID) { return end(.failed(reason)) }
-    heartbeatInterval = Milliseconds(max(welcome.heartbeatMilliseconds, 1))
-    if welcome.name.isEmpty { return unknown(now: now) }
-    let isNewProcess = coordinator != nil && coordinator != welcome.incarnation
-    coordinator = welcome.incarnation
-    if case .joining = phase { phase = .serving }
-    guard isNewProcess else { return heartbeat(now: now) }
-    return [.log("the coordinator is a new process"), .send(.hello(greeting))] + heartbeat(now: now)
+    switch member.welcomed(welcome) {
+    case .leave(let reason): return end(.failed(reason))
+    case .unknown: return unknown(now: now)
+    case .member: return heartbeat(now: now)
+    case .newCoordinator:
+      return [.log("the coordinator is a new process"), .send(.hello(greeting))] + heartbeat(now: now)
+    }
   }
 
   private mutating func arrived(_ batch: TrainBatch) -> [Effect] {
@@ -235,7 +195,7 @@ public struct LearnerState: Sendable {
     lastCompleted = completed
     isCompletionKnown = false
     var effects: [Effect] = [.send(.stepCompleted(completed))]
-    nextHeartbeat = now
+    member.hastensHeartbeat(now: now)
     let isDue = checkpointEvery > 0 && nextStep % checkpointEvery == 0
     if isDue || nextStep == stepCount || isDraining { effects += save() }
     return effects
@@ -275,75 +235,59 @@ public struct LearnerState: Sendable {
 
   private mutating func tick(now: Milliseconds) -> [Effect] {
     var effects: [Effect] = []
-    switch phase {
-    case .joining(let nextHello): if now >= nextHello { effects = hello(now: now) }
-    case .serving, .draining: if now >= nextHeartbeat { effects = heartbeat(now: now) }
-    case .ended: return []
+    if isJoining {
+      if member.helloIsDue(now: now) { effects = join(now: now) }
+    } else if member.heartbeatIsDue(now: now) {
+      effects = heartbeat(now: now)
     }
     return effects + watchLink(now: now) + watchNeeds(now: now)
   }
 
   /// A refusal must not cost the work that is done: it drains, which saves first.
   private mutating func watchLink(now: Milliseconds) -> [Effect] {
-    guard !isDraining, let reason = link.end(now: now) else { return [] }
-    return drain(reason: "\(coordinatorName): \(reason)", isFailure: true)
+    guard !isDraining, let reason = member.link.end(now: now) else { return [] }
+    return drain(reason: "\(member.coordinatorName): \(reason)", isFailure: true)
   }
 
   /// Says what does not come, and ends when it has not come for too long.
   private mutating func watchNeeds(now: Milliseconds) -> [Effect] {
     guard phase != .ended else { return [] }
-    let (lines, end) = patience.look(at: needs, now: now)
+    let (lines, end) = member.look(at: needs, now: now)
     return lines.map { .log($0) } + (end.map { drain(reason: "\($0) (farm.patience_seconds)", isFailure: true) } ?? [])
-  }
-
-  private var coordinatorName: String {
-    identity.coordinator.isEmpty ? "the coordinator" : "coordinator \(identity.coordinator)"
   }
 
   /// What it waits for, and from whom.
   private var needs: [Patience.Need] {
     if let training { return [Patience.Need("step \(training + 1)", from: "its training thread", isBounded: false)] }
     if savesUnderWay > 0 { return [Patience.Need("a checkpoint", from: "its disk", isBounded: false)] }
-    switch phase {
-    case .joining:
-      return [Patience.Need("an answer to its hello", from: coordinatorName, detail: link.state.described)]
-    case .serving:
-      // The coordinator bounds this: it ends the run, and says so, when nothing moves.
-      return [
-        Patience.Need(
-          "step \(nextStep + 1)'s groups", from: coordinatorName, detail: link.state.described,
-          isBounded: link.state != .up)
-      ]
-    case .draining, .ended: return []
-    }
+    if isJoining { return [member.welcomeNeed] }
+    return phase == .serving ? [member.needBoundedByCoordinator("step \(nextStep + 1)'s groups")] : []
   }
 
   /// The coordinator does not know this process: hello until it does. Heartbeats would only be asked about again.
   private mutating func unknown(now: Milliseconds) -> [Effect] {
-    switch phase {
-    case .joining(let nextHello): now >= nextHello ? hello(now: now) : []
-    case .serving: hello(now: now)
-    case .draining, .ended: [.send(.hello(greeting))]
-    }
+    if phase != .serving { return [.send(.hello(greeting))] }
+    return isJoining && !member.helloIsDue(now: now) ? [] : join(now: now)
   }
 
-  private mutating func hello(now: Milliseconds) -> [Effect] {
-    phase = .joining(nextHello: now + Self.helloInterval)
+  private mutating func join(now: Milliseconds) -> [Effect] {
+    member.joins(now: now)
     return [.send(.hello(greeting))]
   }
 
+  private var isJoining: Bool { phase == .serving && member.isJoining }
+
   private var greeting: Hello {
-    Hello(
-      role: .learner, runID: identity.runID, name: identity.name, incarnation: identity.incarnation,
-      host: identity.host, processID: identity.processID, threads: identity.threads, policyVersion: version,
-      weightsEndpoint: identity.weightsEndpoint, nextStep: nextStep, cursor: cursor)
+    var hello = member.hello
+    (hello.policyVersion, hello.nextStep, hello.cursor) = (version, nextStep, cursor)
+    return hello
   }
 
   /// A heartbeat, and with it the finished step until the coordinator shows that it knows of it.
   private mutating func heartbeat(now: Milliseconds) -> [Effect] {
-    nextHeartbeat = now + heartbeatInterval
+    member.beats(now: now)
     let beat = Heartbeat(
-      incarnation: identity.incarnation,
+      incarnation: member.hello.incarnation,
       activity: training == nil && savesUnderWay > 0 ? "saving a checkpoint" : activity, policyVersion: version,
       savedStep: savedStep)
     var effects: [Effect] = [.send(.heartbeat(beat))]

@@ -15,7 +15,7 @@ public struct WorkerFailure: Error, Equatable, CustomStringConvertible {
 /// It decides nothing. The event loop is one task; decoding happens on a thread of its own (`PolicyEngine`), so a long
 /// decode step delays no heartbeat.
 public final class RolloutRunner: Sendable {
-  private let identity: RolloutState.Identity
+  private let member: FarmMember
   private let reactor: Reactor
   private let log: @Sendable (String) -> Void
   private let isDrainAsked = Atomic(false)
@@ -37,9 +37,10 @@ public final class RolloutRunner: Sendable {
     log: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     precondition(threads > 0 && slots > 0, "\(threads) threads, \(slots) slots")
-    identity = RolloutState.Identity(
-      runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
-      processID: UInt32(ProcessInfo.processInfo.processIdentifier), threads: UInt32(threads), slots: UInt32(slots),
+    member = FarmMember(
+      Hello(
+        role: .worker, runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
+        processID: UInt32(ProcessInfo.processInfo.processIdentifier), threads: UInt32(threads), slots: UInt32(slots)),
       coordinator: coordinator, patience: Milliseconds(patienceSeconds * 1000))
     self.reactor = reactor
     self.log = log
@@ -53,7 +54,7 @@ public final class RolloutRunner: Sendable {
   /// - Throws: `WorkerFailure` when refused or when the weights are no model, `CancellationError` when the task is cancelled.
   @discardableResult
   public func run() async throws -> String {
-    var loop = WorkerLoop(identity: identity, reactor: reactor, log: log)
+    var loop = WorkerLoop(member: member, reactor: reactor, log: log)
     defer { loop.close() }
     loop.take(.started)
     var isDraining = false
@@ -87,14 +88,14 @@ private struct WorkerLoop {
   private let tokensSampled = TokenCounter()
   private(set) var ending: RolloutState.Ending?
 
-  init(identity: RolloutState.Identity, reactor: Reactor, log: @escaping @Sendable (String) -> Void) {
-    state = RolloutState(identity: identity)
+  init(member: FarmMember, reactor: Reactor, log: @escaping @Sendable (String) -> Void) {
+    state = RolloutState(as: member)
     self.reactor = reactor
     self.log = log
     let (commands, outcomes, tokensSampled) = (commands, outcomes, tokensSampled)
     let thread = Thread {
       PolicyEngine.run(
-        threads: Int(identity.threads), slots: Int(identity.slots), commands: commands, outcomes: outcomes,
+        threads: Int(member.hello.threads), slots: Int(member.hello.slots), commands: commands, outcomes: outcomes,
         tokensSampled: tokensSampled)
     }
     thread.stackSize = 8 << 20

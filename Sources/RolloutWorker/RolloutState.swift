@@ -13,37 +13,6 @@ import Wire
 /// - A result is sent again until acknowledged, at once when the coordinator is a new process.
 /// - While draining, nothing new starts, and the worker ends within `Limits.drainMilliseconds`.
 public struct RolloutState: Sendable {
-  /// What the worker says of itself in its hello.
-  public struct Identity: Equatable, Sendable {
-    public var runID: String
-    public var name: String
-    public var incarnation: UInt64
-    public var host: String
-    public var processID: UInt32
-    public var threads: UInt32
-    /// Samples decoded at once.
-    public var slots: UInt32
-    /// The coordinator's endpoint, for people.
-    public var coordinator: String
-    /// How long it waits for anything that does not come.
-    public var patience: Milliseconds
-
-    public init(
-      runID: String, name: String, incarnation: UInt64, host: String, processID: UInt32, threads: UInt32, slots: UInt32,
-      coordinator: String = "", patience: Milliseconds = 21_600_000
-    ) {
-      self.runID = runID
-      self.name = name
-      self.incarnation = incarnation
-      self.host = host
-      self.processID = processID
-      self.threads = threads
-      self.slots = slots
-      self.coordinator = coordinator
-      self.patience = patience
-    }
-  }
-
   /// What happens to the worker.
   public enum Event: Equatable, Sendable {
     case started
@@ -96,7 +65,6 @@ public struct RolloutState: Sendable {
 
   /// Spans of time, and bounds on what a lease may ask.
   enum Limits {
-    static let helloInterval: Milliseconds = 1_000
     static let resendInterval: Milliseconds = 3_000
     static let drainMilliseconds: Milliseconds = 3_000
     static let groupSizeMax: UInt32 = 4_096
@@ -106,33 +74,24 @@ public struct RolloutState: Sendable {
   }
 
   private enum Phase: Equatable {
-    case joining(nextHello: Milliseconds)
     case serving
     case draining(until: Milliseconds)
     case ended
   }
 
-  private let identity: Identity
-  private var phase = Phase.joining(nextHello: 0)
-  private var coordinator: UInt64?
-  private var heartbeatInterval: Milliseconds = 500
-  private var nextHeartbeat: Milliseconds = 0
+  private var member: FarmMember
+  private var phase = Phase.serving
   private var fence = PolicyFence()
   private var book = LeaseBook()
   private var rate = TokenRate()
   private var groupsDone: UInt64 = 0
   private var groupSize: UInt32 = 1
   private var announcedCredit: UInt32 = 0
-  private var link = ServerLink()
   private var weightsLink = ServerLink()
   private var weightsEndpoint = ""
-  private var patience: Patience
 
   /// A worker that has not said hello.
-  public init(identity: Identity) {
-    self.identity = identity
-    patience = Patience(of: "worker \(identity.name)", limit: identity.patience)
-  }
+  public init(as member: FarmMember) { self.member = member }
 
   /// In the decoder; nil before the first.
   public var policyVersion: PolicyVersion? { fence.held }
@@ -144,10 +103,10 @@ public struct RolloutState: Sendable {
     guard phase != .ended else { return [] }
     var effects: [Effect]
     switch event {
-    case .started: effects = hello(now: now)
+    case .started: effects = join(now: now)
     case .received(let message): effects = received(message, now: now)
     case .link(let state):
-      link.on(state, now: now)
+      member.link.on(state, now: now)
       effects = watchLinks(now: now)
     case .weightsLink(let state):
       weightsLink.on(state, now: now)
@@ -204,15 +163,14 @@ public struct RolloutState: Sendable {
   }
 
   private mutating func welcomed(_ welcome: Welcome, now: Milliseconds) -> [Effect] {
-    if let reason = welcome.reasonToLeave(runID: identity.runID) { return leave(reason) }
-    heartbeatInterval = Milliseconds(max(welcome.heartbeatMilliseconds, 1))
-    if welcome.name.isEmpty { return unknown(now: now) }
-    let isNewProcess = coordinator != nil && coordinator != welcome.incarnation
-    coordinator = welcome.incarnation
-    if case .joining = phase { phase = .serving }
-    guard isNewProcess else { return heartbeat(now: now) }
-    return [.send(.hello(greeting)), .log("the coordinator is a new process")]
-      + book.resend(sentBefore: now, now: now).map { .send(.groupResult($0)) } + heartbeat(now: now)
+    switch member.welcomed(welcome) {
+    case .leave(let reason): return leave(reason)
+    case .unknown: return unknown(now: now)
+    case .member: return heartbeat(now: now)
+    case .newCoordinator:
+      return [.send(.hello(greeting)), .log("the coordinator is a new process")]
+        + book.resend(sentBefore: now, now: now).map { .send(.groupResult($0)) } + heartbeat(now: now)
+    }
   }
 
   private mutating func granted(_ lease: Lease, now: Milliseconds) -> [Effect] {
@@ -276,13 +234,11 @@ public struct RolloutState: Sendable {
   private mutating func tick(tokensSampled: UInt64, now: Milliseconds) -> [Effect] {
     rate.tokensTotal = tokensSampled
     var effects: [Effect] = []
-    switch phase {
-    case .joining(let nextHello):
-      if now >= nextHello { effects += hello(now: now) }
-    case .serving, .draining:
-      if now >= nextHeartbeat { effects += heartbeat(now: now) }
+    if isJoining {
+      if member.helloIsDue(now: now) { effects += join(now: now) }
+    } else {
+      if member.heartbeatIsDue(now: now) { effects += heartbeat(now: now) }
       effects += book.resend(sentBefore: now - Limits.resendInterval, now: now).map { .send(.groupResult($0)) }
-    case .ended: break
     }
     if case .draining(let until) = phase, book.unacknowledged.isEmpty || now >= until {
       phase = .ended
@@ -302,64 +258,48 @@ public struct RolloutState: Sendable {
 
   private mutating func watchLinks(now: Milliseconds) -> [Effect] {
     if case .draining = phase { return [] }
-    if let reason = link.end(now: now) { return leave("\(coordinatorName): \(reason)") }
+    if let reason = member.link.end(now: now) { return leave("\(member.coordinatorName): \(reason)") }
     return weightsLink.end(now: now).map { leave("learner \(weightsEndpoint): \($0)") } ?? []
   }
 
   /// Says what does not come, and ends when it has not come for too long.
   private mutating func watchNeeds(now: Milliseconds) -> [Effect] {
     guard phase != .ended else { return [] }
-    let (lines, end) = patience.look(at: needs, now: now)
+    let (lines, end) = member.look(at: needs, now: now)
     return lines.map { .log($0) } + (end.map { leave("\($0) (--patience)") } ?? [])
-  }
-
-  private var coordinatorName: String {
-    identity.coordinator.isEmpty ? "the coordinator" : "coordinator \(identity.coordinator)"
   }
 
   /// What it waits for, and from whom.
   private var needs: [Patience.Need] {
+    if isJoining { return [member.welcomeNeed] }
+    guard isServing else { return [] }
     var needs: [Patience.Need] = []
-    switch phase {
-    case .joining:
-      return [Patience.Need("an answer to its hello", from: coordinatorName, detail: link.state.described)]
-    case .draining, .ended: return []
-    case .serving: break
-    }
-    if let id = book.unacknowledged.keys.min() {
-      needs.append(Patience.Need("acknowledgement of \(id)", from: coordinatorName, detail: link.state.described))
-    }
+    if let id = book.unacknowledged.keys.min() { needs.append(member.need("acknowledgement of \(id)")) }
     if let target = fence.target {
       let learner = weightsEndpoint.isEmpty ? "a learner" : "learner \(weightsEndpoint)"
       needs.append(
         Patience.Need("weights", from: learner, detail: "\(target.version), \(weightsLink.state.described)"))
     } else if book.all.isEmpty, needs.isEmpty {
-      // The coordinator bounds this: it ends the run, and says so, when nothing moves.
-      let what = fence.held == nil ? "word of weights" : "a lease"
-      needs.append(
-        Patience.Need(what, from: coordinatorName, detail: link.state.described, isBounded: link.state != .up))
+      needs.append(member.needBoundedByCoordinator(fence.held == nil ? "word of weights" : "a lease"))
     }
     return needs
   }
 
   /// The coordinator does not know this process: hello until it does. Heartbeats would only be asked about again.
   private mutating func unknown(now: Milliseconds) -> [Effect] {
-    switch phase {
-    case .joining(let nextHello): now >= nextHello ? hello(now: now) : []
-    case .serving: hello(now: now)
-    case .draining, .ended: [.send(.hello(greeting))]
-    }
+    if phase != .serving { return [.send(.hello(greeting))] }
+    return isJoining && !member.helloIsDue(now: now) ? [] : join(now: now)
   }
 
-  private mutating func hello(now: Milliseconds) -> [Effect] {
-    phase = .joining(nextHello: now + Limits.helloInterval)
+  private mutating func join(now: Milliseconds) -> [Effect] {
+    member.joins(now: now)
     return [.send(.hello(greeting))]
   }
 
   private var greeting: Hello {
-    Hello(
-      role: .worker, runID: identity.runID, name: identity.name, incarnation: identity.incarnation, host: identity.host,
-      processID: identity.processID, threads: identity.threads, slots: identity.slots, policyVersion: fence.held)
+    var hello = member.hello
+    hello.policyVersion = fence.held
+    return hello
   }
 
   private mutating func drain(reason: String, now: Milliseconds) -> [Effect] {
@@ -375,27 +315,28 @@ public struct RolloutState: Sendable {
   }
 
   private mutating func heartbeat(now: Milliseconds) -> [Effect] {
-    nextHeartbeat = now + heartbeatInterval
+    member.beats(now: now)
     announcedCredit = credit
     rate.note(now: now)
     return [
       .send(
         .heartbeat(
           Heartbeat(
-            incarnation: identity.incarnation, activity: activity, policyVersion: fence.held, credit: credit,
-            activeSamples: min(book.remainingSamples, identity.slots), tokensTotal: rate.tokensTotal,
+            incarnation: member.hello.incarnation, activity: activity, policyVersion: fence.held, credit: credit,
+            activeSamples: min(book.remainingSamples, member.hello.slots), tokensTotal: rate.tokensTotal,
             tokensPerSecond: rate.tokensPerSecond, groupsDone: groupsDone)))
     ]
   }
 
-  private var isServing: Bool { phase == .serving }
+  private var isJoining: Bool { phase == .serving && member.isJoining }
+  private var isServing: Bool { phase == .serving && !member.isJoining }
 
   /// Groups that it would take now, of the size that was asked for last: as many as its free slots hold, and one when
   /// nothing is being decoded.
   private var credit: UInt32 {
     guard isServing, fence.held != nil, book.unacknowledged.count < Limits.unacknowledgedMax else { return 0 }
     let remaining = book.remainingSamples
-    let free = identity.slots > remaining ? (identity.slots - remaining) / groupSize : 0
+    let free = member.hello.slots > remaining ? (member.hello.slots - remaining) / groupSize : 0
     return remaining == 0 ? max(1, free) : free
   }
 
@@ -405,26 +346,5 @@ public struct RolloutState: Sendable {
     if book.isDecoding { return "decoding" }
     if let target = fence.target { return "fetching \(target.version)" }
     return fence.held == nil ? "waiting for weights" : "idle"
-  }
-}
-
-/// Tokens per second over the last heartbeats.
-struct TokenRate: Sendable {
-  /// Since the worker's start.
-  var tokensTotal: UInt64 = 0
-  private var notes: [(time: Milliseconds, tokens: UInt64)] = []
-  private static let window = 8
-
-  /// Remembers the count at a heartbeat.
-  mutating func note(now: Milliseconds) {
-    notes.append((now, tokensTotal))
-    if notes.count > Self.window { notes.removeFirst() }
-  }
-
-  var tokensPerSecond: Float {
-    guard let first = notes.first, let last = notes.last, last.time > first.time, last.tokens >= first.tokens else {
-      return 0
-    }
-    return Float(Double(last.tokens - first.tokens) * 1_000 / Double(last.time - first.time))
   }
 }

@@ -75,7 +75,7 @@ struct LearnerSeatTests {
     #expect(bench.complete(4, from: Self.other).rows.map(\.step) == [5])
   }
 
-  @Test("A learner that is one step ahead had trained its batch; only the word of it was lost")
+  @Test("A learner that is one step ahead had trained its batch: it says again what was lost, and the row is whole")
   func oneAhead() {
     var (bench, leases, _) = run(trained: 1)
     bench.silence(Bench.learner)
@@ -85,8 +85,11 @@ struct LearnerSeatTests {
     bench.work(leases, by: 1)
     bench.silence(Bench.learner)
     bench.wait(1000)
-    let effects = bench.joinLearner(at: Self.other, incarnation: 51, step: 2)
+    #expect(bench.joinLearner(at: Self.other, incarnation: 51, step: 2).rows.isEmpty)
+    bench.complete(1, from: Self.other)
+    let effects = bench.effects
     #expect(effects.rows.map(\.step) == [2] && effects.announced(to: Bench.worker(1)) == [PolicyVersion(2)])
+    #expect(effects.rows.first?.values["loss"] == 0.5 && effects.rows.first?.values["train_seconds"] == nil)
   }
 
   @Test(

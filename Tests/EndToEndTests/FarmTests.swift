@@ -192,7 +192,7 @@ import Wire
     #expect(result.exitCode == 0, "\(result)\n\(farm.diagnosis)")
     #expect(result.output.contains("coordinator was killed (signal 9); it is started again"), "\(result)")
     #expect(farm.log("coordinator").contains("goes on from the journal"))
-    try expectComplete(farm, steps: 60, unmeasured: 1)
+    try expectComplete(farm, steps: 60)
   }
 
   @Test(.timeLimit(.minutes(2))) func aJournalThatIsDamagedOrOfAnotherRunEndsTheResumeWithOneLine() async throws {

@@ -61,6 +61,22 @@ static void products(void) {
   product("matmul fp32, 32 rows, 3072 x 576", fv_f32, 32, 2 * F, C);
 }
 
+static void int8_products(void) {
+  enum { M = 32, N = 2 * F, UNITS = 4 * ((C + 15) / 16) };
+  float *rows = numbers(M * C), *weights = numbers(N * C), *scratch = zeros(4 * UNITS), *scales = zeros(N), a_scales[M];
+  uint32_t *a = zeros(M * UNITS), *panels = zeros(N * UNITS);
+  int32_t *offsets = zeros(N);
+  COUNT("int8 pack columns, 3072 x 576", N * C, "element",
+        fv_int8_pack_columns(fv_f32, weights, C, N, 0, UNITS, scratch, panels, scales, offsets));
+  COUNT("int8 quantize, 32 rows of 576", M * C, "element", {
+    for (int i = 0; i < M; i++) fv_int8_quantize_row(fv_f32, rows + i * C, C, UNITS, scratch, a + i * UNITS, a_scales + i);
+  });
+  fv_int8_matmul p = {M, N, UNITS, a, a_scales, panels, scales, offsets, zeros(M * N), N, 0};
+  COUNT("matmul int8, 32 rows, 3072 x 576", M * N * C, "multiply-add", fv_int8_matmul_block(&p, 0, M, 0, N / 64));
+  p.rows = 1;
+  COUNT("matmul int8, 1 row, 3072 x 576", N * C, "multiply-add", fv_int8_matmul_block(&p, 0, 1, 0, N / 64));
+}
+
 static void packing(void) {
   float *w = numbers(F * C), *column = zeros(C);
   uint16_t *half = rounded(F * C);
@@ -146,6 +162,7 @@ static void optimizer(void) {
 static void all(void *context, int64_t index, int64_t thread) {
   (void)context, (void)index, (void)thread;
   products();
+  int8_products();
   packing();
   layers();
   attention();

@@ -10,9 +10,10 @@ private struct Harness {
 
   init(start: TrainerState = TrainerState(), stepCount: UInt32 = 100, checkpointEvery: UInt32 = 2) {
     state = LearnerState(
-      identity: LearnerState.Identity(
-        runID: "run", name: "learner", incarnation: 7, host: "h", processID: 1, threads: 2,
-        weightsEndpoint: "tcp://a:1"),
+      as: FarmMember(
+        Hello(
+          role: .learner, runID: "run", name: "learner", incarnation: 7, host: "h", processID: 1, threads: 2,
+          weightsEndpoint: "tcp://a:1")),
       start: start, bestAccuracy: nil, stepCount: stepCount, checkpointEvery: checkpointEvery)
     _ = on(.started)
     _ = receive(welcome(1))
@@ -63,8 +64,10 @@ struct LearnerSteps {
   @Test("Its hello says where training stands")
   func hello() {
     var state = LearnerState(
-      identity: LearnerState.Identity(
-        runID: "run", name: "l", incarnation: 1, host: "h", processID: 1, threads: 1, weightsEndpoint: "tcp://a:1"),
+      as: FarmMember(
+        Hello(
+          role: .learner, runID: "run", name: "l", incarnation: 1, host: "h", processID: 1, threads: 1,
+          weightsEndpoint: "tcp://a:1")),
       start: TrainerState(nextStep: 20, policyVersion: PolicyVersion(20), cursor: 160), bestAccuracy: nil,
       stepCount: 100, checkpointEvery: 20)
     let hello = state.on(.started, now: 0).hellos.first
@@ -87,10 +90,11 @@ struct LearnerSteps {
     #expect(harness.state.nextStep == 1)
   }
 
-  @Test("A resumed learner answers for the step before its checkpoint")
+  @Test("A resumed learner answers for the step before its checkpoint, and tells of it unasked")
   func resumed() {
     var harness = Harness(
       start: TrainerState(nextStep: 5, policyVersion: PolicyVersion(5), lastCompleted: completed(4)))
+    #expect(harness.wait(500).completions == [completed(4)])
     #expect(harness.receive(batch(4)).completions == [completed(4)])
     #expect(harness.receive(batch(5)) == [.train(TrainBatch(step: 5, cursor: 8, groups: []))])
   }

@@ -7,9 +7,10 @@ import Wire
 struct LearnerWaitTests {
   private struct Bench {
     var state = LearnerState(
-      identity: LearnerState.Identity(
-        runID: "run", name: "l", incarnation: 7, host: "h", processID: 1, threads: 1, weightsEndpoint: "tcp://a:1",
-        coordinator: "tcp://c:1", patience: 100_000),
+      as: FarmMember(
+        Hello(
+          role: .learner, runID: "run", name: "l", incarnation: 7, host: "h", processID: 1, threads: 1,
+          weightsEndpoint: "tcp://a:1"), coordinator: "tcp://c:1", patience: 100_000),
       start: TrainerState(), bestAccuracy: nil, stepCount: 10, checkpointEvery: 0)
     var now: Milliseconds = 0
 

@@ -11,8 +11,9 @@ private struct Harness {
 
   init(slots: UInt32 = 16) {
     state = RolloutState(
-      identity: RolloutState.Identity(
-        runID: "run", name: "w", incarnation: 7, host: "h", processID: 1, threads: 1, slots: slots))
+      as: FarmMember(
+        Hello(role: .worker, runID: "run", name: "w", incarnation: 7, host: "h", processID: 1, threads: 1, slots: slots)
+      ))
   }
 
   mutating func on(_ event: RolloutState.Event) -> [RolloutState.Effect] { state.on(event, now: now) }

@@ -8,8 +8,8 @@ struct WorkerWaitTests {
   /// A worker that ticks ten times a second.
   private struct Bench {
     var state = RolloutState(
-      identity: RolloutState.Identity(
-        runID: "run", name: "w2", incarnation: 7, host: "h", processID: 1, threads: 1, slots: 8,
+      as: FarmMember(
+        Hello(role: .worker, runID: "run", name: "w2", incarnation: 7, host: "h", processID: 1, threads: 1, slots: 8),
         coordinator: "tcp://c:1", patience: 100_000))
     var now: Milliseconds = 0
 
