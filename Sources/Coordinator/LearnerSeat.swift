@@ -20,8 +20,10 @@ package struct LearnerSeat: Equatable, Sendable {
 
   package struct Outstanding: Equatable, Sendable {
     package let step: UInt32
-    /// Nil when another process, or to another, sent it.
-    package let sentAt: Milliseconds?
+    /// Since when its completion is awaited.
+    package let since: Milliseconds
+    /// Whether the learner has it from this process, so that `since` is when its training began.
+    package let isSentHere: Bool
     fileprivate var resendAt: Milliseconds
     fileprivate var resendCount = 0
   }
@@ -78,7 +80,7 @@ package struct LearnerSeat: Equatable, Sendable {
     self.occupant = occupant
     self.nextStep = awaited ?? nextStep
     challenger = nil
-    outstanding = awaited.map { Outstanding(step: $0, sentAt: nil, resendAt: now + resendAfter) }
+    outstanding = awaited.map { Outstanding(step: $0, since: now, isSentHere: false, resendAt: now + resendAfter) }
   }
 
   /// The learner was heard.
@@ -112,7 +114,7 @@ package struct LearnerSeat: Equatable, Sendable {
 
   package mutating func sent(step: UInt32, now: Milliseconds) {
     precondition(outstanding == nil && step == nextStep, "batch \(step) is not due, step \(nextStep) is")
-    outstanding = Outstanding(step: step, sentAt: now, resendAt: now + resendAfter)
+    outstanding = Outstanding(step: step, since: now, isSentHere: true, resendAt: now + resendAfter)
   }
 
   /// Whether the outstanding batch should be sent once more; asks less and less often.

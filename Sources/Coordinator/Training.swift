@@ -173,7 +173,9 @@ extension CoordinatorState {
     }
     seat.completed()
     seat.occupant?.heldVersion = done.version
-    if !isAgain { completeStep(version: done.version, metrics: done.metrics, trainedSince: outstanding.sentAt) }
+    if isAgain { return }
+    completeStep(
+      version: done.version, metrics: done.metrics, trainedSince: outstanding.isSentHere ? outstanding.since : nil)
   }
 
   /// A step is trained: the version is published and the step's row recorded.

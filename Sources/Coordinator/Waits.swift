@@ -39,7 +39,7 @@ extension CoordinatorState {
       waits.append(Wait("coordinator", for: "a learner", "to train step \(completed + 1)", since: seat.emptySince))
     } else if let outstanding = seat.outstanding {
       waits.append(
-        Wait("coordinator", for: learnerName, "step \(outstanding.step + 1)'s update", since: outstanding.sentAt))
+        Wait("coordinator", for: learnerName, "step \(outstanding.step + 1)'s update", since: outstanding.since))
     }
     if gate.newest != nil, leases.hasQueued {
       let whom = registry.liveCount == 0 ? "a worker" : "a worker with room and weights"

@@ -126,11 +126,23 @@ public final class Decoder {
       normal.units(at: 0), count: m, into: wide, bias: layer.queryKeyValueBias.map { UnsafePointer($0.pointer) },
       pool: pool)
     let heads = saved?.heads ?? heads.reserve(m * headsWidth)
-    rotate(wide, layer: layer, batch: batch, into: heads, saved: saved)
-    store(heads, batch: batch, layer: cache.layer(index))
-
     let attended = saved?.attended ?? attended.reserve(m * queryWidth)
-    attend(heads, batch: batch, layer: cache.layer(index), into: attended, statistics: saved?.statistics)
+    let cached = cache.layer(index)
+    if batch.rowsAreIndependent {
+      pool.run(m, chunk: chunk(m, most: 4)) { rows in
+        rotate(rows, wide, layer: layer, batch: batch, into: heads, saved: saved)
+        store(rows, heads, batch: batch, layer: cached)
+        attend(rows, heads, batch: batch, layer: cached, into: attended, statistics: saved?.statistics)
+      }
+    } else {
+      pool.run(m, chunk: chunk(m, most: 16)) { rotate($0, wide, layer: layer, batch: batch, into: heads, saved: saved) }
+      pool.run(batch.writes.count, chunk: chunk(batch.writes.count, most: 16)) {
+        store($0, heads, batch: batch, layer: cached)
+      }
+      pool.run(m, chunk: chunk(m, most: 4)) {
+        attend($0, heads, batch: batch, layer: cached, into: attended, statistics: saved?.statistics)
+      }
+    }
     let update = update.reserve(m * c)
     layer.attentionOutput.multiply(
       attended.units(at: 0), count: m, into: update, bias: layer.attentionOutputBias.map { UnsafePointer($0.pointer) },
@@ -197,69 +209,58 @@ public final class Decoder {
 
   /// Per-head norms (Qwen3), rotary embedding, rounding: queries, keys and values as attention takes them.
   private func rotate(
-    _ qkv: UnsafeMutablePointer<Float>, layer: DecoderWeights.Layer, batch: RowBatch, into out: ElementBuffer,
-    saved: Tape.Layer?
+    _ rows: Range<Int>, _ qkv: UnsafeMutablePointer<Float>, layer: DecoderWeights.Layer, batch: RowBatch,
+    into out: ElementBuffer, saved: Tape.Layer?
   ) {
     let width = headsWidth
     let d = config.headSize
     let rotated = config.headCount + config.keyValueHeadCount
-    let kind = precision.kind
-    let epsilon = config.normEpsilon
-    pool.run(batch.count, chunk: chunk(batch.count, most: 16)) { rows in
-      for row in rows {
-        let values = qkv + row * width
-        if let queryNorm = layer.queryNorm, let keyNorm = layer.keyNorm {
-          if let before = saved?.beforeHeadNorm { memcpy(before.pointer + row * rotated * d, values, rotated * d * 4) }
-          for head in 0..<rotated {
-            let weight = head < config.headCount ? queryNorm : keyNorm
-            let inverse = fv_rmsnorm(
-              fv_f32, values + head * d, nil, weight.pointer, epsilon, Int64(d), values + head * d)
-            saved?.headInverse?.pointer[row * rotated + head] = inverse
-          }
+    for row in rows {
+      let values = qkv + row * width
+      if let queryNorm = layer.queryNorm, let keyNorm = layer.keyNorm {
+        if let before = saved?.beforeHeadNorm { memcpy(before.pointer + row * rotated * d, values, rotated * d * 4) }
+        for head in 0..<rotated {
+          let weight = head < config.headCount ? queryNorm : keyNorm
+          let inverse = fv_rmsnorm(
+            fv_f32, values + head * d, nil, weight.pointer, config.normEpsilon, Int64(d), values + head * d)
+          saved?.headInverse?.pointer[row * rotated + head] = inverse
         }
-        rotary.rotate(values, heads: rotated, at: batch.rotaryPositions[row], direction: 1)
-        fv_round(kind, values, Int64(width), out.at(row * width))
       }
+      rotary.rotate(values, heads: rotated, at: batch.rotaryPositions[row], direction: 1)
+      fv_round(precision.kind, values, Int64(width), out.at(row * width))
     }
   }
 
-  private func store(_ heads: ElementBuffer, batch: RowBatch, layer: fv_cache_layer) {
-    let width = headsWidth
+  /// Keys and values of some of the batch's writes, to the cache.
+  private func store(_ writes: Range<Int>, _ heads: ElementBuffer, batch: RowBatch, layer: fv_cache_layer) {
     let key = queryWidth
     let value = key + config.keyValueHeadCount * config.headSize
-    let kind = precision.kind
-    pool.run(batch.writes.count, chunk: chunk(batch.writes.count, most: 16)) { writes in
+    withUnsafePointer(to: layer) { layer in
       for index in writes {
         let write = batch.writes[index]
-        let row = Int(write.row) * width
-        withUnsafePointer(to: layer) {
-          fv_cache_store(kind, $0, heads.at(row + key), heads.at(row + value), write.block, write.slot)
-        }
+        let row = Int(write.row) * headsWidth
+        fv_cache_store(precision.kind, layer, heads.at(row + key), heads.at(row + value), write.block, write.slot)
       }
     }
   }
 
   private func attend(
-    _ heads: ElementBuffer, batch: RowBatch, layer: fv_cache_layer, into out: ElementBuffer,
+    _ rows: Range<Int>, _ heads: ElementBuffer, batch: RowBatch, layer: fv_cache_layer, into out: ElementBuffer,
     statistics: AlignedBuffer<Float>?
   ) {
-    let width = headsWidth
-    let kind = precision.kind
-    let h = config.headCount
-    batch.tables.withUnsafeBufferPointer { tables in
-      pool.run(batch.count, chunk: chunk(batch.count, most: 4)) { rows in
-        let longest = Int(rows.map { batch.positions[$0] }.max() ?? 0) + 1
-        let scratchCount = Int(fv_attention_scratch(layer.heads_per_key_value, Int64(longest)))
-        withUnsafeTemporaryAllocation(byteCount: scratchCount * 4, alignment: 64) { scratch in
-          let scratch = scratch.baseAddress!.assumingMemoryBound(to: Float.self)
-          for row in rows {
+    let longest = Int(batch.positions[rows].max() ?? 0) + 1
+    let scratchCount = Int(fv_attention_scratch(layer.heads_per_key_value, Int64(longest)))
+    withUnsafeTemporaryAllocation(byteCount: scratchCount * 4, alignment: 64) { scratch in
+      let scratch = scratch.baseAddress!.assumingMemoryBound(to: Float.self)
+      withUnsafePointer(to: layer) { layer in
+        for row in rows {
+          let statistics = statistics.map { $0.pointer + row * config.headCount * 2 }
+          batch.tables.withUnsafeBufferPointer { tables in
             for kv in 0..<config.keyValueHeadCount {
-              withUnsafePointer(to: layer) {
-                fv_attention(
-                  kind, $0, Int64(kv), heads.at(row * width), tables.baseAddress! + Int(batch.tableStarts[row]),
-                  Int64(batch.positions[row]) + 1, scratch, out.at(row * queryWidth),
-                  statistics.map { $0.pointer + row * h * 2 })
-              }
+              fv_attention(
+                precision.kind, layer, Int64(kv), heads.at(row * headsWidth),
+                tables.baseAddress! + Int(batch.tableStarts[row]), Int64(batch.positions[row]) + 1, scratch,
+                out.at(row * queryWidth), statistics)
             }
           }
         }

@@ -30,6 +30,9 @@ package struct RowBatch {
 
   package var count: Int { tokens.count }
 
+  /// Whether no row attends to another one of this pass, as in decode: each has a table, and one write, of its own.
+  package private(set) var rowsAreIndependent = true
+
   /// Adds a block table and returns where it begins.
   package mutating func addTable(_ blocks: [Int32]) -> Int32 {
     let start = Int32(tables.count)
@@ -42,6 +45,7 @@ package struct RowBatch {
   @discardableResult
   package mutating func addRow(token: Int32, position: Int, rotary: RotaryPosition? = nil, table: Int32) -> Int32 {
     let row = Int32(tokens.count)
+    if let last = tableStarts.last, table <= last { rowsAreIndependent = false }
     tokens.append(token)
     positions.append(Int32(position))
     rotaryPositions.append(rotary ?? RotaryPosition(position))
@@ -71,6 +75,7 @@ package struct RowBatch {
 
   /// Sends a row's key and value to one more block.
   package mutating func addWrite(row: Int32, block: Int32, position: Int) {
+    if row != writes.count { rowsAreIndependent = false }
     writes.append(CacheWrite(row: row, block: block, slot: Int32(position % KeyValueCache.blockPositions)))
   }
 }
