@@ -11,6 +11,8 @@
 #   make check-neon         compares the kernels here with an emulated 64-bit Arm
 #   make simulate           simulated farms with faults: SEEDS=10000, or SEED=123 to see one again
 #   make simulate-mutations breaks each mechanism on purpose, and shows which seed notices
+#   make fuzz               fuzzes every reader of outside bytes: MINUTES=5 in all, TARGETS='wire gguf' some of them
+#   make sanitize           the unit tests under the address, undefined-behaviour and thread sanitizers
 #   make determinism        compares the final weights of farms of every size whose processes are killed
 #   make verify             proofs that workers and learner compute the same bits
 #   make format             formats the sources in place
@@ -22,7 +24,7 @@ MODEL ?= models/SmolLM2-135M-Instruct.Q4_1.gguf
 CONFIG ?= configs/arithmetic.yaml
 ARGS ?=
 
-.PHONY: determinism simulate simulate-mutations train test check lint bench bench-peers bench-transfer bench-memory bench-instructions verify check-neon format proto setup check-transformers
+.PHONY: determinism fuzz sanitize simulate simulate-mutations train test check lint bench bench-peers bench-transfer bench-memory bench-instructions verify check-neon format proto setup check-transformers
 
 train: setup
 	.build/release/fovea train --config $(CONFIG) $(ARGS)
@@ -83,6 +85,17 @@ simulate:
 simulate-mutations:
 	@deploy/setup --no-build
 	FOVEA_SIMULATION_MUTATIONS=1 $(SIMULATION)/mutation
+
+# The first call builds all of it with libFuzzer, in .build/fuzz. ARGS=--keep adds what was found to the corpora.
+MINUTES ?= 5
+TARGETS ?=
+fuzz:
+	@deploy/setup --no-build
+	MINUTES=$(MINUTES) deploy/fuzz $(ARGS) $(TARGETS)
+
+sanitize:
+	@deploy/setup --no-build
+	@deploy/sanitize $(ARGS)
 
 # Equal weights, as bytes: {1, 2, 4 workers} x {nobody, a worker, the learner, the coordinator, all killed}.
 determinism:

@@ -3,7 +3,7 @@ import PackageDescription
 
 // Imports go one way only:
 //   C -> Core -> Imaging -> Settings, Tasks, Wire -> Evaluation, Coordinator | RolloutWorker | Learner | Console -> fovea
-// No role imports another role; FoveaTesting is imported by tests only.
+// No role imports another role; FoveaTesting and Fuzzing are imported by tests only, and by the fuzzers' driver.
 
 let swift: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
@@ -68,6 +68,13 @@ let package = Package(
       swiftSettings: swift),
 
     module("Benchmarks", ["Core", "CKernels"]),
+    // Everything that reads outside bytes, as deploy/fuzz and the replay of its corpora call it.
+    module(
+      "Fuzzing",
+      [
+        "Core", "Imaging", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner", "Console", "CZlib",
+        "FoveaTesting",
+      ]),
     module("FoveaTesting", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner"]),
     tests("CoreTests", ["Core", "CKernels", "FoveaTesting"]),
     tests("SettingsTests", ["Settings", "FoveaTesting"]),
@@ -81,7 +88,13 @@ let package = Package(
     tests("ConsoleTests", ["Core", "Wire", "Console", "FoveaTesting"]),
     tests("EndToEndTests", ["Core", "Settings", "Wire", "Console", "FoveaTesting"]),
     tests("BenchmarksTests", ["Core", "Benchmarks", "FoveaTesting"]),
+    tests("FuzzingTests", ["Fuzzing"]),
     tests("TidyTests", []),
   ],
   cLanguageStandard: .c17
 )
+
+// libFuzzer brings a `main` of its own, so only deploy/fuzz, which links it, asks for this target.
+if Context.environment["FOVEA_FUZZ"] != nil {
+  package.targets.append(.executableTarget(name: "FuzzDriver", dependencies: ["Fuzzing"], swiftSettings: swift))
+}

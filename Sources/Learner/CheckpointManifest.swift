@@ -5,7 +5,7 @@ import Core
 ///
 /// A folder without it, or whose files differ from it, is no checkpoint. The checksum is XXH3-128: it finds damage, and does
 /// not defend against an author of damage.
-struct CheckpointManifest: Equatable {
+package struct CheckpointManifest: Equatable {
   struct Entry: Equatable {
     var byteCount: Int
     /// Big-endian hexadecimal.
@@ -30,7 +30,12 @@ struct CheckpointManifest: Equatable {
   /// - Throws: `InputError` when there is none, or none that makes sense.
   init(folder: String) throws {
     let place = "\(folder)/\(Self.fileName)"
-    let json = try JSON.parse(try MappedFile.contents(of: place, byteCountMax: Self.byteCountMax), place: place)
+    try self.init(json: MappedFile.contents(of: place, byteCountMax: Self.byteCountMax), place: place)
+  }
+
+  /// Reads a manifest's bytes.
+  package init(json bytes: [UInt8], place: String) throws {
+    let json = try JSON.parse(bytes, place: place)
     let format = try json.required("format", Int.self, at: place)
     guard format == Self.format else {
       throw InputError("read manifest", at: "\(place), key format", expected: "\(Self.format)", found: "\(format)")

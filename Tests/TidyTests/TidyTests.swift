@@ -161,6 +161,8 @@ private let allowedImports: [String: Set<String>] = {
     "Benchmarks": ["Core", "CKernels"],
     "fovea": common.union(roles).union(["Console", "Benchmarks", "Evaluation"]),
     "FoveaTesting": common.union(roles),
+    "Fuzzing": common.union(roles).union(["Console", "FoveaTesting", "CZlib"]),
+    "FuzzDriver": ["Fuzzing"],
   ]
 }()
 

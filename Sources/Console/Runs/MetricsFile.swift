@@ -80,7 +80,8 @@ public final class MetricsFile: Sendable {
     return try rows(bytes[...], place: path)
   }
 
-  static func rows(_ bytes: ArraySlice<UInt8>, place: String) throws -> [MetricsRow] {
+  /// The rows of a file's bytes.
+  package static func rows(_ bytes: ArraySlice<UInt8>, place: String) throws -> [MetricsRow] {
     let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true)
     let isTorn = bytes.last.map { $0 != UInt8(ascii: "\n") } ?? false
     var rows: [MetricsRow] = []

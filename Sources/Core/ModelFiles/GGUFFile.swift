@@ -15,8 +15,10 @@ package struct GGUFFile: Sendable {
   /// Reads everything but the tensors' bytes.
   ///
   /// - Throws: `InputError` that names the file and the byte, key or tensor.
-  package init(path: String) throws {
-    let file = try MappedFile(path: path)
+  package init(path: String) throws { try self.init(MappedFile(path: path)) }
+
+  /// As `init(path:)`, for a file that is open.
+  package init(_ file: MappedFile) throws {
     var cursor = ByteCursor(file: file)
     let magic = try cursor.integer(UInt32.self, "GGUF magic")
     guard magic == GGUFFile.magic else {

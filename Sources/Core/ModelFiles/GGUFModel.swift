@@ -16,8 +16,8 @@ struct GGUFModel {
   /// Reads everything but the tensors' bytes.
   ///
   /// - Throws: `InputError` for a malformed file and for an architecture or a setting that is not supported.
-  init(path: String) throws {
-    let file = try GGUFFile(path: path)
+  init(_ file: MappedFile) throws {
+    let file = try GGUFFile(file)
     let metadata = file.metadata
     let architecture = try metadata.required("general.architecture", metadata.string)
     guard let family = ModelConfig.Family(rawValue: architecture) else {

@@ -5,10 +5,11 @@ import Glibc
 /// Invariant: `bytes` is the file as it was when it was opened. A file that another process shortens meanwhile is out of
 /// scope: model files are replaced by renaming, never rewritten in place.
 ///
-/// `@unchecked Sendable`: the mapping is private, read-only, and unmapped only when the last reference goes.
+/// `@unchecked Sendable`: the memory is private, read-only, and goes only with the last reference.
 package final class MappedFile: @unchecked Sendable {
   package let path: String
   package let bytes: UnsafeRawBufferPointer
+  private let isMapped: Bool
 
   /// Maps a regular file.
   ///
@@ -34,15 +35,28 @@ package final class MappedFile: @unchecked Sendable {
       bytes = UnsafeRawBufferPointer(start: address, count: size)
     }
     self.path = path
+    isMapped = true
+  }
+
+  /// A copy of bytes that are in memory, as if a file had them.
+  ///
+  /// - Parameter path: names them in errors.
+  package init(bytes: [UInt8], path: String) {
+    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
+    copy.copyBytes(from: bytes)
+    self.bytes = UnsafeRawBufferPointer(copy)
+    self.path = path
+    isMapped = false
   }
 
   deinit {
+    guard isMapped else { return bytes.deallocate() }
     if let address = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: address), bytes.count) }
   }
 
   /// Gives back the memory of bytes that were read; read again, they come from the file again. Begins at a whole page.
   package func release(_ range: Range<Int>) {
-    guard let base = bytes.baseAddress else { return }
+    guard isMapped, let base = bytes.baseAddress else { return }
     madvise(UnsafeMutableRawPointer(mutating: base) + range.lowerBound, range.count, MADV_DONTNEED)
   }
 

@@ -21,10 +21,15 @@ public enum ModelLoader {
         ignoring: { ConfigFile.isNoParameter($0, of: description.config) }, place: path)
       return LoadedModel(description: description, parameters: parameters)
     }
-    let model = try GGUFModel(path: path)
-    let description = try describe(model, path: path)
+    return try load(gguf: MappedFile(path: path))
+  }
+
+  /// The model and its weights of a GGUF file.
+  package static func load(gguf file: MappedFile) throws -> LoadedModel {
+    let model = try GGUFModel(file)
+    let description = try describe(model, path: file.path)
     let parameters = try ParameterSet(
-      config: model.config, tensors: model.tensors, ignoring: GGUFModel.isDerived, place: path)
+      config: model.config, tensors: model.tensors, ignoring: GGUFModel.isDerived, place: file.path)
     return LoadedModel(description: description, parameters: parameters)
   }
 
@@ -32,7 +37,7 @@ public enum ModelLoader {
   ///
   /// - Throws: `InputError` as `load` does; the safetensors of a folder are not looked at.
   public static func describe(path: String) throws -> ModelDescription {
-    try isFolder(path) ? describe(folder: path) : describe(GGUFModel(path: path), path: path)
+    try isFolder(path) ? describe(folder: path) : describe(GGUFModel(MappedFile(path: path)), path: path)
   }
 
   private static func describe(_ model: GGUFModel, path: String) throws -> ModelDescription {

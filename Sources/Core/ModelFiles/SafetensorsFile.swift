@@ -14,7 +14,11 @@ package enum SafetensorsFile {
   ///
   /// - Throws: `InputError` that names the file and the tensor.
   package static func tensors(path: String) throws -> [String: StoredTensor] {
-    let file = try MappedFile(path: path)
+    try tensors(in: MappedFile(path: path))
+  }
+
+  /// As `tensors(path:)`, for a file that is open.
+  package static func tensors(in file: MappedFile) throws -> [String: StoredTensor] {
     var cursor = ByteCursor(file: file)
     let length = try cursor.count(ofUnit: 1, "length of the safetensors header")
     guard length <= headerByteCountMax else {
@@ -24,9 +28,9 @@ package enum SafetensorsFile {
     let start = try cursor.skip(length, "safetensors header")
     let header = try JSON.parse(
       UnsafeRawBufferPointer(rebasing: file.bytes[start..<start + length]).assumingMemoryBound(to: UInt8.self),
-      place: "\(path), header")
+      place: "\(file.path), header")
     guard let members = header.object else {
-      throw InputError("read safetensors header", at: path, expected: "an object", found: header.kind)
+      throw InputError("read safetensors header", at: file.path, expected: "an object", found: header.kind)
     }
     var tensors: [String: StoredTensor] = [:]
     for (name, description) in members where name != "__metadata__" {

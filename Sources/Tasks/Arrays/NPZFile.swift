@@ -8,7 +8,10 @@ package struct NPZFile {
   private let archive: ZipArchive
 
   /// - Throws: `InputError` for a file that is no such archive.
-  package init(path: String) throws { archive = try ZipArchive(path: path) }
+  package init(path: String) throws { try self.init(MappedFile(path: path)) }
+
+  /// As `init(path:)`, for a file that is open.
+  package init(_ file: MappedFile) throws { archive = try ZipArchive(file) }
 
   /// In the archive's order.
   package var names: [String] {

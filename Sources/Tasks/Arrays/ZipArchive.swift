@@ -26,8 +26,8 @@ struct ZipArchive {
   private(set) var entries: [Entry] = []
   private let directoryStart: Int
 
-  init(path: String) throws {
-    file = try MappedFile(path: path)
+  init(_ file: MappedFile) throws {
+    self.file = file
     let end = try Self.endRecord(in: file)
     var cursor = ByteCursor(file: file, offset: end + 4)
     let parts = (try cursor.integer(UInt16.self, "zip"), try cursor.integer(UInt16.self, "zip"))

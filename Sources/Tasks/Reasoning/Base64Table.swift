@@ -4,7 +4,7 @@ import Imaging
 /// The images of a data set as its authors keep them for evaluation: a CSV file, a name and a file in base64 a line.
 ///
 /// Only the places of the lines are held in memory; an image is read when it is asked for.
-struct Base64Table: Sendable {
+package struct Base64Table: Sendable {
   static let nameByteCountMax = 4096
   static let rowCountMax = 5_000_000
   /// A name, a comma and the largest image in base64.
@@ -14,7 +14,7 @@ struct Base64Table: Sendable {
   /// Name to the place of its base64.
   private var places: [String: JSONArrayReader.Place] = [:]
 
-  init(path: String) throws {
+  package init(path: String) throws {
     let file = try RandomAccessFile(path: path)
     self.file = file
     var places: [String: JSONArrayReader.Place] = [:]
@@ -99,7 +99,7 @@ struct Base64Table: Sendable {
   }
 
   /// The file of a name; nil when the table does not have it.
-  func bytes(_ name: String) throws -> [UInt8]? {
+  package func bytes(_ name: String) throws -> [UInt8]? {
     guard let place = places[name] else { return nil }
     let text = try file.bytes(at: place.offset, count: place.byteCount)
     guard let bytes = Base64.decode(String(decoding: text, as: UTF8.self)) else {

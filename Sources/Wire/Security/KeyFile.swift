@@ -11,7 +11,7 @@ import Glibc
 ///
 /// NAME.key holds the public key, NAME.key_secret both. Invariant: a secret is never readable by others than its owner, not
 /// for a moment: the file is made with mode 0600, and one with a wider mode is refused.
-enum KeyFile {
+package enum KeyFile {
   private static let byteCountMax = 64 << 10
 
   static func write(_ pair: KeyPair, name: String, toSecret path: String) throws {
@@ -31,7 +31,7 @@ enum KeyFile {
   }
 
   /// - Throws: `InputError` when the file is no certificate, or one of another server.
-  static func readPublic(_ path: String) throws -> PublicKey {
+  package static func readPublic(_ path: String) throws -> PublicKey {
     let text = try values(path)["public-key"]
     guard let key = text.flatMap({ PublicKey(z85: $0) }) else {
       throw InputError(
@@ -43,7 +43,7 @@ enum KeyFile {
 
   /// - Throws: `InputError` when others may read the file, when it is no certificate, or when its two keys do not belong
   ///   together. No error shows the secret.
-  static func readSecret(_ path: String) throws -> KeyPair {
+  package static func readSecret(_ path: String) throws -> KeyPair {
     try PrivateFile.check(path)
     let values = try values(path)
     guard let secret = values["secret-key"], let pair = KeyPair(secretZ85: secret) else {
