@@ -52,7 +52,7 @@ package struct CheckpointManifest: Equatable {
     }
   }
 
-  var json: JSON {
+  package var json: JSON {
     .object([
       "format": .integer(Int64(Self.format)),
       "files": .object(
