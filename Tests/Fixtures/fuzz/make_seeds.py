@@ -316,3 +316,7 @@ seed("metrics", "rows", "".join(compact({"kind": kind, "step": step, "version": 
                                  for kind, step in [("evaluation", 0), ("step", 1), ("step", 2), ("evaluation", 2)])
      + '{"kind":"st')
 seed("metrics", "broken", "[]\n")
+
+for folder in here.iterdir():
+    if folder.is_dir():
+        seed(folder.name, "empty", b"")
