@@ -54,8 +54,7 @@ extension FuzzTarget {
     let parts = FuzzInput.parts(bytes, count: 3)
     var files = [
       "config.json": parts[0],
-      "tokenizer.json": Array(
-        #"{"model":{"type":"BPE","vocab":{"a":0},"merges":[]},"decoder":{"type":"ByteLevel"}}"#.utf8),
+      "tokenizer.json": smallestTokenizer,
     ]
     if !parts[1].isEmpty { files["generation_config.json"] = parts[1] }
     if !parts[2].isEmpty { files["preprocessor_config.json"] = parts[2] }
@@ -65,6 +64,12 @@ extension FuzzTarget {
     try description.config.check(rollout: .int8, at: "folder")
     _ = try PromptProcessor(description, place: "folder")
   }
+
+  private static let smallestTokenizer = Array(
+    """
+    {"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "decoder": {"type": "ByteLevel"},
+     "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false}}
+    """.utf8)
 
   private static let preprocessor = FuzzTarget("preprocessor") { bytes in
     let processor = try ImageProcessor(file: bytes, place: "preprocessor_config.json")
