@@ -50,7 +50,24 @@ static void read_bytes(png_structp png, png_bytep out, size_t count) {
   c->remaining -= count;
 }
 
+// libpng allocates what a chunk says that it holds before it reads any of it; its own limits only warn. So a chunk that is
+// longer than the rest of the file is refused first. Image data is never held as a whole: libpng tells itself where it ends.
+static void check_chunks(codec *c) {
+  enum { SIGNATURE = 8, HEADER = 8, CHECKSUM = 4 };
+  for (size_t at = SIGNATURE; at + HEADER <= c->remaining;) {
+    const uint8_t *chunk = c->bytes + at, *name = chunk + 4;
+    const size_t count = HEADER + (size_t)png_get_uint_32(chunk) + CHECKSUM;
+    if (!memcmp(name, "IEND", 4)) return;
+    if (count > c->remaining - at) {
+      if (!memcmp(name, "IDAT", 4)) return;
+      fail(c, FOVEA_IMAGE_TRUNCATED, "the bytes end before the image does");
+    }
+    at += count;
+  }
+}
+
 static void open_reader(codec *c) {
+  check_chunks(c);
   c->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, c, on_error, on_warning);
   if (!c->png) fail(c, FOVEA_IMAGE_OUT_OF_MEMORY, "out of memory");
   c->info = png_create_info_struct(c->png);
