@@ -29,9 +29,8 @@
     (fv_kind kind, const uint32_t *panels, int64_t units, int64_t column, int64_t depth, float *out), \
     (kind, panels, units, column, depth, out)) \
   X(void, unpack_rows, \
-    (fv_kind kind, const uint32_t *panels, int64_t units, int64_t row_begin, int64_t row_end, int64_t depth, \
-     void *out), \
-    (kind, panels, units, row_begin, row_end, depth, out)) \
+    (const uint32_t *panels, int64_t units, int64_t row_begin, int64_t row_end, void *out), \
+    (panels, units, row_begin, row_end, out)) \
   X(float, rmsnorm, \
     (fv_kind kind, float *x, const float *add, const float *weight, float epsilon, int64_t width, void *out), \
     (kind, x, add, weight, epsilon, width, out)) \

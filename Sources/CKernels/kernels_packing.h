@@ -127,17 +127,25 @@ void KERNEL(unpack_column)(
   }
 }
 
-// Reads back what pack_columns wrote.
-void KERNEL(unpack_rows)(
-  fv_kind kind, const uint32_t *panels, int64_t units, int64_t row_begin, int64_t row_end, int64_t depth, void *out) {
-  for (int64_t row = row_begin; row < row_end; row += 16) {
-    const int64_t count = row_end - row < 16 ? row_end - row : 16;
-    for (int64_t j = 0; j < units; j++)
-      for (int64_t i = 0; i < count; i++) {
-        const uint32_t unit = panels[((row + i) / 64 * units + j) * 64 + (row + i) % 64];
-        const int64_t r = row + i - row_begin;
-        if (kind == fv_f32) ((uint32_t *)out)[r * depth + j] = unit;
-        else memcpy((uint16_t *)out + r * depth + 2 * j, &unit, 4);
+// Reads back what pack_columns wrote, sixteen rows by sixteen units at a time: whole lines of the panels in the cache, and a
+// line of each row at once.
+void KERNEL(unpack_rows)(const uint32_t *panels, int64_t units, int64_t row_begin, int64_t row_end, void *out) {
+  for (int64_t row = row_begin, next; row < row_end; row = next) {
+    next = row + 16 - row % 16 < row_end ? row + 16 - row % 16 : row_end;
+    for (int64_t first = 0; first < units; first += 16) {
+      const int64_t n = units - first < 16 ? units - first : 16;
+      const uint32_t *in = panels + (row / 64 * units + first) * 64 + row % 64;
+      for (int64_t i = 0; i < next - row; i++) {
+        uint32_t line[16];
+        if (n == 16) {
+#pragma clang loop unroll(full)
+          for (int64_t t = 0; t < 16; t++) line[t] = in[64 * t + i];
+        } else {
+          for (int64_t t = 0; t < n; t++) line[t] = in[64 * t + i];
+        }
+        // of any alignment
+        memcpy((char *)out + ((row + i - row_begin) * units + first) * 4, line, (size_t)n * 4);
       }
+    }
   }
 }

@@ -71,8 +71,7 @@ import Testing
             Int64(column), Int64(units), run.units(panelUnits))
         }
         fv_unpack_rows(
-          precision.kind, packed, Int64(units), Int64(column), Int64(column + rows - begin), Int64(depth),
-          run.units((rows - begin) * units))
+          packed, Int64(units), Int64(column), Int64(column + rows - begin), run.units((rows - begin) * units))
         fv_unpack_column(precision.kind, packed, Int64(units), Int64(column), Int64(depth), run.floats(depth))
       }
     }

@@ -53,10 +53,9 @@ void fv_pack_depth_rows(
 // Row `column` of w as fp32, read back out of panels made by fv_pack_columns. out [depth]
 void fv_unpack_column(fv_kind kind, const uint32_t *panels, int64_t units, int64_t column, int64_t depth, float *out);
 
-// Rows row_begin ..< row_end of w, read back out of such panels bit for bit: elements of the kind, [rows, depth]; depth is even
-// for fv_bf16.
-void fv_unpack_rows(
-  fv_kind kind, const uint32_t *panels, int64_t units, int64_t row_begin, int64_t row_end, int64_t depth, void *out);
+// Rows row_begin ..< row_end of w, read back out of such panels bit for bit: elements of the panels' kind, [rows, depth]; depth
+// is even for fv_bf16, so that of either kind a row is `units` units.
+void fv_unpack_rows(const uint32_t *panels, int64_t units, int64_t row_begin, int64_t row_end, void *out);
 
 // Runs `rounds` rounds of the product's instruction on registers alone and returns the floating-point operations done: over
 // the time that it took, the processor's peak, which benchmarks divide by.

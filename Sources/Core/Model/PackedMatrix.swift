@@ -65,8 +65,7 @@ package final class PackedMatrix: WeightMatrix {
   /// Reads rows back bit for bit, as elements of the precision `[rows.count, depth]`.
   package func read(rows: Range<Int>, into out: UnsafeMutableRawPointer) {
     precondition(rows.upperBound <= self.rows)
-    fv_unpack_rows(
-      precision.kind, panels.pointer, Int64(units), Int64(rows.lowerBound), Int64(rows.upperBound), Int64(depth), out)
+    fv_unpack_rows(panels.pointer, Int64(units), Int64(rows.lowerBound), Int64(rows.upperBound), out)
   }
 
   /// Row `row` as fp32 `[depth]`: the embedding of a token.
