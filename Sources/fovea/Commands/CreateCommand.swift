@@ -57,7 +57,8 @@ enum CreateCommand: Command {
     let dataset = try makeDataset(settings.task, seed: settings.run.seed)
     return (0..<promptCount).flatMap { cursor in
       let prompt = dataset.trainingPrompt(at: cursor)
-      return prompt.messages.map(\.content) + [prompt.reward.reference]
+      let written = [prompt.reward.reference, prompt.annotation.completion, prompt.annotation.caption]
+      return prompt.messages.map(\.content) + written.compactMap { $0 }
     }
   }
 }
