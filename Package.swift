@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Imports go one way only:
-//   C -> Core -> Imaging -> Settings, Tasks, Wire -> Evaluation, Coordinator | RolloutWorker | Learner | Console -> fovea
+//   C -> Core -> Imaging -> Fundus -> Settings, Tasks, Wire -> Evaluation, Coordinator | RolloutWorker | Learner | Console -> fovea
 // No role imports another role; FoveaTesting and Fuzzing are imported by tests only, and by the fuzzers' driver.
 
 let swift: [SwiftSetting] = [
@@ -47,7 +47,9 @@ let package = Package(
     module("Core", ["CKernels", "CPCRE2", "CXXHash"]),
     module("Settings", ["Core", "CYAML"]),
     module("Imaging", ["Core", "CImages"]),
-    module("Tasks", ["Core", "Imaging", "CZlib"]),
+    // Drawn pictures of the eye with known findings, and questions about them. Synthetic; not for clinical use.
+    module("Fundus", ["Core", "CKernels", "Imaging"]),
+    module("Tasks", ["Core", "Imaging", "Fundus", "CZlib"]),
     // Held-out prompts, who answers them (a model here, a server elsewhere), and tables of scores.
     module("Evaluation", ["Core", "Imaging", "Settings", "Tasks", "CCURL"]),
     module("Wire", ["Core", "CWire", "CZeroMQ", "CZstd", "CXXHash"], exclude: ["farm.proto"]),
@@ -62,8 +64,8 @@ let package = Package(
     .executableTarget(
       name: "fovea",
       dependencies: [
-        "Core", "Imaging", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner", "Benchmarks",
-        "Console", "Evaluation",
+        "Core", "Imaging", "Fundus", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner",
+        "Benchmarks", "Console", "Evaluation",
       ],
       swiftSettings: swift),
 
@@ -79,6 +81,7 @@ let package = Package(
     tests("CoreTests", ["Core", "CKernels", "FoveaTesting"]),
     tests("SettingsTests", ["Settings", "FoveaTesting"]),
     tests("ImagingTests", ["Core", "Imaging", "FoveaTesting"]),
+    tests("FundusTests", ["Core", "Fundus", "Imaging", "Tasks"]),
     tests("TasksTests", ["Core", "Imaging", "Tasks", "FoveaTesting"]),
     tests("EvaluationTests", ["Core", "Evaluation", "Settings", "Tasks", "FoveaTesting"]),
     tests("WireTests", ["Core", "Wire", "FoveaTesting"]),

@@ -81,11 +81,13 @@ extension SettingKey {
       "task.name", \.task.name,
       among: [
         "arithmetic", "gsm8k", "multiple_choice", "open_ended", "mm_retinal_reason", "retinamnist",
+        "synthetic-fundus",
       ],
-      "What is asked. arithmetic needs no files and is verifiable."),
+      "What is asked. arithmetic and synthetic-fundus are built in and need no files; only the latter asks about images."
+    ),
     .text(
       "task.train_file", \.task.trainFile, "a path or nothing",
-      "JSONL to train on; JSON for mm_retinal_reason, npz for retinamnist; arithmetic needs none."),
+      "JSONL to train on; JSON for mm_retinal_reason, npz for retinamnist; built-in tasks need none."),
     .text(
       "task.held_out_file", \.task.heldOutFile, "a path or nothing",
       "JSONL to evaluate on. Without it a share of the training file is held out."),
@@ -125,15 +127,19 @@ extension SettingKey {
       "mm_retinal_reason: CFP, FFA, OCT, complex, unknown. An empty list takes all."),
     .texts(
       "task.domains", \.task.domains, countMax: 8,
-      "mm_retinal_reason: in_domain, out_of_domain, unknown. An empty list takes all."),
+      "mm_retinal_reason: in_domain, out_of_domain, unknown. synthetic-fundus: basic (the image answers), complex (image and "
+        + "vignette together). An empty list takes all."),
     .texts(
       "task.question_types", \.task.questionTypes, countMax: 8,
-      "mm_retinal_reason, retinamnist: true_false, single_choice, multiple_choice, open_ended. An empty list takes all."
-    ),
+      "Tasks with images: true_false, single_choice, multiple_choice, open_ended. An empty list takes all."),
     .flag(
       "task.skip_bad_rows", \.task.skipBadRows,
       "mm_retinal_reason: bad rows are counted and left out. Off, because a file with bad rows is seldom what was meant."
     ),
+    .integer(
+      "task.image_size", \.task.imageSize, 16...2048,
+      "synthetic-fundus: width and height of the images in pixels. At 64 every sign is readable, and a model of a few million "
+        + "parameters fast."),
   ]
 
   private static let align = stage(

@@ -24,10 +24,12 @@ public func makeDataset(_ settings: TaskSettings, seed: UInt64) throws -> any Pr
     return try ReasoningDataset(settings, seed: seed)
   case "retinamnist":
     return try RetinaMNISTDataset(settings, seed: seed)
+  case "synthetic-fundus":
+    return try FundusDataset(settings, seed: seed)
   default:
     throw InputError(
       "make dataset", at: "task.name",
-      expected: "arithmetic, gsm8k, multiple_choice, open_ended, mm_retinal_reason or retinamnist",
+      expected: "arithmetic, gsm8k, multiple_choice, open_ended, mm_retinal_reason, retinamnist or synthetic-fundus",
       found: settings.name)
   }
 }

@@ -1,19 +1,5 @@
 import Core
 
-/// What is asked, which decides how an answer is judged.
-public enum QuestionType: String, Sendable, CaseIterable {
-  /// The last number of the answer, compared as a decimal.
-  case number
-  /// One option letter.
-  case trueFalse = "true_false"
-  /// One option letter.
-  case singleChoice = "single_choice"
-  /// Option letters separated by commas, in any order.
-  case multipleChoice = "multiple_choice"
-  /// The name of a disease or another entity.
-  case openEnded = "open_ended"
-}
-
 /// The rewards of a completion. Pure, linear in the text, and total: any text gets a score.
 ///
 /// Only the answer block scores; without exactly one, accuracy is 0. Empty answers and answers that repeat every option are 0.

@@ -19,8 +19,8 @@ enum CommandLineTool {
       CreateCommand.self, AlignCommand.self, SftCommand.self, TrainCommand.self, CoordinatorCommand.self,
       LearnerCommand.self, WorkerCommand.self, StatusCommand.self,
       KeysCommand.self, CheckpointsCommand.self, EvalCommand.self,
-      DataCommand.self, GenerateCommand.self, TokenizeCommand.self, ScoreCommand.self, VerifyCommand.self,
-      BenchCommand.self,
+      DataCommand.self, FundusCommand.self, GenerateCommand.self, TokenizeCommand.self, ScoreCommand.self,
+      VerifyCommand.self, BenchCommand.self,
     ]
   }
 

@@ -1,8 +1,8 @@
 /// What the policy is asked, and how its answers are scored.
 public struct TaskSettings: Equatable, Sendable {
-  /// arithmetic | gsm8k | multiple_choice | open_ended | mm_retinal_reason | retinamnist
+  /// arithmetic | gsm8k | multiple_choice | open_ended | mm_retinal_reason | retinamnist | synthetic-fundus
   public var name = "arithmetic"
-  /// JSONL files; a JSON array for mm_retinal_reason, an npz file for retinamnist; unused by arithmetic. Without a held-out file, a share of the training file is held out by hash.
+  /// JSONL files; a JSON array for mm_retinal_reason, an npz file for retinamnist; unused by the built-in tasks. Without a held-out file, a share of the training file is held out by hash.
   public var trainFile = ""
   public var heldOutFile = ""
   public var heldOutShare = 0.1
@@ -21,11 +21,14 @@ public struct TaskSettings: Equatable, Sendable {
   public var terms = 2
   public var largestOperand = 20
   public var operations = "+-"
-  /// mm_retinal_reason and retinamnist: the rows asked, by modality, domain and question type; an empty list asks all.
+  /// mm_retinal_reason, retinamnist and synthetic-fundus: what is asked, by modality, domain and question type; an empty list
+  /// asks all.
   public var modalities: [String] = []
   public var domains: [String] = []
   public var questionTypes: [String] = []
   /// mm_retinal_reason: bad rows are counted and left out instead of refusing the file.
   public var skipBadRows = false
+  /// synthetic-fundus: width and height of the images in pixels.
+  public var imageSize = 64
   public init() {}
 }
