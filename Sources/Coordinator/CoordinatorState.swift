@@ -186,13 +186,16 @@ public struct CoordinatorState: Sendable {
       return
     }
     beginEvaluation()
-    if completed >= stepCount && evaluation.open == nil && seat.outstanding == nil && seat.nextStep >= completed {
+    if isTrained && evaluation.open == nil && (seat.savedStep >= completed || limits.sabotage == .endsUnsaved) {
       return close(.completed)
     }
     openStepsThatMay()
     handOverBatch()
     grantLeases()
   }
+
+  /// The learner has the weights of the last step; they last once a checkpoint has them too.
+  var isTrained: Bool { completed >= stepCount && seat.outstanding == nil && seat.nextStep >= completed }
 
   /// Silence and deadlines, a few times a heartbeat.
   private mutating func sweepIfDue() {

@@ -50,6 +50,8 @@ package struct LearnerSeat: Equatable, Sendable {
   /// The step that the learner trains next: the number of steps behind its weights.
   package var nextStep: UInt32 = 0
   private(set) package var outstanding: Outstanding?
+  /// Steps behind the newest checkpoint of the learner that sits here, or sat here last.
+  package var savedStep: UInt32 = 0
   /// Since when nobody who lives has the seat.
   private(set) package var emptySince: Milliseconds
 
@@ -80,6 +82,7 @@ package struct LearnerSeat: Equatable, Sendable {
     self.occupant = occupant
     self.nextStep = awaited ?? nextStep
     challenger = nil
+    savedStep = 0
     outstanding = awaited.map { Outstanding(step: $0, since: now, isSentHere: false, resendAt: now + resendAfter) }
   }
 

@@ -104,6 +104,7 @@ extension CoordinatorState {
       noteLearnerHeard(at: peer)
       seat.occupant?.activity = printable(heartbeat.activity)
       seat.occupant?.heldVersion = heartbeat.policyVersion
+      seat.savedStep = heartbeat.savedStep
       noteSaved(heartbeat.savedStep)
       return sayGoodbyeAgain()
     }

@@ -20,6 +20,8 @@ package enum Sabotage: String, CaseIterable, Sendable {
   case coversTooMuch
   /// A quarantined prompt is drawn again.
   case drawsQuarantined
+  /// The run is over before a checkpoint has its last step.
+  case endsUnsaved
 }
 
 extension CoordinatorState {

@@ -10,7 +10,7 @@ extension CoordinatorState {
     if gate.newest == nil || (seat.live == nil && (openSteps.first?.isComplete ?? true)) { return .waitingForLearner }
     if evaluation.open != nil { return .evaluating }
     // With overlapping steps the learner trains and the workers sample at once: sampling is what can be counted.
-    if seat.outstanding != nil && openSteps.first.map(\.isComplete) ?? true { return .training }
+    if isTrained || seat.outstanding != nil && openSteps.first.map(\.isComplete) ?? true { return .training }
     return .rollout
   }
 

@@ -41,6 +41,9 @@ extension CoordinatorState {
       waits.append(
         Wait("coordinator", for: learnerName, "step \(outstanding.step + 1)'s update", since: outstanding.since))
     }
+    if seat.live != nil, isTrained, seat.savedStep < completed, closing == nil {
+      waits.append(Wait("coordinator", for: learnerName, "the last step's checkpoint", since: completedAt))
+    }
     if gate.newest != nil, leases.hasQueued {
       let whom = registry.liveCount == 0 ? "a worker" : "a worker with room and weights"
       waits.append(Wait("coordinator", for: whom, "\(leases.queued.count) leases", since: queueUnmovedSince))

@@ -336,7 +336,11 @@ public struct SimulatedFarm {
         coordinate(.recalled(step: step, plan.broken == .batchesAreNotKept ? [] : journal.recall(step: step)))
       case .record(let row): judge.recorded(row)
       case .finish(.failed(let reason)): judge.fail("the run failed: \(reason)")
-      case .finish(let outcome): self.outcome = outcome
+      case .finish(let outcome):
+        self.outcome = outcome
+        if outcome == .completed, checkpoints.last?.nextStep != UInt32(plan.settings.run.steps) {
+          judge.fail("the run is complete, and its last step is in no checkpoint")
+        }
       case .journal: judge.fail("journal entries amid the effects")
       case .log: break
       }

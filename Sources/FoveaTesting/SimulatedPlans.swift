@@ -36,10 +36,19 @@ extension SimulatedFarm.Plan {
   package static func drawn(seed: UInt64, breaking breach: Breach) -> SimulatedFarm.Plan {
     var plan = drawn(seed: seed)
     switch breach {
-    case .state(let sabotage): plan.limits.sabotage = sabotage
+    case .state(let sabotage):
+      plan.limits.sabotage = sabotage
+      if sabotage == .endsUnsaved { plan.learnerFailsToTheEnd() }
     case .double(let double): plan.broken = double
     }
     return plan
+  }
+
+  /// Nothing but the learner fails: it dies and its disk is full now and then, until the run is over.
+  public mutating func learnerFailsToTheEnd() {
+    faults = .none
+    faults.until = 60_000
+    (faults.learnerCrashes, faults.fullDisks) = (1, 1)
   }
 
   /// A mechanism that is broken on purpose, in the coordinator or beside it.

@@ -120,10 +120,11 @@ public struct LearnerState: Sendable {
     case .saved(let step):
       savesUnderWay -= 1
       savedStep = max(savedStep, step)
+      member.hastensHeartbeat(now: now)
       return [.log("checkpoint after step \(step)")] + endWhenDrained()
     case .saveFailed(let reason):
       savesUnderWay -= 1
-      if isDraining { return end(.failed(reason)) }
+      if isDraining || nextStep == stepCount { return end(.failed(reason)) }
       return [.log("\(reason); training goes on, the earlier checkpoints are untouched")]
     case .activity(let text):
       activity = text

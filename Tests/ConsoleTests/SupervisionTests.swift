@@ -69,7 +69,13 @@ import Testing
     var supervision = farm(workers: 1)
     supervision.onDrain()
     #expect(supervision.onEnd("worker-0", Self.killed) == .accept)
-    #expect(supervision.onEnd("learner", .exited(code: 1)) == .accept)
+    #expect(supervision.onEnd("learner", .exited(code: 0)) == .accept)
+  }
+
+  @Test func aLearnerThatCannotMakeItsLastCheckpointIsNoOrderlyEnd() {
+    var supervision = farm(workers: 1)
+    supervision.onDrain()
+    #expect(supervision.onEnd("learner", .exited(code: 1)) == .giveUp(reason: "learner ended with exit code 1"))
   }
 
   @Test(arguments: [

@@ -192,6 +192,14 @@ struct Bench {
       from: peer)
   }
 
+  /// The learner has made a checkpoint behind so many steps.
+  @discardableResult
+  mutating func saved(_ step: UInt32, incarnation: UInt64 = 50) -> [CoordinatorEffect] {
+    receive(
+      .heartbeat(Heartbeat(incarnation: incarnation, activity: "idle", policyVersion: nil, savedStep: step)),
+      from: Bench.learner)
+  }
+
   /// A worker and a learner, and the leases of the first step.
   mutating func start(worker number: UInt8 = 1) -> [Lease] {
     joinLearner()

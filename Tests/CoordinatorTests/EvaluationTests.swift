@@ -29,6 +29,7 @@ struct EvaluationTests {
     }
     #expect(all.rows.filter { $0.kind == .evaluation }.map(\.step) == plan.evaluated)
     #expect(all.rows.filter { $0.kind == .step }.map(\.step) == Array(1...UInt32(plan.steps)))
+    bench.saved(UInt32(plan.steps))
     #expect(bench.state.phase == .closing)
   }
 
@@ -104,6 +105,7 @@ struct EvaluationTests {
     over.joinLearner(step: 5)
     #expect(over.state.phase == .evaluating)
     over.work(over.join(1, holding: 5).leases, by: 1)
+    over.saved(5)
     #expect(over.state.phase == .closing)
   }
 

@@ -139,6 +139,17 @@ struct SimulationTests {
   static let environment = ProcessInfo.processInfo.environment
   private static func number(_ name: String) -> UInt64? { environment[name].flatMap { UInt64($0) } }
 
+  @Test("A run is not over before a checkpoint has its last step, though the learner and its disk fail to the end")
+  func ending() {
+    for seed in 0..<100 as Range<UInt64> {
+      var plan = SimulatedFarm.Plan.drawn(seed: seed)
+      plan.learnerFailsToTheEnd()
+      var farm = SimulatedFarm(seed: seed, plan: plan)
+      let verdict = farm.run()
+      #expect(verdict.violations.isEmpty && verdict.outcome == .completed, "\(verdict)")
+    }
+  }
+
   @Test("What is trained does not depend on the number of workers, nor on who dies")
   func determinism() {
     var plain = SimulatedFarm.Plan()

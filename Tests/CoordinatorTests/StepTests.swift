@@ -23,6 +23,8 @@ struct StepTests {
     #expect(second.map(\.prompt) == [3, 4, 5] && second.allSatisfy { $0.policyVersion == PolicyVersion(1) })
     bench.work(second, by: 1)
     bench.complete(1)
+    #expect(bench.state.phase == .training, "a run is over when a checkpoint has its last step")
+    bench.saved(2)
     #expect(bench.state.phase == .closing)
     #expect(bench.effects.messages(to: Bench.learner) == [.goodbye(Goodbye(reason: "the run is complete"))])
     let last = bench.receive(.goodbye(Goodbye(reason: "saved")), from: Bench.learner)

@@ -205,6 +205,13 @@ struct LearnerCheckpoints {
       ])
     #expect(harness.train(1).contains(.save))
   }
+
+  @Test("The last step's checkpoint cannot be left out: without it the learner ends")
+  func lastSaveFailed() {
+    var harness = Harness(stepCount: 1)
+    #expect(harness.train(0).contains(.save))
+    #expect(harness.on(.saveFailed("disk full")).last == .end(.failed("disk full")))
+  }
 }
 
 @Suite("A learner leaves")

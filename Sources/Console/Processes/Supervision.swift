@@ -39,7 +39,7 @@ public struct Supervision: Equatable, Sendable {
     children[name, default: Child(kind: kind, restartsLeft: Self.restartsMax, isRunning: true)].isRunning = true
   }
 
-  /// From now on processes may end.
+  /// From now on processes may end, the learner in order.
   public mutating func onDrain() { isDraining = true }
 
   /// Decides what follows from the end of a process.
@@ -47,7 +47,13 @@ public struct Supervision: Equatable, Sendable {
     guard var child = children[name] else { preconditionFailure("no process \(name)") }
     child.isRunning = false
     defer { children[name] = child }
-    if isDraining { return .accept }
+    if isDraining {
+      // It leaves with an error when the last checkpoint could not be made.
+      guard child.kind == .learner, case .exited(let code) = end, code != ExitCode.success.rawValue else {
+        return .accept
+      }
+      return .giveUp(reason: "\(name) \(end)")
+    }
     let isFinal = [ExitCode.input, .usage].contains { end == .exited(code: $0.rawValue) }
     if child.kind != .learner, end == .exited(code: ExitCode.success.rawValue) { return .accept }
     if child.kind == .coordinator, case .exited = end { return .giveUp(reason: "\(name) \(end)") }
