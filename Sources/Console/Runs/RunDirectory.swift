@@ -1,3 +1,4 @@
+import CLinux
 import Core
 import Foundation
 import Glibc
@@ -149,7 +150,8 @@ public final class RunDirectory: Sendable {
   /// Removes processes.json: the farm has ended in order.
   public func removeProcesses() { unlink(processesPath) }
 
-  /// Adds to run.json. The file is rewritten in place: its lock belongs to the inode.
+  /// Adds to run.json. The file is rewritten in place, for its lock belongs to the inode; its room on the disk is taken first,
+  /// so that a full one leaves it as it was.
   private func record(kind: String, version: String, command: [String], key: String, time: String) throws {
     var object: [String: JSON] = [:]
     let old = try readFile(recordPath, operation: "read run record")
@@ -166,9 +168,14 @@ public final class RunDirectory: Sendable {
     ])
     object["history"] = .array((object["history"]?.array ?? []) + [entry])
     let bytes = JSON.object(object).serialized(pretty: true) + [UInt8(ascii: "\n")]
-    guard let lock, ftruncate(lock, 0) == 0, lseek(lock, 0, SEEK_SET) == 0, writeAll(bytes, to: lock) else {
-      throw systemError("write run record", at: recordPath)
-    }
+    guard let lock, hasRoom(for: bytes.count, lock), lseek(lock, 0, SEEK_SET) == 0, writeAll(bytes, to: lock),
+      ftruncate(lock, off_t(bytes.count)) == 0
+    else { throw systemError("write run record", at: recordPath) }
+  }
+
+  /// A disk that cannot reserve room is taken at its word.
+  private func hasRoom(for byteCount: Int, _ descriptor: Int32) -> Bool {
+    fovea_reserve(descriptor, byteCount) == 0 || errno == EOPNOTSUPP || errno == ENOSYS
   }
 
   private static func trimmed(_ path: String) -> String {
