@@ -7,13 +7,15 @@ import Wire
 struct WorkerWaitTests {
   /// A worker that ticks ten times a second.
   private struct Bench {
-    var state = RolloutState(
-      as: FarmMember(
-        Hello(role: .worker, runID: "run", name: "w2", incarnation: 7, host: "h", processID: 1, threads: 1, slots: 8),
-        coordinator: "tcp://c:1", patience: 100_000))
+    var state: RolloutState
     var now: Milliseconds = 0
 
-    init() { _ = on(.started) }
+    init(runID: String = "run") {
+      let hello = Hello(
+        role: .worker, runID: runID, name: "w2", incarnation: 7, host: "h", processID: 1, threads: 1, slots: 8)
+      state = RolloutState(as: FarmMember(hello, coordinator: "tcp://c:1", patience: 100_000))
+      _ = on(.started)
+    }
 
     mutating func on(_ event: RolloutState.Event) -> [RolloutState.Effect] { state.on(event, now: now) }
 
@@ -114,6 +116,15 @@ struct WorkerWaitTests {
       #expect(
         effects.contains { if case .send(.goodbye(let goodbye)) = $0 { goodbye.reason == reason } else { false } })
     }
+  }
+
+  @Test("A worker that joins any run belongs to the first that welcomes it: another's versions are other weights")
+  func nextRun() {
+    var bench = Bench(runID: "")
+    #expect(bench.join(runID: "one").ending == nil)
+    #expect(bench.join(runID: "one").ending == nil)
+    guard case .failed(let reason)? = bench.join(runID: "two").ending else { return #expect(Bool(false), "it stays") }
+    #expect(reason.contains("run is two, not one"))
   }
 }
 

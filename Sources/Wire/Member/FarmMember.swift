@@ -19,8 +19,9 @@ public struct FarmMember: Sendable {
     case leave(String)
   }
 
-  /// What the process says of itself; what changes in it the role fills in.
-  public let hello: Hello
+  /// What the process says of itself; what changes in it the role fills in. Welcomed to a run it belongs to that one alone:
+  /// a version of another run's weights means other weights.
+  public private(set) var hello: Hello
   /// The line to the coordinator.
   public var link = ServerLink()
   /// Until the first welcome, and again after the coordinator has forgotten this process.
@@ -55,7 +56,7 @@ public struct FarmMember: Sendable {
     if let reason = welcome.reasonToLeave(runID: hello.runID) { return .leave(reason) }
     heartbeatInterval = Milliseconds(max(welcome.heartbeatMilliseconds, 1))
     if welcome.name.isEmpty { return .unknown }
-    defer { coordinator = welcome.incarnation }
+    defer { (coordinator, hello.runID) = (welcome.incarnation, welcome.runID) }
     isJoining = false
     return coordinator == nil || coordinator == welcome.incarnation ? .member : .newCoordinator
   }

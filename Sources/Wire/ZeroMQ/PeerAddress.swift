@@ -18,7 +18,10 @@ public struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConvertib
   public static func == (a: Self, b: Self) -> Bool { a.bytes == b.bytes }
   public func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
   public static func < (a: Self, b: Self) -> Bool { a.bytes.lexicographicallyPrecedes(b.bytes) }
+  /// Hexadecimal, bounded: a peer may choose 255 bytes.
   public var description: String {
-    bytes.isEmpty ? "server" : bytes.map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()
+    if bytes.isEmpty { return "server" }
+    let start = bytes.prefix(8).map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()
+    return bytes.count > 8 ? start + "..." : start
   }
 }

@@ -276,6 +276,8 @@ final class ReactorLoop {
     let connection = endpoint.ledger[peer]?.connection
     endpoint.ledger.shut(peer)
     connection?.cut()
-    if let event = endpoint.turnedAway(connection?.remote ?? "\(peer)", reason, now: now) { events.push(event) }
+    if let event = endpoint.turnedAway(connection?.remote ?? "an unknown address", reason, now: now) {
+      events.push(event)
+    }
   }
 }
