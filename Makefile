@@ -14,6 +14,8 @@
 #   make fuzz               fuzzes every reader of outside bytes: MINUTES=5 in all, TARGETS='wire gguf' some of them
 #   make sanitize           the unit tests under the address, undefined-behaviour and thread sanitizers
 #   make determinism        compares the final weights of farms of every size whose processes are killed
+#   make faults             real processes that are killed, hung, cut off, out of disk; as root, in network namespaces
+#   make soak               MINUTES=20 of a farm that loses a worker a minute; COMPARE=1 repeats it without
 #   make verify             proofs that workers and learner compute the same bits
 #   make format             formats the sources in place
 #   make proto              writes the C of Sources/Wire/farm.proto anew
@@ -24,7 +26,7 @@ MODEL ?= models/SmolLM2-135M-Instruct.Q4_1.gguf
 CONFIG ?= configs/arithmetic.yaml
 ARGS ?=
 
-.PHONY: determinism fuzz sanitize simulate simulate-mutations train test check lint bench bench-peers bench-transfer bench-memory bench-instructions verify check-neon format proto setup check-transformers
+.PHONY: determinism faults soak fuzz sanitize simulate simulate-mutations train test check lint bench bench-peers bench-transfer bench-memory bench-instructions verify check-neon format proto setup check-transformers
 
 train: setup
 	.build/release/fovea train --config $(CONFIG) $(ARGS)
@@ -87,7 +89,7 @@ simulate-mutations:
 	FOVEA_SIMULATION_MUTATIONS=1 $(SIMULATION)/mutation
 
 # The first call builds all of it with libFuzzer, in .build/fuzz. ARGS=--keep adds what was found to the corpora.
-MINUTES ?= 5
+fuzz: MINUTES ?= 5
 TARGETS ?=
 fuzz:
 	@deploy/setup --no-build
@@ -101,6 +103,16 @@ sanitize:
 determinism:
 	@deploy/setup --no-build
 	FOVEA_DETERMINISM=all deploy/run-tests --filter DeterminismTests
+
+# Real faults on real processes (docs/FAULTS.md). What needs root is skipped, by name, without it.
+faults:
+	@deploy/setup --faults
+	FOVEA_FAULTS=all deploy/run-tests --filter FaultTests $(ARGS)
+
+soak: MINUTES ?= 20
+soak:
+	@deploy/setup --faults
+	FOVEA_SOAK_MINUTES=$(MINUTES) $(if $(COMPARE),FOVEA_SOAK_COMPARE=1) deploy/run-tests --filter SoakTests
 
 # The proofs that workers and learner compute the same bits, on this machine.
 verify: setup

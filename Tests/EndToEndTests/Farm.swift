@@ -13,6 +13,9 @@ struct Farm {
   static let promptsPerStep = 2
   static let groupSize = 4
 
+  /// A run of the farm in `folder` that lies elsewhere.
+  init(folder: TemporaryFolder, runPath: String) { (self.folder, self.runPath) = (folder, runPath) }
+
   /// - Parameter makeModel: makes the model at a path.
   init(makeModel: (_ path: String) throws -> Void = { try TinyModel.write(to: $0) }) throws {
     folder = try TemporaryFolder()
@@ -81,16 +84,8 @@ struct Farm {
 
   /// SHA-256 of the weights that the checkpoint after a step holds.
   func checksum(step: Int) throws -> String {
-    let path = checkpoint(step: step) + "/model.safetensors"
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/sha256sum")
-    process.arguments = [path]
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    try process.run()
-    let text = String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-    process.waitUntilExit()
-    return try #require(text.split(separator: " ").first.map(String.init), "no checksum of \(path)")
+    let text = try command("sha256sum", checkpoint(step: step) + "/model.safetensors")
+    return String(text.prefix { $0 != " " })
   }
 
   func checkpoint(step: Int) -> String { String(format: "\(runPath)/checkpoints/step-%06d", step) }
@@ -104,4 +99,28 @@ struct Farm {
     ["coordinator", "learner", "worker-0", "worker-1"].map { "--- \($0)\n\(log($0).suffix(2000))" }
       .joined(separator: "\n")
   }
+}
+
+/// A command that failed.
+struct CommandFailure: Error, CustomStringConvertible {
+  var description: String
+}
+
+/// Runs a program of the system to its end.
+/// - Returns: what it wrote to standard output.
+@discardableResult
+func command(_ words: String...) throws -> String {
+  let process = Process()
+  process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+  process.arguments = words
+  let (output, errors) = (Pipe(), Pipe())
+  (process.standardOutput, process.standardError) = (output, errors)
+  try process.run()
+  let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+  let complaint = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+  process.waitUntilExit()
+  guard process.terminationStatus == 0 else {
+    throw CommandFailure(description: "\(words.joined(separator: " ")): \(complaint)")
+  }
+  return text
 }

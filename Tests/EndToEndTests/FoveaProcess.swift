@@ -36,9 +36,12 @@ final class FoveaProcess: Sendable {
   private let ended = Mutex<Int32?>(nil)
 
   /// Starts `fovea` with arguments in a folder, which also takes its output.
-  /// - Parameter onTerminal: gives it a pseudo-terminal of 80 by 24; then the process is `script`, and fovea its child.
+  /// - Parameters:
+  ///   - prefix: a command that becomes fovea, in a namespace for example: the same process id.
+  ///   - onTerminal: gives it a pseudo-terminal of 80 by 24; then the process is `script`, and fovea its child.
   init(
-    _ arguments: [String], in folder: TemporaryFolder, environment: [String: String] = [:], onTerminal: Bool = false
+    _ arguments: [String], in folder: TemporaryFolder, environment: [String: String] = [:], prefix: [String] = [],
+    onTerminal: Bool = false
   ) throws {
     let name = "\(arguments.first ?? "fovea")-\(UUID().uuidString.prefix(8))"
     (outputPath, errorPath) = (folder.path + "/\(name).out", folder.path + "/\(name).err")
@@ -58,7 +61,7 @@ final class FoveaProcess: Sendable {
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
     let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }.map { "\($0)=\($1)" }
     // env changes the folder and becomes fovea: the same process id.
-    var words = [Self.binary] + arguments
+    var words = prefix + [Self.binary] + arguments
     if onTerminal { words = ["script", "-qec", words.map { "'\($0)'" }.joined(separator: " "), "/dev/null"] }
     let argv = (["env", "-C", folder.path] + words).map { strdup($0) } + [nil]
     let envp = variables.map { strdup($0) } + [nil]
