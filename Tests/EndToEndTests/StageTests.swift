@@ -92,4 +92,41 @@ import Wire
     #expect(result.exitCode == 1 && result.errors.contains("expected a part that the model has"), "\(result)")
     #expect(!FileManager.default.fileExists(atPath: folder.path + "/runs"))
   }
+
+  @Test(.timeLimit(.minutes(3))) func alignmentTrainsTheProjectorAloneAndFineTuningEverythingAfterIt() async throws {
+    let images = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("Fixtures/arrays/retinamnist.npz").path
+    let settings = [
+      "--config", "settings.yaml", "model.path=seeing", "task.name=retinamnist", "task.train_file=\(images)",
+      "model.create.vocabulary_size=300", "model.create.hidden_size=32", "model.create.feed_forward_size=48",
+      "model.create.layer_count=2", "model.create.image_size=16", "model.create.vision_hidden_size=32",
+      "model.create.vision_feed_forward_size=48", "model.create.vision_layer_count=2", "align.steps=3",
+      "align.examples_per_step=4", "align.learning_rate=0.05", "align.warmup_steps=0", "sft.steps=3",
+    ]
+    func fovea(_ words: [String]) async throws -> FoveaProcess.Result {
+      try await FoveaProcess.run(words + settings, in: folder, seconds: 60)
+    }
+    func changed(_ from: String, _ to: String) throws -> Set<ModelPart> {
+      let (before, after) = try (ModelLoader.load(path: from).parameters, ModelLoader.load(path: to).parameters)
+      let names = before.parameters.indices.filter { index in
+        zip(before.scalars(index), after.scalars(index)).contains { abs($0 - $1) > 0.01 * abs($0) }
+      }.map { before.parameters[$0].name }
+      return Set(
+        ModelPart.allCases.filter { part in names.contains { name in part.prefixes.contains { name.hasPrefix($0) } } })
+    }
+    #expect(try await fovea(["create"]).exitCode == 0)
+    let align = try await fovea(["align", "--run-directory", "align"])
+    #expect(align.exitCode == 0 && align.output.contains("next: fovea sft --config FILE --from align"), "\(align)")
+    let aligned = folder.path + "/align/checkpoints/step-000003"
+    #expect(try changed(folder.path + "/seeing", aligned) == [.projector])
+    let evaluations = try MetricsFile.read(folder.path + "/align/metrics.jsonl").filter { $0.kind == .evaluation }
+    #expect(evaluations.map(\.step) == [0, 3])
+    #expect(evaluations.allSatisfy { $0.values["heldout_loss"] != nil && $0.values["heldout_accuracy"] == nil })
+
+    let sft = try await fovea(["sft", "--from", "align", "--run-directory", "sft"])
+    #expect(sft.exitCode == 0, "\(sft)")
+    #expect(try changed(aligned, folder.path + "/sft/checkpoints/step-000003") == Set(ModelPart.allCases))
+    let table = try await fovea(["eval", "--model", "align", "--model", "sft"])
+    #expect(table.exitCode == 0 && table.output.contains("quadratic kappa"), "\(table)")
+  }
 }
