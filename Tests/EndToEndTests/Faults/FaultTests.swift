@@ -40,7 +40,7 @@ import Wire
 
   @Test(.timeLimit(.minutes(2))) func aDeadWorkersLeasesAreGivenOutAgainWithinFourHeartbeats() async throws {
     // Two groups that take long, for three workers: one of them is idle.
-    let heartbeat = 0.5
+    let heartbeat = 1.0
     let farm = try ScatteredFarm(
       workers: 3,
       settings: [
