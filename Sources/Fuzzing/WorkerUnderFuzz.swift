@@ -10,8 +10,10 @@ struct WorkerUnderFuzz {
   private static let groupSizeMax: UInt32 = 16
 
   private var state = RolloutState(
-    identity: RolloutState.Identity(
-      runID: "run", name: "w1", incarnation: 100, host: "host", processID: 1, threads: 1, slots: 8, patience: 20_000))
+    as: FarmMember(
+      Hello(
+        role: .worker, runID: "run", name: "w1", incarnation: 100, host: "host", processID: 1, threads: 1, slots: 8),
+      patience: 20_000))
   private var now: Milliseconds = 0
   private var fetching: PolicyVersion?
   private var loading: PolicyVersion?
