@@ -145,7 +145,7 @@ extension RunSettings {
         expected: "a divisor of rollout.prompts_per_step, which is \(rollout.promptsPerStep)",
         found: "\(algorithm.updatesPerStep)")
     }
-    if task.name != "arithmetic", task.trainFile.isEmpty {
+    if !task.isBuiltIn, task.trainFile.isEmpty {
       throw refuse("task.train_file", expected: "a JSONL file, for task.name is \(task.name)", found: "nothing")
     }
     if task.accuracyWeight == 0, task.formatWeight == 0 {

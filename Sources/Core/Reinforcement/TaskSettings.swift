@@ -2,6 +2,8 @@
 public struct TaskSettings: Equatable, Sendable {
   /// arithmetic | gsm8k | multiple_choice | open_ended | mm_retinal_reason | retinamnist | synthetic-fundus
   public var name = "arithmetic"
+  /// Whether the task makes its own questions, and needs no file.
+  public var isBuiltIn: Bool { ["arithmetic", "synthetic-fundus"].contains(name) }
   /// JSONL files; a JSON array for mm_retinal_reason, an npz file for retinamnist; unused by the built-in tasks. Without a held-out file, a share of the training file is held out by hash.
   public var trainFile = ""
   public var heldOutFile = ""
