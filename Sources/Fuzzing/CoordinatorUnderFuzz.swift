@@ -9,7 +9,6 @@ import Wire
 /// A learner and two workers do their work between, so that a spoilt frame meets a farm in the middle of a step. After every
 /// event the coordinator's invariants hold, and at the end its journal makes a coordinator again.
 struct CoordinatorUnderFuzz {
-  private static let eventsMax = 200
   private static let learner = PeerAddress(bytes: [1])
   private static let workers = [PeerAddress(bytes: [2, 1]), PeerAddress(bytes: [2, 2])]
   private static let strangers = [PeerAddress(bytes: [3])]
@@ -26,11 +25,7 @@ struct CoordinatorUnderFuzz {
   static func run(_ input: FuzzInput) {
     var input = input
     var farm = CoordinatorUnderFuzz(straggler: Int(input.byte()))
-    var count = 0
-    while !input.isEmpty, count < eventsMax {
-      farm.event(&input)
-      count += 1
-    }
+    input.events { farm.event(&$0) }
     promise(
       try CoordinatorState(
         settings: farm.settings, runID: "run", incarnation: 8, dataset: SimulatedDataset(heldOutCount: 2),

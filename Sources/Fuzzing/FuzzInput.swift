@@ -5,6 +5,8 @@ import Glibc
 ///
 /// Every input means something: what lies behind the end is zero, or empty.
 struct FuzzInput {
+  /// Enough to lead a farm astray, and few enough for an input to be quick.
+  private static let eventsMax = 200
   private var rest: ArraySlice<UInt8>
 
   init(_ bytes: [UInt8]) { rest = bytes[...] }
@@ -17,6 +19,15 @@ struct FuzzInput {
 
   /// A length of two bytes, little-endian, and so many bytes.
   mutating func frame() -> [UInt8] { take(Int(byte()) | Int(byte()) << 8) }
+
+  /// Calls `event`, which takes what it needs from the input, until there is none left, or for `eventsMax` times.
+  mutating func events(_ event: (inout FuzzInput) -> Void) {
+    var count = 0
+    while !isEmpty, count < Self.eventsMax {
+      event(&self)
+      count += 1
+    }
+  }
 
   /// All that is left.
   mutating func remainder() -> [UInt8] { take(rest.count) }

@@ -5,7 +5,6 @@ import Wire
 
 /// A learner whose coordinator says anything, and whose trainer does what it is asked.
 struct LearnerUnderFuzz {
-  private static let eventsMax = 200
 
   private var state = LearnerState(
     as: FarmMember(
@@ -21,11 +20,7 @@ struct LearnerUnderFuzz {
     var input = input
     var learner = LearnerUnderFuzz()
     learner.on(.started)
-    var count = 0
-    while !input.isEmpty, count < eventsMax {
-      learner.event(&input)
-      count += 1
-    }
+    input.events { learner.event(&$0) }
   }
 
   private mutating func event(_ input: inout FuzzInput) {

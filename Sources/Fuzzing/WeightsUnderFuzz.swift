@@ -5,7 +5,6 @@ import Wire
 ///
 /// What a fetcher calls finished has the hash of its manifest, so all of it can be read.
 struct WeightsUnderFuzz {
-  private static let eventsMax = 200
   /// Three chunks of 1 KiB.
   private static let shapes = [
     ParameterShape(name: "a.weight", shape: [40, 24]), ParameterShape(name: "norm.weight", shape: [100]),
@@ -25,11 +24,7 @@ struct WeightsUnderFuzz {
     var transfer = WeightsUnderFuzz()
     var rejection: String?
     transfer.publish(0)
-    var count = 0
-    while !input.isEmpty, count < eventsMax {
-      if let reason = transfer.event(&input) { rejection = reason }
-      count += 1
-    }
+    input.events { if let reason = transfer.event(&$0) { rejection = reason } }
     if let rejection { throw InputError("fetch weights", at: "input", expected: "a version", found: rejection) }
   }
 

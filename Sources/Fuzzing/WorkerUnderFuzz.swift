@@ -5,7 +5,6 @@ import Wire
 
 /// A worker whose coordinator says anything, and whose engine does what it is asked.
 struct WorkerUnderFuzz {
-  private static let eventsMax = 200
   /// A larger group is given back as impossible, so that no input takes long.
   private static let groupSizeMax: UInt32 = 16
 
@@ -23,11 +22,7 @@ struct WorkerUnderFuzz {
     var input = input
     var worker = WorkerUnderFuzz()
     worker.on(.started)
-    var count = 0
-    while !input.isEmpty, count < eventsMax {
-      worker.event(&input)
-      count += 1
-    }
+    input.events { worker.event(&$0) }
   }
 
   private mutating func event(_ input: inout FuzzInput) {

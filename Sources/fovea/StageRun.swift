@@ -21,7 +21,7 @@ struct StageRun {
     let settings = plan.settings
     let dataset = try makeDataset(settings.task, seed: settings.run.seed)
     let config = try ModelLoader.describe(path: settings.model.path).config
-    try TrainedModel.check(stage.parts(settings), of: config, key: stage.partsKey)
+    try TrainedModel.check(stage.settings(of: settings).train, of: config, key: stage.partsKey)
     let directory = try plan.openDirectory()
     let display = RunDisplay(
       output: TerminalOutput(), stepCount: UInt32(clamping: stage.settings(of: settings).steps))
@@ -83,8 +83,7 @@ enum TrainingStage: String, Sendable {
 
   func settings(of settings: RunSettings) -> RunSettings.Stage { self == .align ? settings.align : settings.sft }
 
-  /// What it trains, and the setting that says so.
-  func parts(_ settings: RunSettings) -> [ModelPart] { self == .align ? settings.align.train : settings.sft.train }
+  /// The setting that says what it trains.
   var partsKey: String { "\(rawValue).train" }
 }
 

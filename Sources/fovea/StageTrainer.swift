@@ -42,7 +42,7 @@ struct StageTrainer {
     self.log = log
     model = try TrainedModel(
       settings: settings, folder: directory.path, pool: ThreadPool(threads: threads),
-      training: stage.parts(settings), key: stage.partsKey,
+      training: stage.settings(of: settings).train, key: stage.partsKey,
       log: {
         log.write($0)
         display.note($0, .faint)

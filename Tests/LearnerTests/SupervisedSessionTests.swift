@@ -65,14 +65,7 @@ struct SupervisedSessionTests {
       try part.session.save()
     }
 
-    for name in [
-      "model.safetensors", "master_weights.safetensors", "adamw_first_moments.safetensors",
-      "adamw_second_moments.safetensors", "trainer_state.json", "MANIFEST.json",
-    ] {
-      let path = "step-000010/\(name)"
-      let expected = FileManager.default.contents(atPath: "\(whole.path)/\(path)")
-      #expect(expected != nil && expected == FileManager.default.contents(atPath: "\(parts.path)/\(path)"), "\(name)")
-    }
+    expectEqualCheckpoints(whole, parts, name: "step-000010")
   }
 
   @Test("counts what it trained")

@@ -2,6 +2,7 @@ import Core
 import Foundation
 import Learner
 import Settings
+import Testing
 import Wire
 
 /// A policy small enough to follow by hand: token v has the logit of the first scalar of its row of the embedding, at every
@@ -134,4 +135,19 @@ final class TemporaryFolder: Sendable {
   }
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+/// The files of a checkpoint, but for the descriptions of the model, are the same bytes in two folders.
+func expectEqualCheckpoints(
+  _ one: TemporaryFolder, _ other: TemporaryFolder, name: String, sourceLocation: SourceLocation = #_sourceLocation
+) {
+  for file in [
+    "model.safetensors", "master_weights.safetensors", "adamw_first_moments.safetensors",
+    "adamw_second_moments.safetensors", "trainer_state.json", "MANIFEST.json",
+  ] {
+    let expected = FileManager.default.contents(atPath: "\(one.path)/\(name)/\(file)")
+    #expect(
+      expected != nil && expected == FileManager.default.contents(atPath: "\(other.path)/\(name)/\(file)"), "\(file)",
+      sourceLocation: sourceLocation)
+  }
 }

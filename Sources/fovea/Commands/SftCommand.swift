@@ -43,12 +43,11 @@ enum SftCommand: Command {
 
   private static func described(_ stage: TrainingStage, _ plan: TrainPlan) throws -> [String] {
     let config = try ModelLoader.describe(path: plan.settings.model.path).config
-    let parts = stage.parts(plan.settings)
-    try TrainedModel.check(parts, of: config, key: stage.partsKey)
-    let trainable = TrainableParameters(parts)
+    let settings = stage.settings(of: plan.settings)
+    try TrainedModel.check(settings.train, of: config, key: stage.partsKey)
+    let trainable = TrainableParameters(settings.train)
     let scalars = config.parameters.reduce(0) { $0 + $1.count }
     let trained = config.parameters.reduce(0) { $0 + (trainable.contains($1.name) ? $1.count : 0) }
-    let settings = stage.settings(of: plan.settings)
     return [
       "dry run: nothing is started", "",
       "model          \(plan.settings.model.path), \(scalars) parameters, of which \(trained) are trained",
