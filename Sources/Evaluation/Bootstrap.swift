@@ -33,14 +33,6 @@ public struct Bootstrap: Sendable {
     guard !values.isEmpty else { return nil }
     values.sort()
     let tail = (1 - level) / 2
-    return Self.quantile(tail, of: values)...Self.quantile(1 - tail, of: values)
-  }
-
-  /// Between the two nearest of sorted values, linearly; NumPy's default.
-  package static func quantile(_ share: Double, of sorted: [Double]) -> Double {
-    let place = share * Double(sorted.count - 1)
-    let below = Int(place)
-    let above = min(below + 1, sorted.count - 1)
-    return sorted[below] + (sorted[above] - sorted[below]) * (place - Double(below))
+    return quantile(tail, of: values)...quantile(1 - tail, of: values)
   }
 }

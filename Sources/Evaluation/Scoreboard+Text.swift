@@ -15,13 +15,7 @@ extension Scoreboard {
     for (index, name) in examinees.enumerated() {
       columns.append((name, rows.map { $0.values[index].map(Self.text) ?? "-" }))
     }
-    return (-1..<rows.count).map { row in
-      columns.map { column in
-        let width = ([column.head] + column.cells).map(\.count).max() ?? 0
-        let text = row < 0 ? column.head : column.cells[row]
-        return text + String(repeating: " ", count: width - text.count)
-      }.joined(separator: "  ").replacing(#/ +$/#, with: "")
-    }
+    return AlignedColumns(columns: columns).lines
   }
 
   private static func said(_ name: String) -> String { name.isEmpty ? "-" : name }

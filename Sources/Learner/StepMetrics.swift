@@ -35,8 +35,7 @@ struct StepMetrics {
     let advantages = plan.advantages
     let entropies = plan.oldScores.flatMap { $0.map { Double(meanEntropy($0.entropies)) } }
     values["entropy"] = Double(advantages.meanEntropy)
-    values["entropy_min"] = entropies.min() ?? 0
-    values["entropy_max"] = entropies.max() ?? 0
+    describe(entropies: entropies)
     values["tau"] = Double(advantages.threshold)
 
     let factors = advantages.factors.flatMap { $0.map(Double.init) }
@@ -58,6 +57,16 @@ struct StepMetrics {
     values["zero_variance_trained"] = Double(advantages.zeroVarianceGroupCount) / Double(max(1, groups.count))
     values["train_tokens"] = groups.reduce(0.0) { $0 + Double($1.tokenCount) }
     describeMismatch(groups, plan: plan, version: version)
+  }
+
+  /// The distribution over sequences.
+  private mutating func describe(entropies: [Double]) {
+    let sorted = entropies.sorted()
+    guard let least = sorted.first, let largest = sorted.last else { return }
+    (values["entropy_min"], values["entropy_max"]) = (least, largest)
+    for percent in [10, 25, 50, 75, 90] {
+      values["entropy_p\(percent)"] = quantile(Double(percent) / 100, of: sorted)
+    }
   }
 
   private mutating func describe(factors: [Double]) {

@@ -17,7 +17,7 @@ enum CommandLineTool {
   static var commands: [any Command.Type] {
     [
       CreateCommand.self, AlignCommand.self, SftCommand.self, TrainCommand.self, CoordinatorCommand.self,
-      LearnerCommand.self, WorkerCommand.self, StatusCommand.self,
+      LearnerCommand.self, WorkerCommand.self, StatusCommand.self, AblateCommand.self,
       KeysCommand.self, CheckpointsCommand.self, EvalCommand.self,
       DataCommand.self, FundusCommand.self, GenerateCommand.self, TokenizeCommand.self, ScoreCommand.self,
       VerifyCommand.self, BenchCommand.self,

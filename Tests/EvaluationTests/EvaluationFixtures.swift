@@ -4,7 +4,7 @@ import Foundation
 import Settings
 import Tasks
 
-/// What scikit-learn, NumPy and a second bootstrap say: Tests/Fixtures/evaluation, made by its make.py.
+/// What scikit-learn, NumPy, SciPy and a second bootstrap say: Tests/Fixtures/evaluation, made by its make.py.
 struct EvaluationOracle: Decodable {
   struct Kappa: Decodable, Sendable {
     var grades: Int
@@ -25,9 +25,20 @@ struct EvaluationOracle: Decodable {
     var everything: Bool
     var exact, partial: Double
   }
+  struct Student: Decodable, Sendable {
+    var level: Double
+    var degrees: Int
+    var quantile: Double
+  }
+  struct Repeated: Decodable, Sendable {
+    var values: [Double]
+    var mean, deviation, low, high: Double
+  }
   var kappa: [Kappa]
   var bootstrap: [Interval]
   var partial: [Choice]
+  var student: [Student]
+  var spread: [Repeated]
 
   static let shared: EvaluationOracle = {
     let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

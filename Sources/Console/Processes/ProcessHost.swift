@@ -19,9 +19,8 @@ public final class ProcessHost: Sendable {
   }
 
   private let requests = Mutex<[Request]>([])
-  private let interruption: AsyncStream<Void>.Continuation
+  private let interruption = Mutex<(isOver: Bool, listeners: [AsyncStream<Void>.Continuation])>((false, []))
   private let drains = Atomic(false)
-  private let interruptionStream: AsyncStream<Void>
   /// The program that runs now; children are started from it.
   public let executable: String
 
@@ -31,16 +30,29 @@ public final class ProcessHost: Sendable {
   private static let signals = interruptingSignals + [SIGCHLD, SIGUSR1]
 
   private init() {
-    (interruptionStream, interruption) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     executable =
       (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
   }
 
-  /// Yields once, at the first SIGINT, SIGTERM or SIGHUP, for whoever can end in order. The second one, or the first when
-  /// nobody has asked for this, ends the process at once, with all its children.
+  /// Yields once, at the first SIGINT, SIGTERM or SIGHUP, for whoever can end in order; at once to those who ask afterwards.
+  /// The second one, or the first when nobody has asked for this, ends the process at once, with all its children.
   public var interruptions: AsyncStream<Void> {
     drains.store(true, ordering: .relaxed)
-    return interruptionStream
+    let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    let isOver = interruption.withLock {
+      if !$0.isOver { $0.listeners.append(continuation) }
+      return $0.isOver
+    }
+    if isOver { Self.tell(continuation) }
+    return stream
+  }
+
+  /// Whether the first of those signals has come.
+  public var isInterrupted: Bool { interruption.withLock { $0.isOver } }
+
+  private static func tell(_ listener: AsyncStream<Void>.Continuation) {
+    listener.yield()
+    listener.finish()
   }
 
   /// Runs `body` and ends the process with its exit code. Call it first of all, on the main thread.
@@ -74,7 +86,6 @@ public final class ProcessHost: Sendable {
   private func loop(_ signals: sigset_t) -> Never {
     var signals = signals
     var children: [pid_t: @Sendable (ProcessEnd) -> Void] = [:]
-    var isInterrupted = false
     while true {
       var signal: Int32 = 0
       guard sigwait(&signals, &signal) == 0 else { continue }
@@ -82,9 +93,11 @@ public final class ProcessHost: Sendable {
         if isInterrupted || !drains.load(ordering: .relaxed) {
           finish(ExitCode.interrupted.rawValue, children: children.keys)
         }
-        isInterrupted = true
-        interruption.yield()
-        interruption.finish()
+        let listeners = interruption.withLock { state in
+          defer { state = (isOver: true, listeners: []) }
+          return state.listeners
+        }
+        for listener in listeners { Self.tell(listener) }
       }
       for request in requests.withLock({ list in
         defer { list = [] }; return list

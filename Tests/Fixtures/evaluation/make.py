@@ -1,8 +1,9 @@
-"""evaluation.json: what scikit-learn and NumPy say of graded answers, and a bootstrap written apart from Fovea's.
+"""evaluation.json: what scikit-learn, NumPy and SciPy say of graded answers and of repeated measurements, and a bootstrap
+written apart from Fovea's.
 
     python make.py
 
-Needs scikit-learn and numpy. Kappa is cohen_kappa_score with quadratic weights, partial credit is jaccard_score over samples,
+Needs scikit-learn, numpy and scipy. Kappa is cohen_kappa_score with quadratic weights, partial credit is jaccard_score over samples,
 intervals are numpy.quantile over replicates whose draws come from a Philox4x32-10 of this file's own.
 """
 
@@ -11,6 +12,7 @@ import os
 import warnings
 
 import numpy as np
+from scipy import stats
 from sklearn.metrics import accuracy_score, cohen_kappa_score, jaccard_score
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -83,6 +85,18 @@ def main():
             {"right": letters(right), "given": letters(given), "everything": bool(given.all()),
              "exact": float(accuracy_score([right], [given])),
              "partial": float(jaccard_score([right], [given], average="samples"))}
+        )
+    record["student"] = [
+        {"level": level, "degrees": degrees, "quantile": float(stats.t.ppf((1 + level) / 2, degrees))}
+        for level in (0.5, 0.9, 0.95, 0.999) for degrees in (1, 2, 3, 4, 5, 9, 10, 99, 1000)
+    ]
+    record["spread"] = []
+    for n in (2, 3, 5, 20):
+        values = rng.normal(0.6, 0.05, n)
+        low, high = stats.t.interval(0.95, n - 1, values.mean(), stats.sem(values))
+        record["spread"].append(
+            {"values": values.tolist(), "mean": float(values.mean()), "deviation": float(values.std(ddof=1)),
+             "low": float(low), "high": float(high)}
         )
     with open(os.path.join(HERE, "evaluation.json"), "w") as file:
         json.dump(record, file, separators=(",", ":"))
