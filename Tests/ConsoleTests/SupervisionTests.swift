@@ -78,6 +78,15 @@ import Testing
     #expect(supervision.onEnd("learner", .exited(code: 1)) == .giveUp(reason: "learner ended with exit code 1"))
   }
 
+  @Test func aRunThatFailedIsNoOrderlyEndWhoeverLeavesFirst() {
+    var supervision = farm(workers: 1)
+    supervision.onStart("coordinator", .coordinator)
+    supervision.onDrain()
+    #expect(
+      supervision.onEnd("coordinator", .exited(code: 3)) == .giveUp(reason: "coordinator ended with exit code 3"))
+    #expect(supervision.onEnd("learner", .exited(code: 0)) == .accept)
+  }
+
   @Test(arguments: [
     (ProcessEnd.exited(code: 3), "ended with exit code 3"), (.killed(signal: 9), "was killed (signal 9)"),
     (.killed(signal: 11), "crashed (signal 11, segmentation fault)"),

@@ -24,11 +24,24 @@ import Testing
 
   private static let train = "train --config settings.yaml --run-directory run"
   private static let gsm8k = train + " task.name=gsm8k task.train_file=data.jsonl"
+  private static let reasoning = train + " task.name=mm_retinal_reason task.train_file=data.json"
   private static let score = "score --model model --text text.txt --threads 1"
   private static let weights = "model/model.safetensors"
 
   private static func write(_ text: String, to name: String) -> @Sendable (TemporaryFolder) throws -> Void {
     { try $0.write(text, to: name) }
+  }
+
+  /// A file of one row of MM-Retinal-Reason.
+  private static func row(
+    images: [String], answer: String = "B"
+  ) -> @Sendable (TemporaryFolder) throws -> Void {
+    let names = images.map { "\"\($0)\"" }.joined(separator: ", ")
+    return write(
+      """
+      [{"image": [\(names)], "reason": "So.", "conversations": [
+        {"from": "human", "value": "Which? A. One B. Two"}, {"from": "gpt", "value": "\(answer)"}]}]
+      """, to: "data.json")
   }
 
   private static func remove(_ name: String) -> @Sendable (TemporaryFolder) throws -> Void {
@@ -69,6 +82,21 @@ import Testing
     Case("data that is no JSON", gsm8k, names: "data.jsonl", write("{\"question\": \n", to: "data.jsonl")),
     Case("a row without an answer", gsm8k, names: "answer", write("{\"question\": \"2 + 2?\"}\n", to: "data.jsonl")),
     Case("an empty data file", gsm8k, names: "data.jsonl", write("", to: "data.jsonl")),
+    Case(
+      "a question about seven images", reasoning, names: "row 0: image: expected 1 to 6 images, found 7",
+      row(images: (1...7).map { "\($0).png" })),
+    Case(
+      "a question about an image that is not there", reasoning, names: "row 0: image[0]",
+      row(images: ["none.png"])),
+    Case(
+      "a question about a file that is no image", reasoning, names: "row 0: image[0]", row(images: ["text.txt"])),
+    Case(
+      "a letter that no option has", reasoning,
+      names: "conversations[1].value: expected option letters, A to B, each once, found D",
+      row(images: ["text.txt"], answer: "D")),
+    Case(
+      "an empty answer", reasoning, names: "conversations[1].value: expected an answer, found an empty answer block",
+      row(images: ["text.txt"], answer: "<answer> </answer>")),
     Case("a model that is not there", train + " model.path=none", names: "none") { _ in },
     Case("a model without config.json", train, names: "config.json", remove("model/config.json")),
     Case("a config.json that is no JSON", train, names: "config.json", write("{", to: "model/config.json")),

@@ -106,4 +106,39 @@ import Wire
     #expect(
       farm.log("learner").contains("expected a tensor language_model.model.embed_tokens.weight"), "\(farm.diagnosis)")
   }
+
+  /// A farm's task: 12 drawn photographs, some of whose files break off in the middle. What a header tells is still there, so
+  /// only the one who draws the image finds out.
+  private func photographs(broken: [Int]) async throws -> [String] {
+    let data = farm.folder.path + "/data"
+    let drawn = try await FoveaProcess.run(["fundus", data, "--count", "12", "--size", "32"], in: farm.folder)
+    #expect(drawn.exitCode == 0, "\(drawn)")
+    for index in broken {
+      let url = URL(fileURLWithPath: String(format: "\(data)/images/synthetic-%06d.png", index))
+      let bytes = try Data(contentsOf: url)
+      try bytes.prefix(bytes.count / 2).write(to: url)
+    }
+    #expect(try await create().exitCode == 0)
+    return [
+      "task.name=mm_retinal_reason", "task.train_file=\(data)/data.json", "task.held_out_share=0.3",
+      "evaluation.prompts=100", "rollout.prompts_per_step=4",
+    ]
+  }
+
+  @Test(.timeLimit(.minutes(2))) func anImageThatBreaksOffCostsItsPromptAndNothingElse() async throws {
+    let result = try await train(photographs(broken: [0, 5]) + ["run.steps=4"])
+    #expect(result.exitCode == 0, "\(result)\n\(farm.diagnosis)")
+    #expect(try farm.steps.map(\.step) == [1, 2, 3, 4])
+    #expect(result.output.contains("quarantined: ") && result.output.contains("image 0: expected a whole PNG file"))
+    let end = try #require(try farm.metrics.last { $0.kind == .evaluation }).values
+    let (failed, asked) = (try #require(end["heldout_failed"]), try #require(end["heldout_prompts"]))
+    let lost = try farm.steps.compactMap { $0.values["prompts_quarantined"] }.reduce(0, +)
+    #expect(failed + lost > 0 && failed < asked, "\(result)")
+  }
+
+  @Test(.timeLimit(.minutes(2))) func aRunWhoseImagesAllBreakOffEndsWithTheReason() async throws {
+    let result = try await train(photographs(broken: Array(0..<12)) + ["run.steps=4"])
+    #expect(result.exitCode == 3 && result.errors.contains("expected a whole PNG file"), "\(result)")
+    #expect(result.errors.contains("prompts failed 3 attempts each") && !result.output.contains("stopped"), "\(result)")
+  }
 }

@@ -157,6 +157,10 @@ struct TrainingStepTests {
     let quadrants = ["uncertain_positive", "uncertain_negative", "certain_positive", "certain_negative"]
     #expect(try quadrants.map { try #require(metrics[$0]) }.reduce(0, +) <= 1)
     #expect(metrics["tau"] == metrics["entropy"], "the first threshold is the first mean")
+    let entropies = try ["min", "p10", "p25", "p50", "p75", "p90", "max"].map { try #require(metrics["entropy_\($0)"]) }
+    #expect(entropies == entropies.sorted())
+    let mean: Double = try #require(metrics["entropy"])
+    #expect(entropies[0] <= mean + 1e-6 && mean <= entropies[6] + 1e-6)
     #expect(metrics["learning_rate"] == 0.05)
     #expect(metrics["ratio"] == 1)
   }

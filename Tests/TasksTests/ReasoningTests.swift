@@ -134,6 +134,7 @@ private func statistics(
     #expect(found.rowCount == 3 && found.badRowCount == 1 && rows.count == 2)
     let error = try #require(found.errors.first)
     #expect("\(error)".contains("row 1") && "\(error)".contains(key), "\(error)")
+    #expect(!error.expected.isEmpty && !error.found.isEmpty && error.expected != error.found, "\(error)")
   }
 
   @Test("a row that is not JSON costs only itself, when its brackets add up")

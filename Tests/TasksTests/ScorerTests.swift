@@ -141,6 +141,25 @@ private func accuracy(
     #expect(accuracy(answer, .multipleChoice, "A, C", ["option_count": "4", "partial_credit": "true"]) == partial)
   }
 
+  @Test(
+    "An empty answer, a wrong letter, and every option at once are worth nothing, to whatever is lenient",
+    arguments: [QuestionType.trueFalse, .singleChoice, .multipleChoice])
+  func nothingIsGivenForNothing(_ type: QuestionType) {
+    let count = type == .trueFalse ? 2 : 4
+    let letters = "ABCD".prefix(count).map(String.init)
+    let options = ["option_count": "\(count)", "partial_credit": "true", "fuzzy": "true"]
+    let everything = [
+      letters.joined(separator: ","), letters.reversed().joined(separator: ", "),
+      letters.joined(separator: ",").lowercased(), (letters + letters).joined(separator: ","),
+      letters.map { "(\($0))." }.joined(separator: ", "), letters.joined(), letters.joined(separator: " "),
+      letters.joined(separator: "\n"), (letters + ["E"]).joined(separator: ","),
+    ]
+    for answer in ["", " ", "\n\t", ",", ",,", "B", "E", "Z", "\u{0391}"] + everything {
+      #expect(accuracy(answer, type, "A", options) == 0, "\(answer)")
+    }
+    #expect(accuracy("A", type, "A", options) == 1)
+  }
+
   @Test func allOptionsAreRightWhenTheyAreTheAnswer() {
     #expect(accuracy("A,B,C", .multipleChoice, "A, B, C", ["option_count": "3", "partial_credit": "true"]) == 1)
   }

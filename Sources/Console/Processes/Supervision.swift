@@ -39,7 +39,7 @@ public struct Supervision: Equatable, Sendable {
     children[name, default: Child(kind: kind, restartsLeft: Self.restartsMax, isRunning: true)].isRunning = true
   }
 
-  /// From now on processes may end, the learner in order.
+  /// From now on processes may end, the coordinator and the learner in order.
   public mutating func onDrain() { isDraining = true }
 
   /// Decides what follows from the end of a process.
@@ -48,8 +48,8 @@ public struct Supervision: Equatable, Sendable {
     child.isRunning = false
     defer { children[name] = child }
     if isDraining {
-      // It leaves with an error when the last checkpoint could not be made.
-      guard child.kind == .learner, case .exited(let code) = end, code != ExitCode.success.rawValue else {
+      // The learner leaves with an error when the last checkpoint could not be made, the coordinator when the run has failed.
+      guard child.kind != .worker, case .exited(let code) = end, code != ExitCode.success.rawValue else {
         return .accept
       }
       return .giveUp(reason: "\(name) \(end)")
