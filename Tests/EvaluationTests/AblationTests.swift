@@ -121,7 +121,7 @@ struct AblationPlanTests {
       (["x:task.name=synthetic-fundus"], "variant x, task.name"), (["x:model.path=other"], "variant x, model.path"),
       (["x:evaluation.prompts=3"], "variant x, evaluation.prompts"),
       (["x:rollout.sampling.max_new_tokens=3"], "variant x, rollout.sampling.max_new_tokens"),
-      (["x:", "y:rollout.group_size=8"], "variant y: expected as many samples as x, 4 x 6"),
+      (["x:", "y:rollout.group_size=8"], "variant y: expected as many samples of a step as x, 4 x 6, found 4 x 8"),
     ] as [([String], String)])
   func refusals(_ variants: [String], _ words: String) throws {
     let error = try #require(throws: InputError.self) { try plan(variants) }

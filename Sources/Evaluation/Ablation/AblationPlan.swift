@@ -72,20 +72,11 @@ public struct AblationPlan: Sendable {
   }
 
   private static func variant(_ text: String, _ config: String, _ overrides: [String]) throws -> Variant {
-    let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-    let name = parts.first.map(String.init) ?? ""
-    let isName = name.utf8.allSatisfy { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "."):
-        true
-      default: false
-      }
-    }
-    guard isName, !name.isEmpty, !name.hasPrefix(".") else {
+    guard let parts = text.wholeMatch(of: #/([A-Za-z0-9_\-][A-Za-z0-9_.\-]*)(?::(.*))?/#) else {
       throw refusal(text, expected: "NAME:KEY=VALUE, for example uadt:algorithm.shaping.kind=uadt", found: "no name")
     }
-    let own = parts.count > 1 ? parts[1].split(separator: " ").map(String.init) : []
+    let name = String(parts.1)
+    let own = (parts.2 ?? "").split(separator: " ").map(String.init)
     do {
       return Variant(
         name: name, overrides: own, settings: try SettingsFile.load(path: config, overrides: overrides + own))
@@ -110,16 +101,12 @@ public struct AblationPlan: Sendable {
   }
 
   private static func checkBudget(_ variant: Variant, against first: Variant) throws {
-    func samples(_ variant: Variant) -> String {
-      let rollout = variant.settings.rollout
-      return "\(rollout.promptsPerStep) x \(rollout.groupSize) samples a step"
-    }
-    func count(_ variant: Variant) -> Int {
-      variant.settings.rollout.promptsPerStep * variant.settings.rollout.groupSize
-    }
-    if count(variant) != count(first) {
+    let (mine, others) = (variant.settings.rollout, first.settings.rollout)
+    if mine.promptsPerStep * mine.groupSize != others.promptsPerStep * others.groupSize {
       throw refusal(
-        variant.name, expected: "as many samples as \(first.name), \(samples(first))", found: samples(variant))
+        variant.name,
+        expected: "as many samples of a step as \(first.name), \(others.promptsPerStep) x \(others.groupSize)",
+        found: "\(mine.promptsPerStep) x \(mine.groupSize)")
     }
   }
 
