@@ -50,16 +50,27 @@ import Testing
     #expect(again.description.stopTokens == loaded.description.stopTokens)
   }
 
-  @Test func savingInBfloat16RoundsEveryScalarAndSaysSo() throws {
+  @Test func savingInBfloat16KeepsWhatADecoderOfBfloat16ComputesWith() throws {
     let source = try ModelFiles.folder(ofTiny: "qwen3")
     let loaded = try ModelLoader.load(path: source.path)
+    // What training leaves: no scalar is one of bf16.
+    for index in loaded.parameters.values.elements.indices { loaded.parameters.values.elements[index] *= 1.001 }
     let folder = try TemporaryFolder()
     try ModelSaver.save(loaded.description, parameters: loaded.parameters, to: folder.path, encoding: .bfloat16)
     let again = try ModelLoader.load(path: folder.path)
-    for index in loaded.parameters.parameters.indices {
-      let rounded = loaded.parameters.scalars(index).map { Float(bitPattern: UInt32($0.bfloat16Bits) << 16) }
-      #expect(ModelFiles.bits(again.parameters.scalars(index)) == ModelFiles.bits(rounded))
+    for (index, parameter) in loaded.parameters.parameters.enumerated() {
+      let kept = loaded.parameters.scalars(index).map {
+        parameter.shape.count == 1 ? $0 : Float(bitPattern: UInt32($0.bfloat16Bits) << 16)
+      }
+      #expect(ModelFiles.bits(again.parameters.scalars(index)) == ModelFiles.bits(kept), "\(parameter.name)")
     }
+    func scores(_ parameters: ParameterSet) -> [[SequenceScores]] {
+      TrainingModel(
+        config: loaded.description.config, parameters: parameters, precision: .bfloat16, pool: ThreadPool(threads: 1),
+        trainable: false
+      ).score([TrainingGroup(promptTokens: [1, 2, 3], completions: [[4, 5, 6], [7, 8]])], temperature: 0.7)
+    }
+    #expect(scores(again.parameters) == scores(loaded.parameters), "bit for bit")
     let config = try JSON.parse(
       try MappedFile.contents(of: "\(folder.path)/config.json", byteCountMax: 1 << 16), place: "config.json")
     #expect(config["torch_dtype"] == .string("bfloat16"))
@@ -77,6 +88,27 @@ import Testing
     let header = try JSON.parse(Array(bytes[8..<8 + length]), place: "header")
     #expect(header["__metadata__"] == .object(["format": .string("pt")]))
     #expect(bytes.count == 8 + length + 4 * loaded.parameters.parameters.map(\.count).reduce(0, +))
+  }
+
+  @Test func savedTensorsOfBothWidthsStartAtAMultipleOfTheirOwn() throws {
+    let source = try ModelFiles.folder(ofTiny: "qwen3")
+    let loaded = try ModelLoader.load(path: source.path)
+    let folder = try TemporaryFolder()
+    try ModelSaver.save(loaded.description, parameters: loaded.parameters, to: folder.path, encoding: .bfloat16)
+    let bytes = try MappedFile.contents(of: "\(folder.path)/model.safetensors", byteCountMax: 1 << 20)
+    let length = bytes[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
+    let tensors = try #require(JSON.parse(Array(bytes[8..<8 + length]), place: "header").object)
+      .filter { $0.key != "__metadata__" }
+    var widths: Set<Int> = []
+    for (name, tensor) in tensors {
+      let isVector = tensor["shape"]?.array?.count == 1
+      #expect(tensor["dtype"]?.string == (isVector ? "F32" : "BF16"), "\(name)")
+      let width = isVector ? 4 : 2
+      let first = try #require(tensor["data_offsets"]?.array?.first?.int)
+      #expect(first % width == 0, "\(name) starts at \(first)")
+      widths.insert(width)
+    }
+    #expect(widths == [2, 4] && tensors.count == loaded.parameters.parameters.count)
   }
 
   @Test(.enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))

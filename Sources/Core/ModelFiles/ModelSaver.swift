@@ -4,9 +4,12 @@ import Foundation
 public enum ModelSaver {
   /// What the saved weights are.
   public enum Encoding: String, Equatable, Sendable, CaseIterable {
-    /// Rounded to nearest even.
+    /// Exactly what a decoder of bf16 computes with: matrices rounded to nearest even, vectors (norms, biases) in fp32.
     case bfloat16
     case float32
+
+    /// What one parameter is saved as.
+    func encoding(of parameter: ParameterShape) -> Self { parameter.shape.count > 1 ? self : .float32 }
   }
 
   /// Writes config.json, generation_config.json, tokenizer.json, tokenizer_config.json and model.safetensors.

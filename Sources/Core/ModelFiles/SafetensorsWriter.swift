@@ -1,6 +1,7 @@
 /// Writes parameters as one safetensors file that other tools open.
 ///
-/// Scalars go through one small buffer, so that saving takes no memory to speak of. Tensors lie in canonical order.
+/// Scalars go through one small buffer, so that saving takes no memory to speak of. Tensors of fp32 lie in front of those of
+/// bf16, so that each begins at a multiple of its scalar's size, as readers want it; otherwise in canonical order.
 extension SafetensorsFile {
   /// Writes all parameters; a file that was there is replaced.
   ///
@@ -11,11 +12,12 @@ extension SafetensorsFile {
     fileName: (String) -> String = { $0 }
   ) throws {
     let writer = try FileWriter(path: path)
-    let header = header(for: parameters.parameters, encoding: encoding, fileName: fileName)
+    let layout = layout(of: parameters.parameters, encoding: encoding.encoding(of:))
+    let header = header(of: parameters.parameters, layout: layout, fileName: fileName)
     try header.withUnsafeBytes { try writer.write($0) }
     var buffer: [UInt16] = []
     let scalarsPerWrite = 1 << 18
-    for index in parameters.parameters.indices {
+    for (index, encoding) in layout {
       let scalars = parameters.scalars(index)
       switch encoding {
       case .float32: try writer.write(UnsafeRawBufferPointer(scalars))
@@ -34,18 +36,30 @@ extension SafetensorsFile {
   package static func write(_ moments: MomentSet, to path: String) throws {
     let writer = try FileWriter(path: path)
     let encoding: ModelSaver.Encoding = moments.precision == .bfloat16 ? .bfloat16 : .float32
-    let header = header(for: moments.parameters, encoding: encoding, fileName: { $0 })
+    let layout = layout(of: moments.parameters, encoding: { _ in encoding })
+    let header = header(of: moments.parameters, layout: layout, fileName: { $0 })
     try header.withUnsafeBytes { try writer.write($0) }
-    for index in moments.parameters.indices { try writer.write(moments.bytes(index)) }
+    for (index, _) in layout { try writer.write(moments.bytes(index)) }
     try writer.finish()
   }
 
+  /// The tensors of a file, in its order.
+  private typealias Layout = [(index: Int, encoding: ModelSaver.Encoding)]
+
+  private static func layout(
+    of parameters: [ParameterShape], encoding: (ParameterShape) -> ModelSaver.Encoding
+  ) -> Layout {
+    let all = parameters.enumerated().map { (index: $0.offset, encoding: encoding($0.element)) }
+    return all.filter { $0.encoding == .float32 } + all.filter { $0.encoding == .bfloat16 }
+  }
+
   private static func header(
-    for parameters: [ParameterShape], encoding: ModelSaver.Encoding, fileName: (String) -> String
+    of parameters: [ParameterShape], layout: Layout, fileName: (String) -> String
   ) -> [UInt8] {
     var members: [String: JSON] = ["__metadata__": .object(["format": .string("pt")])]
     var offset = 0
-    for parameter in parameters {
+    for (index, encoding) in layout {
+      let parameter = parameters[index]
       let end = offset + parameter.count * encoding.scalarByteCount
       members[fileName(parameter.name)] = .object([
         "dtype": .string(encoding.name),
