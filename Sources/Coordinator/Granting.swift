@@ -17,10 +17,7 @@ extension CoordinatorState {
   }
 
   func assembler(step: UInt32, drawn: [DrawnPrompt], cursorAfter: UInt64) -> GroupAssembler {
-    GroupAssembler(
-      step: step, drawn: drawn, cursorAfter: cursorAfter,
-      replacementsMax: settings.algorithm.dynamicSampling
-        ? limits.replacementsPerPrompt * settings.rollout.promptsPerStep : 0)
+    GroupAssembler(step: step, drawn: drawn, cursorAfter: cursorAfter, settings: settings, limits: limits)
   }
 
   private mutating func add(_ work: LeaseWork) {
@@ -110,15 +107,7 @@ extension CoordinatorState {
   }
 
   func lease(for work: LeaseWork, attempt: UInt32, version: PolicyVersion) -> Lease {
-    let sampling = settings.rollout.sampling
-    return Lease(
-      id: work.id, attempt: attempt, purpose: work.purpose, step: work.step, prompt: work.drawn.prompt.id,
-      messages: work.drawn.prompt.messages, images: work.drawn.prompt.images, reward: work.drawn.prompt.reward,
-      policyVersion: version, groupSize: UInt32(work.groupSize),
-      sampling: work.purpose == .train
-        ? sampling : SamplingSettings(temperature: 0, maxNewTokens: sampling.maxNewTokens),
-      stopStrings: settings.rollout.stopStrings, seed: settings.run.seed,
-      deadlineMilliseconds: UInt32(clamping: leases.timeout))
+    Lease(work, attempt: attempt, version: version, deadline: leases.timeout, settings: settings)
   }
 
   /// Whether work may be, or may have been, done with a version.

@@ -1,4 +1,5 @@
 import Core
+import Settings
 import Wire
 
 /// Collects the groups of one step until the batch is whole.
@@ -45,6 +46,17 @@ package struct GroupAssembler: Sendable {
     self.replacementsMax = replacementsMax
     wanted = drawn.count
     for one in drawn { add(one) }
+  }
+
+  /// A step of a run.
+  package init(
+    step: UInt32, drawn: [DrawnPrompt], cursorAfter: UInt64, settings: RunSettings,
+    limits: CoordinatorLimits = CoordinatorLimits()
+  ) {
+    self.init(
+      step: step, drawn: drawn, cursorAfter: cursorAfter,
+      replacementsMax: settings.algorithm.dynamicSampling
+        ? limits.replacementsPerPrompt * settings.rollout.promptsPerStep : 0)
   }
 
   /// Groups that the batch has already.

@@ -1,4 +1,5 @@
 import Core
+import Settings
 import Wire
 
 /// What a lease asks for: one prompt, one group of samples.
@@ -20,6 +21,24 @@ package struct LeaseWork: Equatable, Sendable {
     LeaseWork(
       id: LeaseID((UInt64(step) << 32 | drawn.cursor) << 1 | 1), purpose: .evaluate, step: step, drawn: drawn,
       groupSize: 1)
+  }
+}
+
+extension Lease {
+  /// What a worker is told of a piece of work, as the run's settings have it; held-out prompts are answered greedily.
+  package init(
+    _ work: LeaseWork, attempt: UInt32, version: PolicyVersion, deadline: Milliseconds, settings: RunSettings
+  ) {
+    let prompt = work.drawn.prompt
+    let sampling = settings.rollout.sampling
+    self.init(
+      id: work.id, attempt: attempt, purpose: work.purpose, step: work.step, prompt: prompt.id,
+      messages: prompt.messages, images: prompt.images, reward: prompt.reward, policyVersion: version,
+      groupSize: UInt32(work.groupSize),
+      sampling: work.purpose == .train
+        ? sampling : SamplingSettings(temperature: 0, maxNewTokens: sampling.maxNewTokens),
+      stopStrings: settings.rollout.stopStrings, seed: settings.run.seed,
+      deadlineMilliseconds: UInt32(clamping: deadline))
   }
 }
 

@@ -5,8 +5,9 @@ import Wire
 
 /// The checkpoints of a run: one folder each, `step-000020` for the state after 20 steps.
 ///
-/// A checkpoint is a Hugging Face folder (bf16 weights, configuration, tokenizer) that other tools open as it is, and beside
-/// these the fp32 master weights, both AdamW moments in their precision, the trainer's state and a manifest with checksums.
+/// A checkpoint is a Hugging Face folder (the weights that the policy computes with, configuration, tokenizer) that other tools
+/// open as it is, and beside these the fp32 master weights, both AdamW moments in their precision, the trainer's state and a
+/// manifest with checksums.
 ///
 /// Invariants:
 /// - A folder named `step-*` is complete: it is written under another name, every file and the folder reach the disk, and
@@ -97,7 +98,7 @@ public struct CheckpointStore: Sendable {
 
   /// Saves a checkpoint, then removes those that need not stay.
   ///
-  /// - Parameter writeModel: writes the Hugging Face files (configuration, tokenizer, bf16 weights) into the folder.
+  /// - Parameter writeModel: writes the Hugging Face files (configuration, tokenizer, weights) into the folder.
   /// - Throws: `InputError`; what was there before is untouched.
   public func save(_ contents: Contents, writeModel: (_ folder: String) throws -> Void) throws {
     try makeFolder(folder)
@@ -235,12 +236,17 @@ public struct CheckpointStore: Sendable {
         config: config, parameters: wanted.parameters(of: config.parameters),
         tensors: SafetensorsFile.tensors(path: path), ignoring: { !wanted.contains($0) }, place: path)
     }
-    let place = "\(folder)/\(FileName.trainerState)"
-    let json = try JSON.parse(MappedFile.contents(of: place, byteCountMax: 1 << 20), place: place)
     return Contents(
-      state: try TrainerState(json: json, place: place), masterWeights: try parameters(FileName.masterWeights, .all),
+      state: try state(folder), masterWeights: try parameters(FileName.masterWeights, .all),
       firstMoments: MomentSet(rounding: try parameters(FileName.firstMoments, trainable), precision: moments),
       secondMoments: MomentSet(rounding: try parameters(FileName.secondMoments, trainable), precision: moments))
+  }
+
+  /// Reads the trainer's state of a checkpoint.
+  package static func state(_ folder: String) throws -> TrainerState {
+    let place = "\(folder)/\(FileName.trainerState)"
+    return try TrainerState(
+      json: JSON.parse(MappedFile.contents(of: place, byteCountMax: 1 << 20), place: place), place: place)
   }
 
   // MARK: The best checkpoint

@@ -57,7 +57,9 @@ extension TrainBatch {
   /// Checks all that the training step relies on; the batch comes from outside.
   /// - Parameter version: the learner's own; no group may come from a later one.
   /// - Throws: `InputError` that names group and sample.
-  func trainingGroups(config: ModelConfig, version: PolicyVersion, pixels: PixelReader) throws -> [TrainingGroup] {
+  package func trainingGroups(config: ModelConfig, version: PolicyVersion, pixels: PixelReader) throws
+    -> [TrainingGroup]
+  {
     try check(config: config, version: version)
     return try groups.map { group in
       let place = "step \(step), prompt \(group.prompt)"

@@ -42,16 +42,11 @@ struct StepMetrics {
     let signs = advantages.samples.flatMap { $0 }
     let count = Double(max(1, signs.count))
     if shaping.kind == .uadt { describe(factors: factors) }
-    // Without UADT's factor a sample counts as uncertain when its own entropy is above tau.
-    let distances = shaping.kind == .uadt ? factors : entropies.map { $0 - Double(advantages.threshold) }
-    for (name, isUncertain, isPositive) in [
-      ("uncertain_positive", true, true), ("uncertain_negative", true, false), ("certain_positive", false, true),
-      ("certain_negative", false, false),
-    ] {
-      let members = zip(distances, signs).count { distance, advantage in
-        advantage != 0 && (distance > 0) == isUncertain && (advantage > 0) == isPositive
-      }
-      values[name] = Double(members) / count
+    let quadrants = advantages.samples.indices.flatMap { prompt in
+      advantages.samples[prompt].indices.compactMap { advantages.quadrant(prompt, $0) }
+    }
+    for quadrant in Quadrant.allCases {
+      values[quadrant.rawValue] = Double(quadrants.count { $0 == quadrant }) / count
     }
     values["advantage_abs"] = signs.reduce(0.0) { $0 + Double(abs($1)) } / count
     values["zero_variance_trained"] = Double(advantages.zeroVarianceGroupCount) / Double(max(1, groups.count))

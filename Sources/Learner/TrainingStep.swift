@@ -45,8 +45,7 @@ public struct TrainingStep {
       peak: settings.optimizer.learningRate, warmupSteps: settings.optimizer.warmupSteps,
       decay: Schedule.Decay(rawValue: settings.optimizer.decay) ?? .constant,
       floor: settings.optimizer.learningRateFloor, totalSteps: settings.run.steps)
-    // Greedy samples are scored as they are, at temperature 1.
-    temperature = settings.rollout.sampling.temperature > 0 ? settings.rollout.sampling.temperature : 1
+    temperature = settings.rollout.sampling.scoringTemperature
     self.policy = policy
     self.reference = settings.algorithm.loss.klCoefficient > 0 ? reference : nil
     self.optimizer = optimizer
@@ -93,7 +92,7 @@ public struct TrainingStep {
         progress("scoring \(index + 1)/\(microBatches.count)")
         scores += policy.score(Array(trainingGroups[microBatch]), temperature: temperature)
       }
-      plan = makePlan(groups, scores: scores)
+      plan = StepPlan(groups, scores: scores, threshold: &threshold, algorithm: algorithm)
       clock.ends(.forward)
     }
 
@@ -109,7 +108,8 @@ public struct TrainingStep {
         progress("update \(index + 1)/\(parts.count), micro-batch \(number + 1)/\(part.count)")
         let policy = policy
         policy.accumulateGradients(trainingGroups, temperature: temperature) { scores in
-          let current = plan ?? makePlan(groups, scores: scores)
+          let current =
+            plan ?? StepPlan(groups, scores: scores, threshold: &threshold, algorithm: algorithm)
           plan = current
           clock.ends(.forward)
           return coefficients(
@@ -124,14 +124,6 @@ public struct TrainingStep {
     guard let plan else { preconditionFailure("a batch of \(groups.count) groups was never scored") }
     metrics.describe(groups, plan: plan, shaping: algorithm.shaping, version: version)
     return metrics.values(updateCount: parts.count, loss: algorithm.loss, clock: clock)
-  }
-
-  /// Steps 3 to 7: entropies, threshold, factors and the advantage of each token, once for the whole batch.
-  private mutating func makePlan(_ groups: [RolloutGroup], scores: [[SequenceScores]]) -> StepPlan {
-    let advantages = batchAdvantages(
-      rewards: groups.map { $0.rollouts.map(\.reward) }, entropies: scores.map { $0.map(\.entropies) },
-      threshold: &threshold, advantage: algorithm.advantage, shaping: algorithm.shaping)
-    return StepPlan(oldScores: scores, advantages: advantages)
   }
 
   /// Step 8: d loss / d log pi of each completion token of a micro-batch. `[prompt][sample][T]`
@@ -154,13 +146,6 @@ public struct TrainingStep {
       }
     }
   }
-}
-
-/// What is known of a batch once it is scored, and stays the same over all updates of the step.
-struct StepPlan {
-  /// Of the policy at the start of the step. `[prompt][sample]`
-  var oldScores: [[SequenceScores]]
-  var advantages: BatchAdvantages
 }
 
 /// Where the seconds of a step go.

@@ -7,6 +7,23 @@ import Wire
 
 extension GenerationEngine: SampleGenerator {}
 
+extension GroupSampler<GenerationEngine> {
+  /// The sampler of a policy as its folder describes it, with the tasks' own scores.
+  /// - Parameter place: names the policy in errors.
+  package init(_ engine: GenerationEngine, _ description: ModelDescription, place: String) throws {
+    let tokenizer = description.tokenizer
+    let processor = try PromptProcessor(description, place: place)
+    let text = PolicyText(
+      encode: { try processor.encode($0, images: $1, place: "prompt") },
+      decode: { tokenizer.decode($0, skipSpecial: true) },
+      stopTokens: description.stopTokens, maxPositions: description.config.maxPositions)
+    self.init(generator: engine, text: text) { text, specification in
+      let score = Scorer.score(text: text, specification)
+      return RolloutScore(reward: score.reward, accuracy: score.accuracy, format: score.format)
+    }
+  }
+}
+
 /// The decoding thread's own: the policy that is held, its engine, and the groups being sampled.
 ///
 /// Made and used on that one thread; it hears from the event loop through `commands` and answers through `outcomes`. Until
@@ -118,15 +135,7 @@ struct PolicyEngine {
       config: description.config, precision: precision, rollout: manifest.rolloutPrecision, pool: pool)
     let tokenizer = description.tokenizer
     let engine = GenerationEngine(decoder: decoder, slotCount: slots) { tokenizer.bytes(of: $0) }
-    let processor = try PromptProcessor(description, place: "weights of \(manifest.version)")
-    let text = PolicyText(
-      encode: { try processor.encode($0, images: $1, place: "prompt") },
-      decode: { tokenizer.decode($0, skipSpecial: true) },
-      stopTokens: description.stopTokens, maxPositions: description.config.maxPositions)
-    let sampler = GroupSampler(generator: engine, text: text) { text, specification in
-      let score = Scorer.score(text: text, specification)
-      return RolloutScore(reward: score.reward, accuracy: score.accuracy, format: score.format)
-    }
+    let sampler = try GroupSampler(engine, description, place: "weights of \(manifest.version)")
     return Policy(decoder: decoder, engine: engine, sampler: sampler)
   }
 }

@@ -18,7 +18,7 @@ enum CommandLineTool {
     [
       CreateCommand.self, AlignCommand.self, SftCommand.self, TrainCommand.self, CoordinatorCommand.self,
       LearnerCommand.self, WorkerCommand.self, StatusCommand.self, AblateCommand.self,
-      KeysCommand.self, CheckpointsCommand.self, EvalCommand.self,
+      KeysCommand.self, CheckpointsCommand.self, EvalCommand.self, ExplainCommand.self,
       DataCommand.self, FundusCommand.self, GenerateCommand.self, TokenizeCommand.self, ScoreCommand.self,
       VerifyCommand.self, BenchCommand.self,
     ]

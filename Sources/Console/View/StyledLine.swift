@@ -5,6 +5,8 @@ public struct StyledLine: Equatable, Sendable {
   /// What a part of a line means; colour is one way to show it.
   public enum Style: Sendable {
     case plain, title, faint, good, warning, bad, accent
+    /// Black on a step of `EntropyScale`.
+    case shade(Int)
 
     var code: String? {
       switch self {
@@ -15,6 +17,7 @@ public struct StyledLine: Equatable, Sendable {
       case .warning: "33"
       case .bad: "31"
       case .accent: "36"
+      case .shade(let level): "38;5;16;48;5;\(EntropyScale.colours[level])"
       }
     }
   }
@@ -28,8 +31,12 @@ public struct StyledLine: Equatable, Sendable {
   /// Appends text; control characters become "?".
   public mutating func add(_ text: String, _ style: Style = .plain) {
     if text.isEmpty { return }
-    let clean = text.unicodeScalars.map { Self.isControl($0) ? "?" : $0 }
-    parts.append((String(String.UnicodeScalarView(clean)), style))
+    parts.append((Self.printable(text), style))
+  }
+
+  /// The text with "?" for each control character.
+  static func printable(_ text: String) -> String {
+    String(String.UnicodeScalarView(text.unicodeScalars.map { isControl($0) ? "?" : $0 }))
   }
 
   /// Appends text filled with spaces to `width` columns, or cut to it; numbers go to the right edge.

@@ -6,6 +6,22 @@
 /// What is added to the standard deviation, so that a group of nearly equal rewards does not blow up.
 public let advantageEpsilon = 1e-4
 
+/// What the rewards of one group are compared with.
+public struct RewardSpread: Equatable, Sendable {
+  public var mean: Double
+  /// The sample standard deviation (denominator G - 1); 0 for a group of one.
+  public var deviation: Double
+
+  /// - Parameter rewards: `[G]`, not empty.
+  public init(_ rewards: [Float]) {
+    let count = Double(rewards.count)
+    let mean = rewards.reduce(0.0) { $0 + Double($1) } / count
+    self.mean = mean
+    let squares = rewards.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) }
+    deviation = (squares / max(1, count - 1)).squareRoot()
+  }
+}
+
 /// The advantage of each sample of one group.
 ///
 /// mean: r - mean(r); leave_one_out: r - mean of the other rewards. std divides by the sample standard deviation
@@ -16,8 +32,7 @@ public let advantageEpsilon = 1e-4
 public func groupAdvantages(rewards: [Float], settings: AdvantageSettings) -> [Float] {
   let count = Double(rewards.count)
   guard rewards.count > 1 else { return rewards.map { _ in 0 } }
-  let mean = rewards.reduce(0.0) { $0 + Double($1) } / count
-  let differences = rewards.map { Double($0) - mean }
+  let spread = RewardSpread(rewards)
   // r_i - mean of the others = (r_i - mean) G / (G - 1)
   let baselineScale =
     switch settings.baseline {
@@ -26,10 +41,10 @@ public func groupAdvantages(rewards: [Float], settings: AdvantageSettings) -> [F
     }
   let divisor =
     switch settings.normalize {
-    case .std: (differences.reduce(0.0) { $0 + $1 * $1 } / (count - 1)).squareRoot() + advantageEpsilon
+    case .std: spread.deviation + advantageEpsilon
     case .none: 1.0
     }
-  return differences.map { Float($0 * baselineScale / divisor) }
+  return rewards.map { Float((Double($0) - spread.mean) * baselineScale / divisor) }
 }
 
 /// Whether a group's rewards are all equal: it carries no gradient, and `dynamic_sampling` replaces it.

@@ -9,6 +9,8 @@ public struct BatchAdvantages: Equatable, Sendable {
   public var tokens: [[[Float]]]
   /// Before shaping. `[prompt][sample]`
   public var samples: [[Float]]
+  /// H that each sample's omega comes from, as `ShapingSettings.level` says, nats. `[prompt][sample]`
+  public var uncertainties: [[Float]]
   /// omega of each sample; 0 when the shaping has none. `[prompt][sample]`
   public var factors: [[Float]]
   /// Hbar: the mean of the samples' mean entropies, nats.
@@ -17,6 +19,11 @@ public struct BatchAdvantages: Equatable, Sendable {
   public var threshold: Float
   /// Groups whose rewards are all equal.
   public var zeroVarianceGroupCount: Int
+
+  /// Where a sample stands; uncertain is above tau.
+  public func quadrant(_ prompt: Int, _ sample: Int) -> Quadrant? {
+    Quadrant(isUncertain: uncertainties[prompt][sample] > threshold, advantage: samples[prompt][sample])
+  }
 }
 
 /// Steps 3 to 7 of the algorithm: uncertainty, threshold, factor, advantage, shaping.
@@ -51,7 +58,8 @@ public func batchAdvantages(
     }
   }
   return BatchAdvantages(
-    tokens: tokens, samples: advantages, factors: factors, meanEntropy: batchMean, threshold: tau,
+    tokens: tokens, samples: advantages, uncertainties: uncertainties, factors: factors, meanEntropy: batchMean,
+    threshold: tau,
     zeroVarianceGroupCount: rewards.count { hasZeroVariance(rewards: $0) })
 }
 
@@ -79,6 +87,6 @@ public func shapedAdvantages(
 /// H_i, the mean entropy of a sample's tokens, nats; 0 for a sample without tokens.
 public func meanEntropy(_ entropies: [Float]) -> Float { mean(entropies) }
 
-private func mean(_ values: [Float]) -> Float {
+func mean(_ values: [Float]) -> Float {
   values.isEmpty ? 0 : Float(values.reduce(0.0) { $0 + Double($1) } / Double(values.count))
 }

@@ -1,0 +1,161 @@
+import Core
+import Foundation
+
+/// How one group of completions came to its advantages, as a person reads it: the completions with the entropies of their
+/// tokens as colours, the numbers of each, and the formulas with the step's own numbers in them.
+///
+/// This file holds the words and the terminal's lines; `ExplanationDrawing` puts the same on a picture.
+public struct ExplanationPage: Sendable {
+  /// One line: which run, step and prompt.
+  public var title: String
+  public var question: String
+  /// The right answer.
+  public var reference: String
+  /// PNG or JPEG.
+  public var images: [[UInt8]]
+  /// What must be said of the data.
+  public var notice: String?
+  /// The text of each token. `[sample][T]`
+  public var pieces: [[String]]
+  public var group: GroupExplanation
+  public var advantage: AdvantageSettings
+  public var shaping: ShapingSettings
+
+  public init(
+    title: String, question: String, reference: String, images: [[UInt8]] = [], notice: String? = nil,
+    pieces: [[String]], group: GroupExplanation, advantage: AdvantageSettings, shaping: ShapingSettings
+  ) {
+    precondition(pieces.map(\.count) == group.samples.map(\.entropies.count), "texts of other completions")
+    self.title = title
+    self.question = question
+    self.reference = reference
+    self.images = images
+    self.notice = notice
+    self.pieces = pieces
+    self.group = group
+    self.advantage = advantage
+    self.shaping = shaping
+  }
+
+  // MARK: Words
+
+  /// The formulas, from entropies to the advantage that the loss sees.
+  var formulas: [String] {
+    [
+      "H: mean entropy of a completion's tokens. Hbar = \(number(group.batchMeanEntropy)): mean of H over the step's "
+        + "\(group.batchSampleCount) completions (\(group.batchGroupCount) prompts).",
+      threshold, "A = \(plainAdvantage)", shapedAdvantage,
+    ]
+  }
+
+  private var threshold: String {
+    guard let before = group.thresholdBefore else {
+      return "tau = Hbar = \(number(group.threshold)): the run's first step."
+    }
+    let memory = "\(short(Double(shaping.gamma))) x \(number(before)) + \(short(1 - Double(shaping.gamma)))"
+    return
+      "tau = \(memory) x \(number(group.batchMeanEntropy)) = \(number(group.threshold)): the threshold follows Hbar."
+  }
+
+  private var plainAdvantage: String {
+    let spread = RewardSpread(group.samples.map(\.reward))
+    let mean = number(Float(spread.mean))
+    let baseline =
+      switch advantage.baseline {
+      case .mean: "r - \(mean)"
+      case .leaveOneOut: "(r - \(mean)) x \(group.samples.count) / \(group.samples.count - 1)"
+      }
+    switch advantage.normalize {
+    case .none: return "\(baseline): reward r against the mean of the group."
+    case .std:
+      return
+        "(\(baseline)) / (\(number(Float(spread.deviation))) + \(advantageEpsilon)): reward r against mean and standard "
+        + "deviation of the group."
+    }
+  }
+
+  private var shapedAdvantage: String {
+    switch shaping.kind {
+    case .none: return "A' = A: nothing is shaped."
+    case .entropyBonus:
+      return "A' = A + min(\(shaping.alpha) H_t, |A| / \(shaping.kappa)) for each token t; its mean is shown."
+    case .uadt:
+      let slope = shaping.sensitivity == 1 ? "" : " x \(shaping.sensitivity)"
+      let entropy = shaping.level == .sample ? "group's mean H" : "H"
+      let size = "\(shaping.lambda) omega"
+      return "omega = tanh((\(entropy) - tau) / tau\(slope)).  A' = A (1 + \(size)) if A > 0, A (1 - \(size)) if A < 0."
+    }
+  }
+
+  /// Where a completion stands, and what UADT does about it.
+  func verdict(_ sample: GroupExplanation.Sample) -> String {
+    guard let quadrant = sample.quadrant else { return "no better or worse than the group" }
+    let place = "\(quadrant.isUncertain ? "uncertain" : "certain"), \(quadrant.isPositive ? "better" : "worse")"
+    guard shaping.kind == .uadt, sample.factor != 0, shaping.lambda != 0 else { return place }
+    switch quadrant {
+    case .uncertainPositive: return "\(place): reinforced more"
+    case .uncertainNegative: return "\(place): punished less"
+    case .certainPositive: return "\(place): reinforced less"
+    case .certainNegative: return "\(place): punished more"
+    }
+  }
+
+  func number(_ value: Float, digits: Int = 4) -> String { String(format: "%.\(digits)f", Double(value)) }
+
+  /// A setting: six significant digits at most.
+  private func short(_ value: Double) -> String { String(format: "%.6g", value) }
+
+  /// With its sign.
+  func signed(_ value: Float) -> String { (value < 0 ? "" : "+") + number(value) }
+
+  // MARK: Lines
+
+  /// For a terminal of so many columns.
+  public func lines(width: Int) -> [StyledLine] {
+    let width = max(40, width)
+    var lines = [StyledLine(title, .title)]
+    if let notice { lines.append(StyledLine(notice, .warning)) }
+    lines += wrapped(question, width: width).map { StyledLine($0, .faint) }
+    lines += [StyledLine("right: \(reference)", .faint), StyledLine(), legend]
+    for (index, sample) in group.samples.enumerated() {
+      var line = StyledLine("\(index + 1)  ", .title)
+      line.add(
+        "H \(number(sample.meanEntropy))  omega \(signed(sample.factor))  r \(number(sample.reward, digits: 2))")
+      line.add("  A \(signed(sample.advantage)) -> \(signed(sample.shapedMean))", .accent)
+      line.add("  \(verdict(sample))", .faint)
+      lines += [StyledLine(), line]
+      for pieces in ShadedText(self.pieces[index], entropies: sample.entropies, width: width - 2).lines {
+        var line = StyledLine("  ")
+        for piece in pieces { line.add(piece.text, .shade(EntropyScale.level(piece.entropy))) }
+        lines.append(line)
+      }
+    }
+    return lines + [StyledLine()] + formulas.flatMap { wrapped($0, width: width).map { StyledLine($0, .plain) } }
+  }
+
+  private var legend: StyledLine {
+    var line = StyledLine("entropy of a token, nats  ")
+    for level in 0..<EntropyScale.levelCount { line.add(" \(EntropyScale.label(level)) ", .shade(level)) }
+    return line
+  }
+
+  /// The lines of a text, broken at spaces where they would be longer.
+  func wrapped(_ text: String, width: Int) -> [String] {
+    var lines: [String] = []
+    for part in text.split(separator: "\n", omittingEmptySubsequences: false) {
+      var line = ""
+      for word in part.split(separator: " ").map({ String($0) }) {
+        if line.isEmpty {
+          line = word
+        } else if line.columns + 1 + word.columns <= width {
+          line += " " + word
+        } else {
+          lines.append(line)
+          line = word
+        }
+      }
+      lines.append(line)
+    }
+    return lines
+  }
+}
