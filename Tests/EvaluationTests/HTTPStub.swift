@@ -46,13 +46,13 @@ final class HTTPStub: Sendable {
         }
         close(connection)
       }
+      // Here and nowhere else: closed by another thread, its number could be another stub's listener at the next `accept`.
+      close(listener)
     }.start()
   }
 
-  deinit {
-    shutdown(listener, Int32(SHUT_RDWR))
-    close(listener)
-  }
+  /// Ends the thread's `accept`.
+  deinit { shutdown(listener, Int32(SHUT_RDWR)) }
 
   private static func read(_ connection: Int32) -> Request? {
     var bytes: [UInt8] = []
