@@ -1144,6 +1144,12 @@ void   fovea__weights_manifest__tensor__init
   static const Fovea__WeightsManifest__Tensor init_value = FOVEA__WEIGHTS_MANIFEST__TENSOR__INIT;
   *message = init_value;
 }
+void   fovea__weights_manifest__adapter__init
+                     (Fovea__WeightsManifest__Adapter         *message)
+{
+  static const Fovea__WeightsManifest__Adapter init_value = FOVEA__WEIGHTS_MANIFEST__ADAPTER__INIT;
+  *message = init_value;
+}
 void   fovea__weights_manifest__init
                      (Fovea__WeightsManifest         *message)
 {
@@ -3699,9 +3705,29 @@ const ProtobufCMessageDescriptor fovea__farm_status__descriptor =
   (ProtobufCMessageInit) fovea__farm_status__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-#define fovea__manifest_request__field_descriptors NULL
-#define fovea__manifest_request__field_indices_by_name NULL
-#define fovea__manifest_request__number_ranges NULL
+static const ProtobufCFieldDescriptor fovea__manifest_request__field_descriptors[1] =
+{
+  {
+    "part",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__ManifestRequest, part),
+    &fovea__weights_part__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned fovea__manifest_request__field_indices_by_name[] = {
+  0,   /* field[0] = part */
+};
+static const ProtobufCIntRange fovea__manifest_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
 const ProtobufCMessageDescriptor fovea__manifest_request__descriptor =
 {
   PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
@@ -3710,10 +3736,10 @@ const ProtobufCMessageDescriptor fovea__manifest_request__descriptor =
   "Fovea__ManifestRequest",
   "fovea",
   sizeof(Fovea__ManifestRequest),
-  0,
+  1,
   fovea__manifest_request__field_descriptors,
   fovea__manifest_request__field_indices_by_name,
-  0,  fovea__manifest_request__number_ranges,
+  1,  fovea__manifest_request__number_ranges,
   (ProtobufCMessageInit) fovea__manifest_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -3781,6 +3807,70 @@ const ProtobufCMessageDescriptor fovea__weights_manifest__tensor__descriptor =
   (ProtobufCMessageInit) fovea__weights_manifest__tensor__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor fovea__weights_manifest__adapter__field_descriptors[3] =
+{
+  {
+    "rank",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__WeightsManifest__Adapter, rank),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "alpha",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_DOUBLE,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__WeightsManifest__Adapter, alpha),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "base_hash",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__WeightsManifest__Adapter, base_hash),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned fovea__weights_manifest__adapter__field_indices_by_name[] = {
+  1,   /* field[1] = alpha */
+  2,   /* field[2] = base_hash */
+  0,   /* field[0] = rank */
+};
+static const ProtobufCIntRange fovea__weights_manifest__adapter__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor fovea__weights_manifest__adapter__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "fovea.WeightsManifest.Adapter",
+  "Adapter",
+  "Fovea__WeightsManifest__Adapter",
+  "fovea",
+  sizeof(Fovea__WeightsManifest__Adapter),
+  3,
+  fovea__weights_manifest__adapter__field_descriptors,
+  fovea__weights_manifest__adapter__field_indices_by_name,
+  1,  fovea__weights_manifest__adapter__number_ranges,
+  (ProtobufCMessageInit) fovea__weights_manifest__adapter__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCEnumValue fovea__weights_manifest__encoding__enum_values_by_number[3] =
 {
   { "UNSPECIFIED", "FOVEA__WEIGHTS_MANIFEST__ENCODING__UNSPECIFIED", 0 },
@@ -3811,7 +3901,7 @@ const ProtobufCEnumDescriptor fovea__weights_manifest__encoding__descriptor =
   fovea__weights_manifest__encoding__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor fovea__weights_manifest__field_descriptors[7] =
+static const ProtobufCFieldDescriptor fovea__weights_manifest__field_descriptors[9] =
 {
   {
     "version",
@@ -3897,10 +3987,36 @@ static const ProtobufCFieldDescriptor fovea__weights_manifest__field_descriptors
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "part",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__WeightsManifest, part),
+    &fovea__weights_part__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "adapter",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__WeightsManifest, adapter),
+    &fovea__weights_manifest__adapter__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned fovea__weights_manifest__field_indices_by_name[] = {
+  8,   /* field[8] = adapter */
   4,   /* field[4] = chunk_byte_count */
   1,   /* field[1] = files */
+  7,   /* field[7] = part */
   3,   /* field[3] = payload_byte_count */
   5,   /* field[5] = payload_hash */
   6,   /* field[6] = rollout_precision */
@@ -3910,7 +4026,7 @@ static const unsigned fovea__weights_manifest__field_indices_by_name[] = {
 static const ProtobufCIntRange fovea__weights_manifest__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor fovea__weights_manifest__descriptor =
 {
@@ -3920,14 +4036,14 @@ const ProtobufCMessageDescriptor fovea__weights_manifest__descriptor =
   "Fovea__WeightsManifest",
   "fovea",
   sizeof(Fovea__WeightsManifest),
-  7,
+  9,
   fovea__weights_manifest__field_descriptors,
   fovea__weights_manifest__field_indices_by_name,
   1,  fovea__weights_manifest__number_ranges,
   (ProtobufCMessageInit) fovea__weights_manifest__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor fovea__chunk_request__field_descriptors[4] =
+static const ProtobufCFieldDescriptor fovea__chunk_request__field_descriptors[5] =
 {
   {
     "version",
@@ -3977,17 +4093,30 @@ static const ProtobufCFieldDescriptor fovea__chunk_request__field_descriptors[4]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "part",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__ChunkRequest, part),
+    &fovea__weights_part__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned fovea__chunk_request__field_indices_by_name[] = {
   3,   /* field[3] = base_version */
   2,   /* field[2] = count */
   1,   /* field[1] = first */
+  4,   /* field[4] = part */
   0,   /* field[0] = version */
 };
 static const ProtobufCIntRange fovea__chunk_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor fovea__chunk_request__descriptor =
 {
@@ -3997,7 +4126,7 @@ const ProtobufCMessageDescriptor fovea__chunk_request__descriptor =
   "Fovea__ChunkRequest",
   "fovea",
   sizeof(Fovea__ChunkRequest),
-  4,
+  5,
   fovea__chunk_request__field_descriptors,
   fovea__chunk_request__field_indices_by_name,
   1,  fovea__chunk_request__number_ranges,
@@ -4036,7 +4165,7 @@ const ProtobufCEnumDescriptor fovea__weights_chunk__encoding__descriptor =
   fovea__weights_chunk__encoding__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor fovea__weights_chunk__field_descriptors[5] =
+static const ProtobufCFieldDescriptor fovea__weights_chunk__field_descriptors[6] =
 {
   {
     "version",
@@ -4098,18 +4227,31 @@ static const ProtobufCFieldDescriptor fovea__weights_chunk__field_descriptors[5]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "part",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__WeightsChunk, part),
+    &fovea__weights_part__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned fovea__weights_chunk__field_indices_by_name[] = {
   3,   /* field[3] = base_version */
   4,   /* field[4] = bytes */
   2,   /* field[2] = encoding */
   1,   /* field[1] = index */
+  5,   /* field[5] = part */
   0,   /* field[0] = version */
 };
 static const ProtobufCIntRange fovea__weights_chunk__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor fovea__weights_chunk__descriptor =
 {
@@ -4119,7 +4261,7 @@ const ProtobufCMessageDescriptor fovea__weights_chunk__descriptor =
   "Fovea__WeightsChunk",
   "fovea",
   sizeof(Fovea__WeightsChunk),
-  5,
+  6,
   fovea__weights_chunk__field_descriptors,
   fovea__weights_chunk__field_indices_by_name,
   1,  fovea__weights_chunk__number_ranges,
@@ -4218,6 +4360,34 @@ const ProtobufCEnumDescriptor fovea__finish_reason__descriptor =
   fovea__finish_reason__enum_values_by_name,
   1,
   fovea__finish_reason__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue fovea__weights_part__enum_values_by_number[2] =
+{
+  { "WEIGHTS_PART_POLICY", "FOVEA__WEIGHTS_PART__WEIGHTS_PART_POLICY", 0 },
+  { "WEIGHTS_PART_BASE_MODEL", "FOVEA__WEIGHTS_PART__WEIGHTS_PART_BASE_MODEL", 1 },
+};
+static const ProtobufCIntRange fovea__weights_part__value_ranges[] = {
+{0, 0},{0, 2}
+};
+static const ProtobufCEnumValueIndex fovea__weights_part__enum_values_by_name[2] =
+{
+  { "WEIGHTS_PART_BASE_MODEL", 1 },
+  { "WEIGHTS_PART_POLICY", 0 },
+};
+const ProtobufCEnumDescriptor fovea__weights_part__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "fovea.WeightsPart",
+  "WeightsPart",
+  "Fovea__WeightsPart",
+  "fovea",
+  2,
+  fovea__weights_part__enum_values_by_number,
+  2,
+  fovea__weights_part__enum_values_by_name,
+  1,
+  fovea__weights_part__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
 static const ProtobufCEnumValue fovea__rollout_precision__enum_values_by_number[2] =

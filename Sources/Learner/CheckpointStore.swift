@@ -5,9 +5,9 @@ import Wire
 
 /// The checkpoints of a run: one folder each, `step-000020` for the state after 20 steps.
 ///
-/// A checkpoint is a Hugging Face folder (the weights that the policy computes with, configuration, tokenizer) that other tools
-/// open as it is, and beside these the fp32 master weights, both AdamW moments in their precision, the trainer's state and a
-/// manifest with checksums.
+/// A checkpoint is a Hugging Face folder (the weights that the policy computes with, or an adapter as PEFT saves it; configuration,
+/// tokenizer) that other tools open as it is, and beside these the fp32 master weights, both AdamW moments in their precision, the
+/// trainer's state and a manifest with checksums.
 ///
 /// Invariants:
 /// - A folder named `step-*` is complete: it is written under another name, every file and the folder reach the disk, and
@@ -18,11 +18,13 @@ public struct CheckpointStore: Sendable {
   /// The files that every checkpoint has, beside those of the model's description.
   package enum FileName {
     package static let weights = "model.safetensors"
+    /// Instead of the weights, where only an adapter is trained.
+    package static let adapter = AdaptedModel.FileName.weights
     package static let masterWeights = "master_weights.safetensors"
     package static let firstMoments = "adamw_first_moments.safetensors"
     package static let secondMoments = "adamw_second_moments.safetensors"
     package static let trainerState = "trainer_state.json"
-    package static let all = [weights, masterWeights, firstMoments, secondMoments, trainerState]
+    package static let training = [masterWeights, firstMoments, secondMoments, trainerState]
   }
 
   /// What a checkpoint is made of.
@@ -219,21 +221,25 @@ public struct CheckpointStore: Sendable {
   /// Checks a checkpoint against its manifest.
   /// - Throws: `InputError` that names the file.
   public static func verify(_ folder: String) throws {
-    try CheckpointManifest(folder: folder).verify(folder: folder, required: FileName.all)
+    let manifest = try CheckpointManifest(folder: folder)
+    let model = manifest.files[FileName.adapter] == nil ? FileName.weights : FileName.adapter
+    try manifest.verify(folder: folder, required: [model] + FileName.training)
   }
 
   /// Reads a checkpoint that `verify` accepted.
   /// - Parameters:
+  ///   - masterWeights: their names and shapes; nil takes those of the model.
   ///   - trainable: moments are read of these parameters alone, and the checkpoint must have them.
   ///   - moments: what they are to be; exact when the checkpoint's are of that precision.
   /// - Throws: `InputError` that names the file and the tensor.
   public static func load(
-    _ folder: String, config: ModelConfig, trainable: TrainableParameters = .all, moments: Precision = .float32
+    _ folder: String, config: ModelConfig, masterWeights: [ParameterShape]? = nil,
+    trainable: TrainableParameters = .all, moments: Precision = .float32
   ) throws -> Contents {
     func parameters(_ name: String, _ wanted: TrainableParameters) throws -> ParameterSet {
       let path = "\(folder)/\(name)"
       return try ParameterSet(
-        config: config, parameters: wanted.parameters(of: config.parameters),
+        config: config, parameters: wanted.parameters(of: masterWeights ?? config.parameters),
         tensors: SafetensorsFile.tensors(path: path), ignoring: { !wanted.contains($0) }, place: path)
     }
     return Contents(

@@ -9,8 +9,10 @@ public struct TrainedModel {
   public let description: ModelDescription
   /// Names the model in errors.
   public let place: String
-  /// fp32 master weights, which `policy` and `optimizer` share.
+  /// fp32 master weights, which `policy` and `optimizer` share: the model's, or those of its adapter.
   public let weights: ParameterSet
+  /// Where only an adapter is trained, with its base.
+  public let adapted: AdaptedModel?
   public let policy: TrainingModel
   public let optimizer: AdamW
   /// What training had come to.
@@ -22,11 +24,11 @@ public struct TrainedModel {
 
   /// - Parameters:
   ///   - folder: the run's; its `checkpoints` are gone on from and written.
-  ///   - parts: what training changes; the rest is frozen.
+  ///   - parts: what training changes, or where it puts its adapter; the rest is frozen.
   ///   - key: the setting that says so, for errors.
   ///   - log: a line for people.
-  /// - Throws: `InputError` for a model that cannot be loaded or has none of the parts, and when there are checkpoints but none
-  ///   is valid.
+  /// - Throws: `InputError` for a model that cannot be loaded or has none of the parts, when there are checkpoints but none
+  ///   is valid, and when the newest one was trained with another adapter, or without.
   public init(
     settings: RunSettings, folder: String, pool: ThreadPool, training parts: [ModelPart], key: String,
     log: (String) -> Void
@@ -39,12 +41,23 @@ public struct TrainedModel {
 
     let digest = textDigest(settings.described())
     let moments = settings.optimizer.moments
-    let trainable = TrainableParameters(parts)
+    let path = newest ?? settings.model.path
+    description = try ModelLoader.describe(path: path)
+    let config = description.config
+    let wanted = try Self.check(settings.model, training: parts, of: config, key: key)
+    let trainable = wanted == nil ? TrainableParameters(parts) : .all
+    adapted = try wanted.map { try Self.adapted($0, settings: settings, checkpoint: newest, log: log) }
     if let newest {
-      description = try ModelLoader.describe(path: newest)
+      if wanted == nil, AdaptedModel.isAdapter(newest) {
+        throw InputError(
+          "open the run", at: newest, expected: "a checkpoint of all weights, for model.lora.rank is 0",
+          found: "one of an adapter")
+      }
       let checkpoint = try CheckpointStore.load(
-        newest, config: description.config, trainable: trainable, moments: moments)
-      weights = checkpoint.masterWeights
+        newest, config: config, masterWeights: adapted?.adapter.parameters.parameters, trainable: trainable,
+        moments: moments)
+      weights = adapted?.adapter.parameters ?? checkpoint.masterWeights
+      _ = weights.values.elements.update(fromContentsOf: checkpoint.masterWeights.values.elements)
       optimizer = AdamW(checkpoint, pool: pool, trainable: trainable)
       var state = checkpoint.state
       log("goes on from \(newest)")
@@ -52,31 +65,56 @@ public struct TrainedModel {
       state.settingsDigest = digest
       self.state = state
     } else {
-      let model = try ModelLoader.load(path: settings.model.path)
-      description = model.description
-      weights = model.parameters
+      weights = try adapted?.adapter.parameters ?? ModelLoader.load(path: path).parameters
       optimizer = AdamW(parameters: weights, pool: pool, trainable: trainable, moments: moments)
       state = TrainerState(settingsDigest: digest)
     }
-    try Self.check(parts, of: description.config, key: key)
     isResumed = newest != nil
-    place = newest ?? settings.model.path
+    place = path
     policy = TrainingModel(
-      config: description.config, parameters: weights, precision: settings.model.precision, pool: pool,
-      selection: trainable, checkpointing: settings.optimizer.gradientCheckpointing)
+      config: config, parameters: adapted?.base ?? weights, adapter: adapted?.adapter,
+      precision: settings.model.precision, pool: pool, selection: trainable,
+      checkpointing: settings.optimizer.gradientCheckpointing)
     encoding = settings.model.precision == .float32 ? .float32 : .bfloat16
   }
 
-  /// - Throws: `InputError` when a model has none of the parts that are to be trained.
-  public static func check(_ parts: [ModelPart], of config: ModelConfig, key: String) throws {
-    guard TrainableParameters(parts).parameters(of: config.parameters).isEmpty else { return }
-    throw InputError(
-      "open the run", at: key, expected: "a part that the model has",
-      found: parts.map(\.rawValue).joined(separator: ", "))
+  /// - Returns: the adapter that is trained, or nil when the weights themselves are.
+  /// - Throws: `InputError` when a model has none of the parts that are to be trained, or cannot have such an adapter.
+  @discardableResult
+  public static func check(
+    _ model: RunSettings.Model, training parts: [ModelPart], of config: ModelConfig, key: String
+  ) throws -> AdapterDescription? {
+    guard !TrainableParameters(parts).parameters(of: config.parameters).isEmpty else {
+      throw InputError(
+        "open the run", at: key, expected: "a part that the model has",
+        found: parts.map(\.rawValue).joined(separator: ", "))
+    }
+    return try model.lora.description(for: config, parts: parts, precision: model.precision, key: "model.lora")
   }
 
-  /// Writes the Hugging Face files of the weights as they are now.
+  private static func adapted(
+    _ wanted: AdapterDescription, settings: RunSettings, checkpoint: String?, log: (String) -> Void
+  ) throws -> AdaptedModel {
+    guard let checkpoint else {
+      let (model, goesOn) = try AdaptedModel.start(path: settings.model.path, wanted, seed: settings.run.seed)
+      let details = "rank \(wanted.rank) on \(wanted.names.count) layers of \(model.source.path)"
+      log("\(goesOn ? "goes on with the adapter of \(settings.model.path)" : "a new adapter"): \(details)")
+      return model
+    }
+    guard AdaptedModel.isAdapter(checkpoint), case let model = try AdaptedModel(folder: checkpoint),
+      model.adapter.description == wanted
+    else {
+      throw InputError(
+        "open the run", at: checkpoint,
+        expected: "a checkpoint of the adapter of model.lora: rank \(wanted.rank) on \(wanted.names.count) layers",
+        found: "another one")
+    }
+    return model
+  }
+
+  /// Writes the Hugging Face files of the weights as they are now, or PEFT's of the adapter.
   public func write(to folder: String) throws {
+    if let adapted { return try adapted.save(to: folder) }
     try ModelSaver.save(description, parameters: weights, to: folder, encoding: encoding)
   }
 }

@@ -25,6 +25,7 @@ struct Trainer {
   private var session: TrainingSession
   private let description: ModelDescription
   private let weights: ParameterSet
+  private let adapter: AdapterDescription?
   private let precision: Precision
   private let rolloutPrecision: RolloutPrecision
   private let publisher: WeightsPublisher
@@ -57,11 +58,13 @@ struct Trainer {
       log: { outcomes.post(.log($0)) })
     description = model.description
     weights = model.weights
+    adapter = model.adapted?.adapter.description
     precision = settings.model.precision
     rolloutPrecision = settings.rollout.precision
     let config = description.config
     let processor = try PromptProcessor(description, place: model.place)
-    let reference = try Self.reference(settings, config: config, start: model.isResumed ? nil : weights, pool: pool)
+    let reference = try Self.reference(
+      settings, config: config, start: model.isResumed || adapter != nil ? nil : weights, pool: pool)
     session = TrainingSession(
       step: TrainingStep(
         settings: settings, config: config, policy: model.policy, reference: reference, optimizer: model.optimizer,
@@ -69,6 +72,10 @@ struct Trainer {
       state: model.state, store: model.store, weights: weights, writeModel: model.write(to:))
     self.publisher = publisher
     self.outcomes = outcomes
+    if let adapted = model.adapted {
+      publisher.publish(
+        base: adapted.base, precision: precision, rolloutPrecision: rolloutPrecision, files: description.files)
+    }
     publish()
     outcomes.post(.opened(model.state, bestAccuracy: model.store.best?.accuracy))
   }
@@ -90,7 +97,7 @@ struct Trainer {
 
   private func publish() {
     publisher.publish(
-      version: session.state.policyVersion, parameters: weights, precision: precision,
+      version: session.state.policyVersion, parameters: weights, adapter: adapter, precision: precision,
       rolloutPrecision: rolloutPrecision, files: description.files)
   }
 

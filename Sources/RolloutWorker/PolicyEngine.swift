@@ -30,7 +30,7 @@ extension GroupSampler<GenerationEngine> {
 /// the first weights arrive there is no model: configuration and tokenizer come with their manifest.
 struct PolicyEngine {
   enum Command: Sendable {
-    /// Nothing is being decoded when this comes.
+    /// Nothing is being decoded when a version comes; a base model may come at any time.
     case load(FetchedWeights)
     case generate(Lease)
     case cancel(LeaseID)
@@ -39,8 +39,8 @@ struct PolicyEngine {
 
   enum Outcome: Sendable {
     case event(RolloutState.Event)
-    /// The version is in the decoder, and may be read back from there until the next one is loaded.
-    case loaded(PolicyVersion, held: any HeldWeights)
+    /// The version is in the decoder, and may be read back until the next one is loaded; or the base model is kept.
+    case loaded(any HeldWeights)
   }
 
   private struct Policy {
@@ -52,6 +52,8 @@ struct PolicyEngine {
   private let pool: ThreadPool
   private let slots: Int
   private var policy: Policy?
+  /// What versions are added to, where they are adapters.
+  private var adapted: AdaptedPolicy?
 
   /// The body of the thread: ends when `commands` is closed.
   /// - Parameter tokensSampled: where the event loop reads the count of tokens since the start.
@@ -82,7 +84,7 @@ struct PolicyEngine {
     switch command {
     case .load(let fetched):
       do {
-        return .loaded(fetched.manifest.version, held: try load(fetched))
+        return .loaded(try fetched.manifest.part == .baseModel ? keep(fetched) : load(fetched))
       } catch {
         return .event(.policyFailed("\(error)"))
       }
@@ -101,28 +103,55 @@ struct PolicyEngine {
     }
   }
 
-  /// Puts a version into the decoder; the first one makes the decoder.
-  /// - Returns: the version as it came: read back from the decoder, or a copy where the decoder rounds it.
+  /// Keeps a base model, and makes the decoder for what will be added to it.
+  /// - Throws: `InputError` when it is no model, or there is one already.
+  private mutating func keep(_ fetched: FetchedWeights) throws -> any HeldWeights {
+    guard policy == nil else {
+      throw InputError(
+        "load weights", at: "base model \(String(fetched.manifest.payloadHash, radix: 16))",
+        expected: "the model that this worker began with", found: "another one")
+    }
+    let base = fetched.payload()
+    let policy = try makePolicy(base.manifest)
+    let adapted = AdaptedPolicy(base)
+    adapted.load(into: policy.decoder)
+    (self.policy, self.adapted) = (policy, adapted)
+    fovea_release_free_memory()
+    return base
+  }
+
+  /// Puts a version into the decoder; the first one makes the decoder, unless a base model has.
+  /// - Returns: the version as it came: read back from the decoder, or a copy where the decoder rounds it or adds to it.
   /// - Throws: `InputError` when the version is no model, or another one than before.
   private mutating func load(_ fetched: FetchedWeights) throws -> any HeldWeights {
     let manifest = fetched.manifest
     var policy = try policy ?? makePolicy(manifest)
-    try manifest.check(against: policy.decoder.config.parameters)
-    var loader = PolicyLoader(manifest: manifest, decoder: policy.decoder)
     let held: any HeldWeights
-    if HeldPolicy.isExact(manifest, in: policy.decoder.weights) {
-      fetched.consume { loader.load($0, $1) }
-      held = loader.finished()
-    } else {
+    if let adapted {
       let copy = fetched.payload()
-      for index in 0..<manifest.chunkCount { loader.load(manifest.range(ofChunk: index), copy.chunk(index)) }
+      try adapted.load(copy, into: policy.decoder)
       held = copy
+    } else {
+      held = try load(all: fetched, into: policy.decoder)
     }
     policy.sampler.use(manifest.version)
     self.policy = policy
     // What travelled is free again; the allocator would keep it.
     fovea_release_free_memory()
     return held
+  }
+
+  private func load(all fetched: FetchedWeights, into decoder: Decoder) throws -> any HeldWeights {
+    let manifest = fetched.manifest
+    try manifest.check(against: decoder.config.parameters)
+    var loader = PolicyLoader(manifest: manifest, decoder: decoder)
+    if HeldPolicy.isExact(manifest, in: decoder.weights) {
+      fetched.consume { loader.load($0, $1) }
+      return loader.finished()
+    }
+    let copy = fetched.payload()
+    for index in 0..<manifest.chunkCount { loader.load(manifest.range(ofChunk: index), copy.chunk(index)) }
+    return copy
   }
 
   private func makePolicy(_ manifest: WeightsManifest) throws -> Policy {

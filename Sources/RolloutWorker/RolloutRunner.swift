@@ -109,8 +109,8 @@ private struct WorkerLoop {
     for outcome in outcomes.take() {
       switch outcome {
       case .event(let event): take(event)
-      case .loaded(let version, let held):
-        take(.policyLoaded(version))
+      case .loaded(let held):
+        if held.manifest.part == .policy { take(.policyLoaded(held.manifest.version)) }
         fetch(.loaded(held))
       }
     }
@@ -159,6 +159,7 @@ private struct WorkerLoop {
     for effect in fetcher.on(event, now: MonotonicClock.now()) {
       switch effect {
       case .send(let message): reactor.send(message, on: .weights)
+      case .finished(let weights) where weights.manifest.part == .baseModel: commands.post(.load(weights))
       case .finished(let weights):
         fetched = weights
         take(.weightsFetched(weights.manifest.version))

@@ -33,6 +33,8 @@ public struct RunSettings: Equatable, Sendable {
     public var precision = Precision.bfloat16
     /// What training changes; the rest is frozen.
     public var train = ModelPart.allCases
+    /// Trained instead of the weights, in those parts.
+    public var lora = AdapterSettings()
     /// What `fovea create` makes at `path`.
     public var create = NewModel()
     public init() {}

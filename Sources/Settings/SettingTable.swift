@@ -33,6 +33,18 @@ extension SettingKey {
       "The parts that training changes; the others stay as they are and take neither moments nor broadcasts. Of a model "
         + "without eyes only the language counts."),
     .integer(
+      "model.lora.rank", \.model.lora.rank, 0...4096,
+      "Trains low-rank adapters of this rank on a frozen model, and broadcasts nothing else; 0 trains the weights themselves. 8 "
+        + "to 16 suit a narrow task."),
+    .number(
+      "model.lora.alpha", \.model.lora.alpha, .above(0, upTo: 65_536),
+      "alpha / rank scales what adapters add. It stays while the rank is tried out, so that one learning rate fits several."
+    ),
+    .texts(
+      "model.lora.targets", \.model.lora.targets, countMax: 1024,
+      "Layers that get an adapter, in the trained parts, named as PEFT names them: q_proj for all of that name, whole names, "
+        + "or all-linear for every linear layer but the head."),
+    .integer(
       "model.create.vocabulary_size", \.model.create.vocabularySize, 264...262_144,
       "`fovea create`: tokens at most, 256 bytes and up to 8 special ones among them. 1024 suit a narrow task."),
     .integer(

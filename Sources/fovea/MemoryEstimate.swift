@@ -9,8 +9,13 @@ struct MemoryEstimate {
   var learner: Int
   /// Bytes, each.
   var worker: Int
+  /// Scalars that training changes.
+  var trainedCount: Int
 
-  init(config: ModelConfig, settings: RunSettings) {
+  /// - Parameters:
+  ///   - parts: what training changes.
+  ///   - adapter: trained instead of their weights.
+  init(config: ModelConfig, settings: RunSettings, training parts: [ModelPart], adapter: AdapterDescription?) {
     let scalars = config.parameters.reduce(0) { $0 + $1.count }
     let keyValues = config.keyValueHeadCount * config.headSize
     let queries = config.headCount * config.headSize
@@ -26,11 +31,18 @@ struct MemoryEstimate {
     let logits = 64 << 20
     // fp32 master weights and gradients, two moments; packed weights, and the payload of the version before the newest.
     let moments = settings.optimizer.moments == .bfloat16 ? 2 : 4
-    let trained = TrainableParameters(settings.model.train).parameters(of: config.parameters)
-      .reduce(0) { $0 + $1.count }
+    let names = Set(adapter?.names ?? [])
+    let trained =
+      adapter.map { adapter in
+        config.parameters.filter { names.contains($0.name) }.reduce(0) { $0 + adapter.rank * ($1.rows + $1.depth) }
+      } ?? TrainableParameters(parts).parameters(of: config.parameters).reduce(0) { $0 + $1.count }
+    trainedCount = trained
     let reference = settings.algorithm.loss.klCoefficient > 0 ? unit : 0
+    // An adapter's base has neither gradients nor a payload of the version before.
+    let perScalar = adapter == nil ? 2 * 4 + 2 * unit : 4 + unit
+    let perTrained = adapter == nil ? 2 * moments : 3 * 4 + 2 * moments
     learner =
-      scalars * (2 * 4 + 2 * unit + reference) + trained * 2 * moments + logits
+      scalars * (perScalar + reference) + trained * perTrained + logits
       + settings.optimizer.microBatchTokens * (activations + scratch)
     // Packed weights; and keys and values, or before there are any the first payload, as large again.
     let positions = min(config.maxPositions, 512 + settings.rollout.sampling.maxNewTokens)
@@ -38,7 +50,9 @@ struct MemoryEstimate {
     // int8 weights come beside the exact embedding, and beside the payload, which cannot be read back from them.
     let quantized =
       settings.rollout.precision == .int8 ? scalars + config.vocabularySize * config.hiddenSize * unit : 0
-    worker = quantized + scalars * unit + max(scalars * unit, cache)
+    // The base that adapters are added to stays beside them.
+    let base = adapter == nil ? 0 : scalars * unit
+    worker = quantized + base + scalars * unit + max(scalars * unit, cache)
   }
 
   /// 1.5 GiB.

@@ -21,7 +21,8 @@ struct StageRun {
     let settings = plan.settings
     let dataset = try makeDataset(settings.task, seed: settings.run.seed)
     let config = try ModelLoader.describe(path: settings.model.path).config
-    try TrainedModel.check(stage.settings(of: settings).train, of: config, key: stage.partsKey)
+    try TrainedModel.check(
+      settings.model, training: stage.settings(of: settings).train, of: config, key: stage.partsKey)
     let directory = try plan.openDirectory()
     let display = RunDisplay(
       output: TerminalOutput(), stepCount: UInt32(clamping: stage.settings(of: settings).steps))

@@ -3,6 +3,7 @@ import Coordinator
 import Core
 import Foundation
 import Glibc
+import Learner
 import Settings
 import Synchronization
 import Tasks
@@ -28,7 +29,9 @@ struct TrainRun {
   func run() async throws -> ExitCode {
     let settings = plan.settings
     _ = try makeDataset(settings.task, seed: settings.run.seed)
-    _ = try ModelLoader.describe(path: settings.model.path)
+    try TrainedModel.check(
+      settings.model, training: settings.model.train, of: ModelLoader.describe(path: settings.model.path).config,
+      key: "model.train")
     let security = try Security.server(settings.farm)
     try Reactor(sockets: [.router(.control, listen: settings.farm.listen)], security: security).close()
     let directory = try plan.openDirectory()

@@ -189,7 +189,7 @@ struct MembershipTests {
     let leases = bench.start()
     let before = bench.state.tally.foreign
     bench.receive(.lease(leases[0]), from: Bench.worker(1))
-    bench.receive(.manifestRequest, from: Bench.worker(1))
+    bench.receive(.manifestRequest(.policy), from: Bench.worker(1))
     #expect(bench.state.tally.foreign == before + 2 && bench.effects.isEmpty)
   }
 }

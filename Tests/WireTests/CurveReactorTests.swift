@@ -124,9 +124,9 @@ import Wire
     let said = await reason(client)
     #expect(said?.contains("revoked") == true, "\(said ?? "nothing")")
     #expect(MonotonicClock.now() - revoked < 15_000)
-    other.send(.manifestRequest, on: .control)
+    other.send(.manifestRequest(.policy), on: .control)
     let next = await first(bench.server) { if case .received(let message, _, _) = $0 { message } else { nil } }
-    #expect(next == .manifestRequest)
+    #expect(next == .manifestRequest(.policy))
   }
 
   @Test("A key that is added while the server runs is let in") func addition() async throws {

@@ -66,12 +66,17 @@ struct RandomMessages {
         encoding: r.below(2) == 0 ? .float32 : .bfloat16)
     }
     return WeightsManifest(
-      version: version(),
+      part: part(), version: version(),
       files: Dictionary(list(count()) { r in (r.text(), r.list(r.count(20)) { UInt8($0.below(256)) }) }) { a, _ in a },
       tensors: tensors, payloadByteCount: WeightsManifest.payloadByteCount(of: tensors)!,
       chunkByteCount: 1024 + UInt32(count(1 << 20)), payloadHash: random.next(),
-      rolloutPrecision: below(2) == 0 ? .exact : .int8)
+      rolloutPrecision: below(2) == 0 ? .exact : .int8,
+      adapter: below(2) == 0
+        ? nil
+        : WeightsManifest.Adapter(rank: 1 + UInt32(count(512)), alpha: Double(float()), baseHash: random.next()))
   }
+
+  mutating func part() -> WeightsPart { below(2) == 0 ? .policy : .baseModel }
 
   mutating func status() -> FarmStatus {
     FarmStatus(
@@ -120,13 +125,15 @@ struct RandomMessages {
       .trainBatch(TrainBatch(step: small(), cursor: total(), groups: list(count(3)) { $0.group() })),
       .evaluated(Evaluated(version: version(), step: small(), accuracy: random.uniform())),
       .statusReport(status()),
-      .manifestRequest,
+      .manifestRequest(part()),
       .manifest(manifest()),
       .chunkRequest(
-        ChunkRequest(version: version(), first: small(), count: 1 + UInt32(count(32)), base: maybeVersion())),
+        ChunkRequest(
+          part: part(), version: version(), first: small(), count: 1 + UInt32(count(32)), base: maybeVersion())),
       .chunk(
         WeightsChunk(
-          version: version(), index: small(), encoding: WeightsChunk.Encoding(rawValue: 1 + UInt32(count(3)))!,
+          part: part(), version: version(), index: small(),
+          encoding: WeightsChunk.Encoding(rawValue: 1 + UInt32(count(3)))!,
           base: maybeVersion(), bytes: list(count(40)) { UInt8($0.below(256)) })),
     ]
   }

@@ -84,8 +84,8 @@ import Wire
     #expect(line.hasPrefix("turned away 127.0.0.1:") && line.hasSuffix(last))
     // Another peer is still heard.
     let other = try self.client(of: server)
-    other.send(.manifestRequest, on: .control)
-    guard case .received(.manifestRequest, _, let good) = await next(server) else {
+    other.send(.manifestRequest(.policy), on: .control)
+    guard case .received(.manifestRequest(.policy), _, let good) = await next(server) else {
       Issue.record("the other peer was not heard")
       return
     }
@@ -130,8 +130,8 @@ import Wire
       return
     }
     client.connect(.control, to: b.boundEndpoint(of: .control))
-    client.send(.manifestRequest, on: .control)
-    guard case .received(.manifestRequest, _, _) = await next(b) else {
+    client.send(.manifestRequest(.policy), on: .control)
+    guard case .received(.manifestRequest(.policy), _, _) = await next(b) else {
       Issue.record("nothing arrived at the second server")
       return
     }

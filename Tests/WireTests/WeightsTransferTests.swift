@@ -395,7 +395,7 @@ struct BadLine {
 
   @Test("requests beyond the payload have no answer") func beyond() {
     let publisher = WeightsPublisher()
-    #expect(publisher.answers(to: .manifestRequest).isEmpty)
+    #expect(publisher.answers(to: .manifestRequest(.policy)).isEmpty)
     publisher.publish(payload(1, tinyWeights(seed: 1)))
     let request = ChunkRequest(version: PolicyVersion(1), first: 1 << 30, count: 32, base: nil)
     #expect(publisher.answers(to: .chunkRequest(request)).isEmpty)

@@ -43,6 +43,7 @@ typedef struct Fovea__FarmStatus__Peer Fovea__FarmStatus__Peer;
 typedef struct Fovea__ManifestRequest Fovea__ManifestRequest;
 typedef struct Fovea__WeightsManifest Fovea__WeightsManifest;
 typedef struct Fovea__WeightsManifest__Tensor Fovea__WeightsManifest__Tensor;
+typedef struct Fovea__WeightsManifest__Adapter Fovea__WeightsManifest__Adapter;
 typedef struct Fovea__ChunkRequest Fovea__ChunkRequest;
 typedef struct Fovea__WeightsChunk Fovea__WeightsChunk;
 
@@ -107,6 +108,14 @@ typedef enum _Fovea__FinishReason {
   FOVEA__FINISH_REASON__FINISH_REASON_LENGTH = 2
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FOVEA__FINISH_REASON)
 } Fovea__FinishReason;
+/*
+ * What a policy is made of: its own tensors, and where these are an adapter, a base model that never changes.
+ */
+typedef enum _Fovea__WeightsPart {
+  FOVEA__WEIGHTS_PART__WEIGHTS_PART_POLICY = 0,
+  FOVEA__WEIGHTS_PART__WEIGHTS_PART_BASE_MODEL = 1
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FOVEA__WEIGHTS_PART)
+} Fovea__WeightsPart;
 typedef enum _Fovea__RolloutPrecision {
   /*
    * The learner's own arithmetic.
@@ -662,15 +671,16 @@ struct  Fovea__FarmStatus
 
 
 /*
- * Worker to learner: what does the newest version consist of? Idempotent.
+ * Worker to learner: what does the newest version consist of, or the base model? Idempotent.
  */
 struct  Fovea__ManifestRequest
 {
   ProtobufCMessage base;
+  Fovea__WeightsPart part;
 };
 #define FOVEA__MANIFEST_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__manifest_request__descriptor) \
-     }
+    , FOVEA__WEIGHTS_PART__WEIGHTS_PART_POLICY }
 
 
 struct  Fovea__WeightsManifest__Tensor
@@ -684,6 +694,24 @@ struct  Fovea__WeightsManifest__Tensor
 #define FOVEA__WEIGHTS_MANIFEST__TENSOR__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__weights_manifest__tensor__descriptor) \
     , {0,NULL}, 0,NULL, FOVEA__WEIGHTS_MANIFEST__ENCODING__UNSPECIFIED }
+
+
+/*
+ * The tensors are A and B of a low-rank adapter; then `files` come with the base model.
+ */
+struct  Fovea__WeightsManifest__Adapter
+{
+  ProtobufCMessage base;
+  uint32_t rank;
+  double alpha;
+  /*
+   * payload_hash of the base model.
+   */
+  uint64_t base_hash;
+};
+#define FOVEA__WEIGHTS_MANIFEST__ADAPTER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&fovea__weights_manifest__adapter__descriptor) \
+    , 0, 0, 0 }
 
 
 /*
@@ -713,10 +741,12 @@ struct  Fovea__WeightsManifest
    * What the worker draws samples with.
    */
   Fovea__RolloutPrecision rollout_precision;
+  Fovea__WeightsPart part;
+  Fovea__WeightsManifest__Adapter *adapter;
 };
 #define FOVEA__WEIGHTS_MANIFEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__weights_manifest__descriptor) \
-    , 0, 0,NULL, 0,NULL, 0, 0, 0, FOVEA__ROLLOUT_PRECISION__ROLLOUT_PRECISION_EXACT }
+    , 0, 0,NULL, 0,NULL, 0, 0, 0, FOVEA__ROLLOUT_PRECISION__ROLLOUT_PRECISION_EXACT, FOVEA__WEIGHTS_PART__WEIGHTS_PART_POLICY, NULL }
 
 
 /*
@@ -732,10 +762,11 @@ struct  Fovea__ChunkRequest
    * The version that the worker holds and would take a difference against.
    */
   Fovea__Version *base_version;
+  Fovea__WeightsPart part;
 };
 #define FOVEA__CHUNK_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__chunk_request__descriptor) \
-    , 0, 0, 0, NULL }
+    , 0, 0, 0, NULL, FOVEA__WEIGHTS_PART__WEIGHTS_PART_POLICY }
 
 
 /*
@@ -749,10 +780,11 @@ struct  Fovea__WeightsChunk
   Fovea__WeightsChunk__Encoding encoding;
   Fovea__Version *base_version;
   ProtobufCBinaryData bytes;
+  Fovea__WeightsPart part;
 };
 #define FOVEA__WEIGHTS_CHUNK__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__weights_chunk__descriptor) \
-    , 0, 0, FOVEA__WEIGHTS_CHUNK__ENCODING__UNSPECIFIED, NULL, {0,NULL} }
+    , 0, 0, FOVEA__WEIGHTS_CHUNK__ENCODING__UNSPECIFIED, NULL, {0,NULL}, FOVEA__WEIGHTS_PART__WEIGHTS_PART_POLICY }
 
 
 /* Fovea__Envelope methods */
@@ -1236,6 +1268,9 @@ void   fovea__manifest_request__free_unpacked
 /* Fovea__WeightsManifest__Tensor methods */
 void   fovea__weights_manifest__tensor__init
                      (Fovea__WeightsManifest__Tensor         *message);
+/* Fovea__WeightsManifest__Adapter methods */
+void   fovea__weights_manifest__adapter__init
+                     (Fovea__WeightsManifest__Adapter         *message);
 /* Fovea__WeightsManifest methods */
 void   fovea__weights_manifest__init
                      (Fovea__WeightsManifest         *message);
@@ -1376,6 +1411,9 @@ typedef void (*Fovea__ManifestRequest_Closure)
 typedef void (*Fovea__WeightsManifest__Tensor_Closure)
                  (const Fovea__WeightsManifest__Tensor *message,
                   void *closure_data);
+typedef void (*Fovea__WeightsManifest__Adapter_Closure)
+                 (const Fovea__WeightsManifest__Adapter *message,
+                  void *closure_data);
 typedef void (*Fovea__WeightsManifest_Closure)
                  (const Fovea__WeightsManifest *message,
                   void *closure_data);
@@ -1394,6 +1432,7 @@ typedef void (*Fovea__WeightsChunk_Closure)
 extern const ProtobufCEnumDescriptor    fovea__role__descriptor;
 extern const ProtobufCEnumDescriptor    fovea__lease_purpose__descriptor;
 extern const ProtobufCEnumDescriptor    fovea__finish_reason__descriptor;
+extern const ProtobufCEnumDescriptor    fovea__weights_part__descriptor;
 extern const ProtobufCEnumDescriptor    fovea__rollout_precision__descriptor;
 extern const ProtobufCMessageDescriptor fovea__envelope__descriptor;
 extern const ProtobufCMessageDescriptor fovea__version__descriptor;
@@ -1424,6 +1463,7 @@ extern const ProtobufCMessageDescriptor fovea__farm_status__peer__descriptor;
 extern const ProtobufCMessageDescriptor fovea__manifest_request__descriptor;
 extern const ProtobufCMessageDescriptor fovea__weights_manifest__descriptor;
 extern const ProtobufCMessageDescriptor fovea__weights_manifest__tensor__descriptor;
+extern const ProtobufCMessageDescriptor fovea__weights_manifest__adapter__descriptor;
 extern const ProtobufCEnumDescriptor    fovea__weights_manifest__encoding__descriptor;
 extern const ProtobufCMessageDescriptor fovea__chunk_request__descriptor;
 extern const ProtobufCMessageDescriptor fovea__weights_chunk__descriptor;

@@ -20,13 +20,13 @@ package final class DecoderBackward {
   private var dwide: ElementScratch
   private var dfeatures = ScratchBuffer<Float>()
 
-  /// - Parameter parameters: the fp32 master weights that the decoder was packed from.
+  /// - Parameter weights: those that the decoder was packed from.
   package init(
-    decoder: Decoder, parameters: ParameterSet, gradients: ParameterSet, trainable: TrainableParameters = .all
+    decoder: Decoder, weights: EffectiveWeights, gradients: ParameterSet, trainable: TrainableParameters = .all
   ) {
     self.decoder = decoder
     let linear = LinearBackward(
-      parameters: parameters, gradients: gradients, trainable: trainable, precision: decoder.precision,
+      weights: weights, gradients: gradients, trainable: trainable, precision: decoder.precision,
       pool: decoder.pool)
     self.linear = linear
     vision = decoder.vision.map { VisionBackward(encoder: $0, linear: linear) }
@@ -38,6 +38,9 @@ package final class DecoderBackward {
   private var config: ModelConfig { decoder.config }
   private var pool: ThreadPool { decoder.pool }
   private var kind: fv_kind { decoder.precision.kind }
+
+  /// Where a parameter's gradient is summed, or nil when it is not trained.
+  package func gradient(_ name: String) -> UnsafeMutablePointer<Float>? { linear.gradient(name) }
 
   /// From dLoss/dstates `[R, C]` to all parameters but the head's own.
   /// - Parameter cache: the forward pass's, for the layers that a checkpointed tape has computed again.

@@ -3,11 +3,11 @@ import CKernels
 /// The backward pass of linear layers, shared by decoder and vision encoder, and the gradients that it adds to.
 ///
 /// Products run in the precision with fp32 sums: dx = dy W, and dW += dy^T x as one chain over the rows of the batch per
-/// element. Frozen parameters get no product. Not thread-safe: one owner, one call at a time.
+/// element. Frozen parameters get no product, and where an adapter is trained only its own two matrices do. Not thread-safe: one owner, one call at a time.
 package final class LinearBackward {
   package let gradients: ParameterSet
-  /// The fp32 master weights.
-  private let parameters: ParameterSet
+  /// Those that the forward pass was packed from.
+  private let weights: EffectiveWeights
   package let trainable: TrainableParameters
   private let precision: Precision
   private let pool: ThreadPool
@@ -16,18 +16,22 @@ package final class LinearBackward {
   private var right = ScratchBuffer<UInt32>()
   private var part = ScratchBuffer<Float>()
   private var transposed: TransposedWeights
+  private var adapter: AdapterBackward?
 
   package init(
-    parameters: ParameterSet, gradients: ParameterSet, trainable: TrainableParameters, precision: Precision,
+    weights: EffectiveWeights, gradients: ParameterSet, trainable: TrainableParameters, precision: Precision,
     pool: ThreadPool
   ) {
-    self.parameters = parameters
+    self.weights = weights
     self.gradients = gradients
     self.trainable = trainable
     self.precision = precision
     self.pool = pool
     rounded = ElementScratch(precision)
     transposed = TransposedWeights(precision, pool: pool)
+    adapter = weights.adapter.map {
+      AdapterBackward($0, gradients: gradients, precision: precision, pool: pool)
+    }
   }
 
   /// A parameter of a stacked matrix: `NAME.weight` and perhaps `NAME.bias`.
@@ -91,7 +95,7 @@ package final class LinearBackward {
 
   private func transpose(_ matrix: any WeightMatrix, _ parts: [Part]) -> TransposedWeights.Packed {
     transposed.pack(
-      parts.map { (UnsafePointer(parameters[$0.name + ".weight"].baseAddress!), $0.rows) }, depth: matrix.depth)
+      Array(zip(weights.scalars(of: parts.map { $0.name + ".weight" }), parts.map(\.rows))), depth: matrix.depth)
   }
 
   private func parameterGradients(
@@ -99,12 +103,12 @@ package final class LinearBackward {
   ) {
     let n = matrix.rows
     let k = matrix.depth
-    if parts.contains(where: { gradient($0.name + ".weight") != nil }) {
+    if parts.contains(where: { gradient($0.name + ".weight") != nil || adapted($0) != nil }) {
       let right = right.reserve(PackedMatrix.panelCount(k) * precision.units(m) * 64)
       PackedMatrix.packDepth(precision, x, row: k, columns: k, depth: m, into: right, pool: pool)
       var first = 0
       for part in parts {
-        weightGradient(part, first: first, of: n, dy, rows: m, columns: k, right: right)
+        weightGradient(part, first: first, of: n, dy, x, rows: m, columns: k, right: right)
         first += part.rows
       }
     }
@@ -132,16 +136,27 @@ package final class LinearBackward {
     }
   }
 
-  /// dW += dy^T x for the rows `first ..< first + part.rows` of a stacked matrix of `n` rows.
+  /// Which adapted parameter a part is.
+  private func adapted(_ part: Part) -> Int? { weights.adapter?.index(ofWeight: part.name + ".weight") }
+
+  /// dW += dy^T x for the rows `first ..< first + part.rows` of a stacked matrix of `n` rows; dA and dB where it is adapted.
   private func weightGradient(
-    _ part: Part, first: Int, of n: Int, _ dy: ElementBuffer, rows m: Int, columns k: Int,
+    _ part: Part, first: Int, of n: Int, _ dy: ElementBuffer, _ x: ElementBuffer, rows m: Int, columns k: Int,
     right: UnsafeMutablePointer<UInt32>
   ) {
-    guard let dweight = gradient(part.name + ".weight") else { return }
+    let (dweight, adapted) = (gradient(part.name + ".weight"), adapted(part))
+    guard dweight != nil || adapted != nil else { return }
     let units = precision.units(m)
     let left = left.reserve(PackedMatrix.panelCount(part.rows) * units * 64)
     PackedMatrix.packDepth(
       precision, dy, first: first, row: n, columns: part.rows, depth: m, into: left, pool: pool)
+    if let adapted {
+      adapter?.run(
+        adapted,
+        AdapterBackward.Inputs(
+          dy: dy.units(at: first), dyRow: n, dyPanels: left, x: x.units(at: 0), xPanels: right, count: m))
+    }
+    guard let dweight else { return }
     Product(
       precision: precision, rows: part.rows, columns: k, units: units, a: left, layout: .panels, panels: right,
       y: dweight, yRow: k, bias: nil, accumulates: true

@@ -79,8 +79,8 @@ package final class PackedMatrix: WeightMatrix {
   ) {
     precondition(part.lowerBound % 64 == 0 && part.upperBound <= rows, "rows \(part) of \(rows)")
     Product(
-      precision: precision, rows: count, columns: part.count, units: units, a: x, layout: .rowMajor,
-      panels: panels.pointer + part.lowerBound * units, y: y, yRow: part.count,
+      precision: precision, rows: count, columns: part.count, units: units, a: x,
+      layout: .rowMajor(stride: units), panels: panels.pointer + part.lowerBound * units, y: y, yRow: part.count,
       bias: bias.map { $0 + part.lowerBound }, accumulates: false
     ).run(pool)
   }
@@ -90,8 +90,8 @@ package final class PackedMatrix: WeightMatrix {
 package struct Product {
   /// How the left operand lies in memory.
   package enum Layout {
-    /// `[rows, units]`
-    case rowMajor
+    /// `[rows, units]`, so many units from row to row.
+    case rowMajor(stride: Int)
     /// Panels of 64 rows: `[ceil(rows/64)][units][64]`
     case panels
   }
@@ -109,11 +109,14 @@ package struct Product {
   package var accumulates: Bool
 
   package func run(_ pool: ThreadPool) {
-    let aRow = layout == .rowMajor ? units : 1
+    let (aPanel, aRow, aUnit) =
+      switch layout {
+      case .rowMajor(let stride): (64 * stride, stride, 1)
+      case .panels: (64 * units, 1, 64)
+      }
     let product = fv_matmul(
-      rows: Int64(rows), columns: Int64(columns), units: Int64(units), a: a,
-      a_panel: Int64(64 * units), a_row: Int64(aRow),
-      a_unit: Int64(layout == .rowMajor ? 1 : 64), panels: panels, y: y, y_row: Int64(yRow), bias: bias,
+      rows: Int64(rows), columns: Int64(columns), units: Int64(units), a: a, a_panel: Int64(aPanel),
+      a_row: Int64(aRow), a_unit: Int64(aUnit), panels: panels, y: y, y_row: Int64(yRow), bias: bias,
       accumulate: accumulates ? 1 : 0)
     let kind = precision.kind
     ProductTasks.run(rows: rows, columns: columns, pool: pool) { rows, panels in

@@ -29,7 +29,8 @@ public struct SequenceScores: Equatable, Sendable {
   }
 }
 
-/// The policy as the learner has it: fp32 master weights, a packed `Decoder` of them, and gradients.
+/// The policy as the learner has it: fp32 master weights, a packed `Decoder` of them, and gradients. With an adapter, only it is
+/// trained: the master weights are its own, added to those of a frozen base.
 ///
 /// Scores come from the same forward pass as the worker's. No logits are computed for prompt tokens, and
 /// `VocabularyLoss` bounds those that exist at once. Gradients do not depend on the number of threads. Not thread-safe: one owner.
@@ -47,36 +48,38 @@ public final class TrainingModel {
   private var backward: DecoderBackward?
   private let checkpointing: Bool
   private let headName: String
-  private let headIsTrainable: Bool
+  private let weights: EffectiveWeights?
 
   /// - Parameters:
-  ///   - parameters: fp32 master weights, shared with the optimizer.
+  ///   - parameters: fp32 master weights, shared with the optimizer; with an adapter those of its base, as it has rounded them.
+  ///   - adapter: trained instead of the weights themselves.
   ///   - trainable: false for a frozen reference, which keeps no gradients.
   ///   - selection: the parameters that training changes; the gradients of the others stay zero.
   ///   - checkpointing: keeps only each layer's input for the backward pass, which computes the rest again: less memory,
   ///     more time, the same bits.
   public init(
-    config: ModelConfig, parameters: ParameterSet, precision: Precision, pool: ThreadPool, trainable: Bool = true,
+    config: ModelConfig, parameters: ParameterSet, adapter: LowRankAdapter? = nil, precision: Precision,
+    pool: ThreadPool, trainable: Bool = true,
     selection: TrainableParameters = .all, checkpointing: Bool = false
   ) {
     self.config = config
     self.checkpointing = checkpointing
-    self.parameters = trainable ? parameters : ParameterSet(parameters: [])
+    let weights = EffectiveWeights(parameters, adapter: adapter, pool: pool)
+    self.weights = trainable ? weights : nil
+    self.parameters = trainable ? weights.trained : ParameterSet(parameters: [])
     self.pool = pool
-    gradients = ParameterSet(parameters: trainable ? parameters.parameters : [])
+    gradients = ParameterSet(parameters: self.parameters.parameters)
     decoder = Decoder(config: config, precision: precision, pool: pool)
     head = VocabularyLoss(decoder: decoder)
     headName = config.tiedHead ? "model.embed_tokens.weight" : "lm_head.weight"
-    headIsTrainable = selection.contains(headName)
     if trainable {
-      backward = DecoderBackward(
-        decoder: decoder, parameters: parameters, gradients: gradients, trainable: selection)
+      backward = DecoderBackward(decoder: decoder, weights: weights, gradients: gradients, trainable: selection)
     }
-    decoder.load(parameters)
+    weights.load(into: decoder)
   }
 
   /// Packs the master weights again, after an update.
-  public func weightsChanged() { decoder.load(parameters) }
+  public func weightsChanged() { weights?.loadChanged(into: decoder) }
 
   /// Forward only: scores of every completion, `[group][completion]`.
   public func score(_ groups: [TrainingGroup], temperature: Float) -> [[SequenceScores]] {
@@ -92,19 +95,18 @@ public final class TrainingModel {
   public func accumulateGradients(
     _ groups: [TrainingGroup], temperature: Float, coefficients: ([[SequenceScores]]) throws -> [[[Float]]]
   ) rethrows -> [[SequenceScores]] {
-    guard let backward else { preconditionFailure("a frozen model has no gradients") }
+    guard let backward, let weights else { preconditionFailure("a frozen model has no gradients") }
     let packed = pack(groups)
     let tape = tape(rows: packed.rows.count, outputs: packed.targets.count)
     let cache = cache(blocks: packed.blockCount)
     let states = decoder.forward(packed.rows, cache: cache, tape: tape)
     let flat = head.score(states, targets: packed.targets, temperature: temperature)
     let scores = packed.unflatten(flat)
-    let weights = try coefficients(scores).flatMap { $0.flatMap { $0 } }
-    precondition(weights.count == packed.targets.count, "one coefficient per completion token is needed")
+    let slopes = try coefficients(scores).flatMap { $0.flatMap { $0 } }
+    precondition(slopes.count == packed.targets.count, "one coefficient per completion token is needed")
     let dstates = head.backward(
-      states, targets: packed.targets, scores: flat, coefficients: weights, temperature: temperature,
-      weights: UnsafePointer(parameters[headName].baseAddress!),
-      headGradient: headIsTrainable ? gradients[headName].baseAddress : nil)
+      states, targets: packed.targets, scores: flat, coefficients: slopes, temperature: temperature,
+      weights: weights.scalars(of: [headName])[0], headGradient: backward.gradient(headName))
     backward.run(packed, tape: tape, cache: cache, dstates: dstates)
     return scores
   }

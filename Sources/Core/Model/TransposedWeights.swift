@@ -26,11 +26,14 @@ package struct TransposedWeights: ~Copyable {
     fileprivate var depth: Int
 
     /// `dx[M, K] = dy[M, N] . w`, or `+=` where it accumulates. `dy` is of the precision, a row being whole units.
+    /// - Parameter row: units between two rows of dy; by default they follow each other.
     package func multiply(
-      _ dy: UnsafePointer<UInt32>, count: Int, into dx: UnsafeMutablePointer<Float>, accumulates: Bool = false
+      _ dy: UnsafePointer<UInt32>, row: Int? = nil, count: Int, into dx: UnsafeMutablePointer<Float>,
+      accumulates: Bool = false
     ) {
       Product(
-        precision: precision, rows: count, columns: depth, units: units, a: dy, layout: .rowMajor, panels: panels,
+        precision: precision, rows: count, columns: depth, units: units, a: dy,
+        layout: .rowMajor(stride: row ?? units), panels: panels,
         y: dx, yRow: depth, bias: nil, accumulates: accumulates
       ).run(pool)
     }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Loads a model from where it lies: a Hugging Face folder or a GGUF file.
+/// Loads a model from where it lies: a Hugging Face folder, the folder of an adapter on such a model, or a GGUF file.
 ///
 /// Everything that the files say is checked against their sizes before weights are decoded, so that no file makes the process
 /// trap, or take more than a small multiple of the file in memory.
@@ -10,9 +10,16 @@ public enum ModelLoader {
 
   /// The model and its weights.
   ///
-  /// - Parameter path: a folder with config.json, tokenizer.json and safetensors, or a GGUF file.
+  /// - Parameter path: a folder with config.json, tokenizer.json and safetensors, or one with adapter_config.json, or a GGUF
+  ///   file. An adapter comes added to its base's weights.
   /// - Throws: `InputError` that names the file and the key or tensor, what was expected and what was found.
   public static func load(path: String) throws -> LoadedModel {
+    try load(path: path, depth: AdaptedModel.depthMax)
+  }
+
+  /// - Parameter depth: adapters that may still stand on another.
+  static func load(path: String, depth: Int) throws -> LoadedModel {
+    if try isAdapter(path, depth: depth) { return try AdaptedModel(folder: path, depth: depth).merged() }
     if try isFolder(path) {
       let description = try describe(folder: path)
       let tensors = ParameterNames.canonical(try SafetensorsFile.tensors(folder: path), config: description.config)
@@ -37,7 +44,25 @@ public enum ModelLoader {
   ///
   /// - Throws: `InputError` as `load` does; the safetensors of a folder are not looked at.
   public static func describe(path: String) throws -> ModelDescription {
-    try isFolder(path) ? describe(folder: path) : describe(GGUFModel(MappedFile(path: path)), path: path)
+    try describe(path: path, depth: AdaptedModel.depthMax)
+  }
+
+  /// An adapter's folder without files of its own has those of its base.
+  private static func describe(path: String, depth: Int) throws -> ModelDescription {
+    if access("\(path)/\(ModelDescription.FileName.config)", F_OK) != 0, try isAdapter(path, depth: depth) {
+      return try describe(path: AdaptedModel.basePath(folder: path), depth: depth - 1)
+    }
+    return try isFolder(path) ? describe(folder: path) : describe(GGUFModel(MappedFile(path: path)), path: path)
+  }
+
+  private static func isAdapter(_ path: String, depth: Int) throws -> Bool {
+    guard AdaptedModel.isAdapter(path) else { return false }
+    guard depth > 0 else {
+      throw InputError(
+        "load adapter", at: path, expected: "at most \(AdaptedModel.depthMax) adapters, each on the one before",
+        found: "another one")
+    }
+    return true
   }
 
   private static func describe(_ model: GGUFModel, path: String) throws -> ModelDescription {

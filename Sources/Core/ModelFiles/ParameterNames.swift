@@ -3,6 +3,8 @@
 /// Models of text have their canonical names in files. Of the names that files have had over the years, the published ones are
 /// written, and all of them are read.
 ///
+/// Adapters name the modules of a model that is in memory, as `transformers` has built them since release 5.
+///
 /// Source: the weights of llava-hf, Qwen2.5-VL and InternVL3-hf, and conversion_mapping.py of `transformers`.
 enum ParameterNames {
   /// The name in a file.
@@ -12,6 +14,34 @@ enum ParameterNames {
       return theirs + inner(String(name.dropFirst(own.count)), family)
     }
     return name
+  }
+
+  /// The module that a linear layer's weight belongs to, as PEFT names it.
+  static func module(of weight: String, config: ModelConfig) -> String {
+    let name = String(fileName(of: weight, config: config).dropLast(".weight".count))
+    guard let family = config.vision?.family else { return name }
+    for (file, memory) in modulePrefixes(family) where name.hasPrefix(file) {
+      return memory + name.dropFirst(file.count)
+    }
+    return name
+  }
+
+  /// The weight of a module, named in any of the forms that files have had.
+  static func weight(ofModule name: String, config: ModelConfig) -> String? {
+    let published = published(name + ".weight", config: config)
+    return config.linearLayers.first { fileName(of: $0.name, config: config) == published }?.name
+  }
+
+  /// Beginnings of the files' names and of the modules'.
+  private static func modulePrefixes(_ family: VisionConfig.Family) -> [(String, String)] {
+    switch family {
+    case .clip, .siglip, .internVL:
+      [
+        ("language_model.model.", "model.language_model."), ("multi_modal_projector.", "model.multi_modal_projector."),
+        ("vision_tower.vision_model.", "model.vision_tower."), ("vision_tower.", "model.vision_tower."),
+      ]
+    case .qwen: [("visual.", "model.visual."), ("model.", "model.language_model.")]
+    }
   }
 
   /// Tensors of a file under their canonical names; what is no parameter keeps its name.

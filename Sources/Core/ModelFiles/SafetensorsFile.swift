@@ -19,6 +19,21 @@ package enum SafetensorsFile {
 
   /// As `tensors(path:)`, for a file that is open.
   package static func tensors(in file: MappedFile) throws -> [String: StoredTensor] {
+    let (members, dataStart) = try header(of: file)
+    var tensors: [String: StoredTensor] = [:]
+    for (name, description) in members where name != "__metadata__" {
+      tensors[name] = try tensor(name, description, dataStart: dataStart, file: file)
+    }
+    try checkThatTensorsFillTheFile(tensors.values, dataStart: dataStart, file: file)
+    return tensors
+  }
+
+  /// What a file says beside its tensors: texts by name.
+  package static func metadata(in file: MappedFile) throws -> [String: String] {
+    try header(of: file).members["__metadata__"]?.object?.compactMapValues(\.string) ?? [:]
+  }
+
+  private static func header(of file: MappedFile) throws -> (members: [String: JSON], dataStart: Int) {
     var cursor = ByteCursor(file: file)
     let length = try cursor.count(ofUnit: 1, "length of the safetensors header")
     guard length <= headerByteCountMax else {
@@ -32,12 +47,7 @@ package enum SafetensorsFile {
     guard let members = header.object else {
       throw InputError("read safetensors header", at: file.path, expected: "an object", found: header.kind)
     }
-    var tensors: [String: StoredTensor] = [:]
-    for (name, description) in members where name != "__metadata__" {
-      tensors[name] = try tensor(name, description, dataStart: cursor.offset, file: file)
-    }
-    try checkThatTensorsFillTheFile(tensors.values, dataStart: cursor.offset, file: file)
-    return tensors
+    return (members, cursor.offset)
   }
 
   private static func tensor(

@@ -5,15 +5,17 @@
 extension SafetensorsFile {
   /// Writes all parameters; a file that was there is replaced.
   ///
-  /// - Parameter fileName: a parameter's name in the file.
+  /// - Parameters:
+  ///   - fileName: a parameter's name in the file.
+  ///   - metadata: texts by name, beside the tensors.
   /// - Throws: `InputError` when the disk refuses.
   package static func write(
     _ parameters: ParameterSet, to path: String, encoding: ModelSaver.Encoding,
-    fileName: (String) -> String = { $0 }
+    fileName: (String) -> String = { $0 }, metadata: [String: String] = [:]
   ) throws {
     let writer = try FileWriter(path: path)
     let layout = layout(of: parameters.parameters, encoding: encoding.encoding(of:))
-    let header = header(of: parameters.parameters, layout: layout, fileName: fileName)
+    let header = header(of: parameters.parameters, layout: layout, fileName: fileName, metadata: metadata)
     try header.withUnsafeBytes { try writer.write($0) }
     var buffer: [UInt16] = []
     let scalarsPerWrite = 1 << 18
@@ -54,9 +56,10 @@ extension SafetensorsFile {
   }
 
   private static func header(
-    of parameters: [ParameterShape], layout: Layout, fileName: (String) -> String
+    of parameters: [ParameterShape], layout: Layout, fileName: (String) -> String, metadata: [String: String] = [:]
   ) -> [UInt8] {
-    var members: [String: JSON] = ["__metadata__": .object(["format": .string("pt")])]
+    let metadata = metadata.merging(["format": "pt"]) { $1 }.mapValues { JSON.string($0) }
+    var members: [String: JSON] = ["__metadata__": .object(metadata)]
     var offset = 0
     for (index, encoding) in layout {
       let parameter = parameters[index]

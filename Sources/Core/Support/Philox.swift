@@ -34,6 +34,7 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
     case shuffle = 3
     case bootstrap = 4
     case test = 5
+    case adapter = 6
   }
 
   private let key: SIMD2<UInt32>

@@ -94,10 +94,11 @@ public enum MessageCodec {
     case .statusReport(let m):
       envelope.body_case = FOVEA__ENVELOPE__BODY_STATUS_REPORT
       envelope.status_report = m.encoded(in: arena)
-    case .manifestRequest:
+    case .manifestRequest(let part):
       envelope.body_case = FOVEA__ENVELOPE__BODY_MANIFEST_REQUEST
       var m = Fovea__ManifestRequest()
       fovea__manifest_request__init(&m)
+      m.part = part.encoded
       envelope.manifest_request = arena.place(m)
     case .manifest(let m):
       envelope.body_case = FOVEA__ENVELOPE__BODY_MANIFEST
@@ -169,7 +170,9 @@ public enum MessageCodec {
     case FOVEA__ENVELOPE__BODY_EVALUATED: .evaluated(try Evaluated(Field.required(envelope.evaluated, "evaluated")))
     case FOVEA__ENVELOPE__BODY_STATUS_REPORT:
       .statusReport(try FarmStatus(Field.required(envelope.status_report, "status_report")))
-    case FOVEA__ENVELOPE__BODY_MANIFEST_REQUEST: .manifestRequest
+    case FOVEA__ENVELOPE__BODY_MANIFEST_REQUEST:
+      .manifestRequest(
+        try WeightsPart(Field.required(envelope.manifest_request, "manifest_request").part, "manifest_request.part"))
     case FOVEA__ENVELOPE__BODY_MANIFEST: .manifest(try WeightsManifest(Field.required(envelope.manifest, "manifest")))
     case FOVEA__ENVELOPE__BODY_CHUNK_REQUEST:
       .chunkRequest(try ChunkRequest(Field.required(envelope.chunk_request, "chunk_request")))

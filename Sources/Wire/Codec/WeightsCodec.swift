@@ -18,6 +18,29 @@ extension RolloutPrecision {
   }
 }
 
+extension WeightsPart {
+  var encoded: Fovea__WeightsPart { Fovea__WeightsPart(rawValue: rawValue) }
+
+  init(_ value: Fovea__WeightsPart, _ name: String) throws { self = try Field.known(value.rawValue, name) }
+}
+
+extension WeightsManifest.Adapter {
+  func encoded(in arena: EncodingArena) -> UnsafeMutablePointer<Fovea__WeightsManifest__Adapter> {
+    var m = Fovea__WeightsManifest__Adapter()
+    fovea__weights_manifest__adapter__init(&m)
+    m.rank = rank
+    m.alpha = alpha
+    m.base_hash = baseHash
+    return arena.place(m)
+  }
+
+  init(_ m: Fovea__WeightsManifest__Adapter) throws {
+    self.init(
+      rank: try Field.within(m.rank, 1...WireLimits.countMax, "manifest.adapter.rank"),
+      alpha: try Field.finite(m.alpha, "manifest.adapter.alpha"), baseHash: m.base_hash)
+  }
+}
+
 extension WeightsManifest.Tensor {
   func encoded(in arena: EncodingArena) -> UnsafeMutablePointer<Fovea__WeightsManifest__Tensor> {
     var m = Fovea__WeightsManifest__Tensor()
@@ -50,13 +73,15 @@ extension WeightsManifest {
     m.chunk_byte_count = chunkByteCount
     m.payload_hash = payloadHash
     m.rollout_precision = rolloutPrecision.encoded
+    m.part = part.encoded
+    m.adapter = adapter?.encoded(in: arena)
     return arena.place(m)
   }
 
   /// The tensors' bytes add up to the payload, with a limit, so that whoever holds the payload may slice it without further checks.
   init(_ m: Fovea__WeightsManifest) throws {
     self.init(
-      version: try Field.version(m.version, "manifest.version"),
+      part: try WeightsPart(m.part, "manifest.part"), version: try Field.version(m.version, "manifest.version"),
       files: try Field.named(
         m.n_files, m.files, "manifest.files", entriesMax: WireLimits.filesMax, max: WireLimits.fileByteCountMax),
       tensors: try Field.list(
@@ -65,7 +90,8 @@ extension WeightsManifest {
         m.payload_byte_count, 0...WireLimits.payloadByteCountMax, "manifest.payload_byte_count"),
       chunkByteCount: try Field.within(
         m.chunk_byte_count, WireLimits.chunkByteCountMin...WireLimits.chunkByteCountMax, "manifest.chunk_byte_count"),
-      payloadHash: m.payload_hash, rolloutPrecision: try RolloutPrecision(m.rollout_precision))
+      payloadHash: m.payload_hash, rolloutPrecision: try RolloutPrecision(m.rollout_precision),
+      adapter: try m.adapter.map { try Adapter($0.pointee) })
     let byteCount = WeightsManifest.payloadByteCount(of: tensors)
     guard byteCount == payloadByteCount else {
       throw Field.failure(
@@ -83,11 +109,13 @@ extension ChunkRequest {
     m.first = first
     m.count = count
     m.base_version = arena.version(base)
+    m.part = part.encoded
     return arena.place(m)
   }
 
   init(_ m: Fovea__ChunkRequest) throws {
     self.init(
+      part: try WeightsPart(m.part, "chunk_request.part"),
       version: try Field.version(m.version, "chunk_request.version"),
       first: try Field.count(m.first, "chunk_request.first"),
       count: try Field.within(m.count, 1...WireLimits.chunksPerRequestMax, "chunk_request.count"),
@@ -104,12 +132,13 @@ extension WeightsChunk {
     m.index = index
     m.encoding = Fovea__WeightsChunk__Encoding(rawValue: encoding.rawValue)
     m.base_version = arena.version(base)
+    m.part = part.encoded
     return arena.place(m)
   }
 
   init(_ m: Fovea__WeightsChunk) throws {
     self.init(
-      version: try Field.version(m.version, "chunk.version"),
+      part: try WeightsPart(m.part, "chunk.part"), version: try Field.version(m.version, "chunk.version"),
       index: try Field.count(m.index, "chunk.index"),
       encoding: try Field.known(m.encoding.rawValue, "chunk.encoding"),
       base: try Field.version(m.base_version, "chunk.base_version"),

@@ -66,8 +66,8 @@ public enum Message: Equatable, Sendable {
   case statusReport(FarmStatus)
 
   // MARK: Weights, worker to learner and back
-  /// Worker to learner: what does the newest version consist of?
-  case manifestRequest
+  /// Worker to learner: what does the newest version consist of, or the base model?
+  case manifestRequest(WeightsPart)
   case manifest(WeightsManifest)
   /// Worker to learner: send `count` chunks from `first` on. Bounded by the worker, which is the flow control.
   case chunkRequest(ChunkRequest)

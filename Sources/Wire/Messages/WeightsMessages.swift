@@ -2,6 +2,14 @@ import Core
 
 /// How a worker fetches the weights of a policy version: a manifest, then chunks.
 
+/// What a policy is made of.
+public enum WeightsPart: UInt32, Equatable, Sendable, CaseIterable {
+  /// A version's own tensors: all of the model's, or its adapter's.
+  case policy = 0
+  /// The weights that adapters are added to. They never change in a run, so a worker fetches them once; their version is 0.
+  case baseModel = 1
+}
+
 /// What a policy version consists of. The worker needs nothing else: no model folder on its machine.
 public struct WeightsManifest: Equatable, Sendable {
   public enum Encoding: UInt32, Sendable {
@@ -38,8 +46,23 @@ public struct WeightsManifest: Equatable, Sendable {
     }
   }
 
+  /// The tensors are A and B of a low-rank adapter.
+  public struct Adapter: Equatable, Sendable {
+    public var rank: UInt32
+    public var alpha: Double
+    /// The base model's `payloadHash`.
+    public var baseHash: UInt64
+    public init(rank: UInt32, alpha: Double, baseHash: UInt64) {
+      self.rank = rank
+      self.alpha = alpha
+      self.baseHash = baseHash
+    }
+  }
+
+  public var part: WeightsPart
   public var version: PolicyVersion
-  /// Text files of the model folder: config.json, tokenizer.json, tokenizer_config.json, generation_config.json.
+  /// Text files of the model folder: config.json, tokenizer.json, tokenizer_config.json, generation_config.json. Those of a policy
+  /// with an adapter come with its base model.
   public var files: [String: [UInt8]]
   /// In the canonical order. In the payload they follow each other, each from a multiple of 64 bytes on, zeros between.
   public var tensors: [Tensor]
@@ -49,11 +72,15 @@ public struct WeightsManifest: Equatable, Sendable {
   public var payloadHash: UInt64
   /// What the worker draws samples with; the same weights either way.
   public var rolloutPrecision: RolloutPrecision
+  public var adapter: Adapter?
 
   public init(
-    version: PolicyVersion, files: [String: [UInt8]], tensors: [Tensor], payloadByteCount: UInt64,
-    chunkByteCount: UInt32, payloadHash: UInt64, rolloutPrecision: RolloutPrecision = .exact
+    part: WeightsPart = .policy, version: PolicyVersion, files: [String: [UInt8]], tensors: [Tensor],
+    payloadByteCount: UInt64,
+    chunkByteCount: UInt32, payloadHash: UInt64, rolloutPrecision: RolloutPrecision = .exact,
+    adapter: Adapter? = nil
   ) {
+    self.part = part
     self.version = version
     self.files = files
     self.tensors = tensors
@@ -61,6 +88,7 @@ public struct WeightsManifest: Equatable, Sendable {
     self.chunkByteCount = chunkByteCount
     self.payloadHash = payloadHash
     self.rolloutPrecision = rolloutPrecision
+    self.adapter = adapter
   }
 
   /// Every tensor starts at a multiple of this many bytes.
@@ -91,12 +119,16 @@ public struct WeightsManifest: Equatable, Sendable {
 }
 
 public struct ChunkRequest: Equatable, Sendable {
+  public var part: WeightsPart
   public var version: PolicyVersion
   public var first: UInt32
   public var count: UInt32
   /// The version whose payload the worker holds and would take a difference against.
   public var base: PolicyVersion?
-  public init(version: PolicyVersion, first: UInt32, count: UInt32, base: PolicyVersion?) {
+  public init(
+    part: WeightsPart = .policy, version: PolicyVersion, first: UInt32, count: UInt32, base: PolicyVersion?
+  ) {
+    self.part = part
     self.version = version
     self.first = first
     self.count = count
@@ -113,12 +145,17 @@ public struct WeightsChunk: Equatable, Sendable {
     /// The version is gone; ask for the manifest again.
     case gone = 3
   }
+  public var part: WeightsPart
   public var version: PolicyVersion
   public var index: UInt32
   public var encoding: Encoding
   public var base: PolicyVersion?
   public var bytes: [UInt8]
-  public init(version: PolicyVersion, index: UInt32, encoding: Encoding, base: PolicyVersion?, bytes: [UInt8]) {
+  public init(
+    part: WeightsPart = .policy, version: PolicyVersion, index: UInt32, encoding: Encoding, base: PolicyVersion?,
+    bytes: [UInt8]
+  ) {
+    self.part = part
     self.version = version
     self.index = index
     self.encoding = encoding

@@ -14,8 +14,9 @@ struct LiveWeights: Sendable {
   private let parameters: ParameterSet
 
   init(
-    version: PolicyVersion, parameters: ParameterSet, precision: Precision,
-    rolloutPrecision: RolloutPrecision, files: [String: [UInt8]], chunkByteCount: UInt32
+    part: WeightsPart = .policy, version: PolicyVersion, parameters: ParameterSet, precision: Precision,
+    rolloutPrecision: RolloutPrecision, files: [String: [UInt8]], chunkByteCount: UInt32,
+    adapter: WeightsManifest.Adapter? = nil
   ) {
     precondition(chunkByteCount % 4 == 0, "chunks of \(chunkByteCount) bytes cut scalars")
     let tensors = parameters.parameters.map { parameter in
@@ -29,8 +30,9 @@ struct LiveWeights: Sendable {
     self.parameters = parameters
     offsets = WeightsManifest.offsets(of: tensors)
     var manifest = WeightsManifest(
-      version: version, files: files, tensors: tensors, payloadByteCount: byteCount, chunkByteCount: chunkByteCount,
-      payloadHash: 0, rolloutPrecision: rolloutPrecision)
+      part: part, version: version, files: files, tensors: tensors, payloadByteCount: byteCount,
+      chunkByteCount: chunkByteCount,
+      payloadHash: 0, rolloutPrecision: rolloutPrecision, adapter: adapter)
     manifest.payloadHash = Self.hash(manifest, offsets, parameters)
     self.manifest = manifest
   }

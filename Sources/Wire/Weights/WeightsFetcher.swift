@@ -7,7 +7,8 @@ import Glibc
 /// the whole. It keeps chunks as they travelled: after the first version they are differences to the version that the
 /// worker computes with, which is read back for it, so no second copy of the weights is held and that version stays whole
 /// until the next one is complete. A transfer is finished as long as the learner has its version, even when a newer one
-/// is announced meanwhile; else a slow link would never finish any.
+/// is announced meanwhile; else a slow link would never finish any. A version that is an adapter names its base model, which is
+/// fetched before it in the same way, once.
 public struct WeightsFetcher: Sendable {
   public enum Event: Sendable {
     /// The farm wants this version or a newer one.
@@ -38,7 +39,7 @@ public struct WeightsFetcher: Sendable {
 
   private enum Phase {
     case idle
-    case askingManifest
+    case askingManifest(WeightsPart)
     case fetching(Transfer)
     /// The caller loads what was finished.
     case delivered
@@ -81,6 +82,8 @@ public struct WeightsFetcher: Sendable {
   private var wanted: PolicyVersion?
   /// What the worker computes with.
   private var held: (any HeldWeights)?
+  /// `payloadHash` of the base model that it holds.
+  private var baseModel: UInt64?
   /// The differences to it gave a wrong hash.
   private var isBaseDoubted = false
   /// When something last arrived or was asked for again.
@@ -119,7 +122,10 @@ public struct WeightsFetcher: Sendable {
       if case .idle = phase { return startIfNeeded(now) }
     case .loaded(let weights):
       if case .delivered = phase {
-        held = weights
+        switch weights.manifest.part {
+        case .policy: held = weights
+        case .baseModel: baseModel = weights.manifest.payloadHash
+        }
         isBaseDoubted = false
         phase = .idle
         return startIfNeeded(now)
@@ -134,23 +140,23 @@ public struct WeightsFetcher: Sendable {
 
   private mutating func startIfNeeded(_ now: Milliseconds) -> [Effect] {
     guard let wanted, version.map({ $0 < wanted }) ?? true else { return [] }
-    return askManifest(now)
+    return askManifest(.policy, now)
   }
 
-  private mutating func askManifest(_ now: Milliseconds) -> [Effect] {
-    phase = .askingManifest
+  private mutating func askManifest(_ part: WeightsPart, _ now: Milliseconds) -> [Effect] {
+    phase = .askingManifest(part)
     arrived(now, patience: Self.timeout)
-    return [.send(.manifestRequest)]
+    return [.send(.manifestRequest(part))]
   }
 
   private mutating func timePassed(_ now: Milliseconds) -> [Effect] {
     guard now - lastSign >= patience else { return [] }
     switch phase {
     case .idle, .delivered: return []
-    case .askingManifest:
+    case .askingManifest(let part):
       lastSign = now
       patience = min(patience * 2, Self.timeoutMax)
-      return [.send(.manifestRequest)]
+      return [.send(.manifestRequest(part))]
     case .fetching(var transfer):
       lastSign = now
       patience = min(patience * 2, Self.timeoutMax)
@@ -171,13 +177,16 @@ public struct WeightsFetcher: Sendable {
 
   private mutating func received(_ manifest: WeightsManifest, _ now: Milliseconds) -> [Effect] {
     // A learner that is older than what was announced, restarting for example, is asked again after the time-out.
-    guard case .askingManifest = phase, let wanted, manifest.version >= wanted else { return [] }
+    guard case .askingManifest(let part) = phase, part == manifest.part, let wanted,
+      part == .baseModel || manifest.version >= wanted
+    else { return [] }
     guard manifest.payloadByteCount <= payloadByteCountMax else {
       return [
         .rejected(
           reason: "weights of \(manifest.payloadByteCount) bytes; this machine takes \(payloadByteCountMax) at most")
       ]
     }
+    if let adapter = manifest.adapter, adapter.baseHash != baseModel { return askManifest(.baseModel, now) }
     arrived(now, patience: Self.timeout)
     let base = held.flatMap { $0.manifest.hasLayout(of: manifest) ? $0 : nil }
     var transfer = Transfer(manifest, base: base, isWhole: isBaseDoubted)
@@ -206,7 +215,8 @@ public struct WeightsFetcher: Sendable {
         .send(
           .chunkRequest(
             ChunkRequest(
-              version: transfer.manifest.version, first: UInt32(first), count: UInt32(end - first),
+              part: transfer.manifest.part, version: transfer.manifest.version, first: UInt32(first),
+              count: UInt32(end - first),
               base: transfer.isWhole[first] ? nil : transfer.base?.manifest.version))))
     }
     phase = .fetching(transfer)
@@ -214,8 +224,10 @@ public struct WeightsFetcher: Sendable {
   }
 
   private mutating func received(_ chunk: WeightsChunk, _ now: Milliseconds) -> [Effect] {
-    guard case .fetching(var transfer) = phase, chunk.version == transfer.manifest.version else { return [] }
-    if chunk.encoding == .gone { return askManifest(now) }
+    guard case .fetching(var transfer) = phase, chunk.part == transfer.manifest.part,
+      chunk.version == transfer.manifest.version
+    else { return [] }
+    if chunk.encoding == .gone { return askManifest(.policy, now) }
     let index = Int(chunk.index)
     guard index < transfer.chunks.count else {
       return [.rejected(reason: "chunk \(index) of \(transfer.chunks.count)")]
@@ -298,9 +310,9 @@ public struct WeightsFetcher: Sendable {
       let reason =
         "\(manifest.version) has hash \(String(hash, radix: 16)), expected "
         + "\(String(manifest.payloadHash, radix: 16)); fetching all of it again"
-      return [.rejected(reason: reason)] + askManifest(now)
+      return [.rejected(reason: reason)] + askManifest(.policy, now)
     }
-    version = manifest.version
+    if manifest.part == .policy { version = manifest.version }
     phase = .delivered
     return [.finished(FetchedWeights(manifest: manifest, chunks: transfer.kept, base: transfer.base))]
   }

@@ -6,7 +6,8 @@ import Synchronization
 /// It keeps no state of workers: a request says everything. A chunk goes out as it is or as its difference to the version
 /// that the worker holds, whichever is smaller; a difference is computed once, by the first request for it, and serves
 /// every worker. The newest version costs no memory: until `settle` it lies in the master weights. Memory is bounded by the
-/// payloads of the `versionsKept - 1` versions before it and the differences between them, dropped with each version.
+/// payloads of the `versionsKept - 1` versions before it and the differences between them, dropped with each version. The base
+/// model of an adapter is asked for once by each worker, and lies in the learner's weights as well.
 public final class WeightsPublisher: Sendable {
   private struct DifferenceKey: Hashable {
     var version: PolicyVersion
@@ -17,6 +18,8 @@ public final class WeightsPublisher: Sendable {
   private struct State: ~Copyable {
     /// The newest version, until it is settled.
     var live: LiveWeights?
+    /// What adapters are added to; it never changes.
+    var base: LiveWeights?
     /// Settled versions, newest last.
     var payloads: [WeightsPayload] = []
     /// A chunk of the live weights.
@@ -37,8 +40,10 @@ public final class WeightsPublisher: Sendable {
     mutating func withChunk<R>(
       _ index: Int, of manifest: WeightsManifest, _ body: (UnsafeRawBufferPointer, inout State) -> R
     ) -> R {
-      if let payload = payload(manifest.version) { return body(payload.chunk(index), &self) }
-      guard let live, live.manifest.version == manifest.version else { preconditionFailure("no \(manifest.version)") }
+      if manifest.part == .policy, let payload = payload(manifest.version) { return body(payload.chunk(index), &self) }
+      guard let live = manifest.part == .baseModel ? base : live, live.manifest.version == manifest.version else {
+        preconditionFailure("no \(manifest.version)")
+      }
       let range = manifest.range(ofChunk: index)
       var bytes: [UInt8] = []
       swap(&bytes, &scratch)
@@ -65,21 +70,43 @@ public final class WeightsPublisher: Sendable {
   /// The newest version; nil before the first.
   public var version: PolicyVersion? { state.withLock { $0.newest?.version } }
 
+  /// Makes the base of an adapter available, before the first version of it.
+  ///
+  /// - Parameters:
+  ///   - base: it must never change.
+  ///   - files: the text files of the model folder, so that a worker needs nothing else.
+  public func publish(
+    base: ParameterSet, precision: Precision, rolloutPrecision: RolloutPrecision = .exact, files: [String: [UInt8]],
+    chunkByteCount: UInt32 = WeightsPayload.chunkByteCount
+  ) {
+    let live = LiveWeights(
+      part: .baseModel, version: PolicyVersion(0), parameters: base, precision: precision,
+      rolloutPrecision: rolloutPrecision, files: files, chunkByteCount: chunkByteCount)
+    state.withLock { $0.base = live }
+  }
+
   /// Makes a newer version available, whose bytes are read from the master weights. Versions only grow.
   ///
   /// - Parameters:
   ///   - parameters: they must not change before `settle`.
+  ///   - adapter: what they are of, if they are not all of the model's. They travel as they are then, and the base has the files.
   ///   - rolloutPrecision: what workers draw samples with.
   ///   - files: the text files of the model folder, so that a worker needs nothing else.
   public func publish(
-    version: PolicyVersion, parameters: ParameterSet, precision: Precision,
+    version: PolicyVersion, parameters: ParameterSet, adapter: AdapterDescription? = nil, precision: Precision,
     rolloutPrecision: RolloutPrecision = .exact, files: [String: [UInt8]],
     chunkByteCount: UInt32 = WeightsPayload.chunkByteCount
   ) {
     settle()
+    let header = adapter.map { adapter in
+      guard let base = state.withLock({ $0.base?.manifest }) else { preconditionFailure("an adapter without its base") }
+      return WeightsManifest.Adapter(
+        rank: UInt32(adapter.rank), alpha: adapter.alpha, baseHash: base.payloadHash)
+    }
     let live = LiveWeights(
-      version: version, parameters: parameters, precision: precision, rolloutPrecision: rolloutPrecision,
-      files: files, chunkByteCount: chunkByteCount)
+      version: version, parameters: parameters, precision: header == nil ? precision : .float32,
+      rolloutPrecision: rolloutPrecision, files: header == nil ? files : [:], chunkByteCount: chunkByteCount,
+      adapter: header)
     state.withLock { state in
       if let newest = state.newest {
         precondition(newest.version < version, "version goes back from \(newest.version)")
@@ -110,7 +137,9 @@ public final class WeightsPublisher: Sendable {
   /// asks again.
   public func answers(to message: Message) -> [Message] {
     switch message {
-    case .manifestRequest:
+    case .manifestRequest(.baseModel):
+      return state.withLock { state in state.base.map { [.manifest($0.manifest)] } ?? [] }
+    case .manifestRequest(.policy):
       return state.withLock { state in state.newest.map { [.manifest($0)] } ?? [] }
     case .chunkRequest(let request):
       return state.withLock { state in Self.answers(to: request, &state) }
@@ -119,9 +148,11 @@ public final class WeightsPublisher: Sendable {
   }
 
   private static func answers(to request: ChunkRequest, _ state: inout State) -> [Message] {
-    guard let manifest = state.manifest(request.version) else {
+    guard let manifest = request.part == .baseModel ? state.base?.manifest : state.manifest(request.version) else {
       return [
-        .chunk(WeightsChunk(version: request.version, index: request.first, encoding: .gone, base: nil, bytes: []))
+        .chunk(
+          WeightsChunk(
+            part: request.part, version: request.version, index: request.first, encoding: .gone, base: nil, bytes: []))
       ]
     }
     let chunkCount = manifest.chunkCount
@@ -144,7 +175,7 @@ public final class WeightsPublisher: Sendable {
         bytes: difference)
     }
     return WeightsChunk(
-      version: version, index: UInt32(index), encoding: .plain, base: nil,
+      part: manifest.part, version: version, index: UInt32(index), encoding: .plain, base: nil,
       bytes: state.withChunk(index, of: manifest) { chunk, _ in Array(chunk) })
   }
 

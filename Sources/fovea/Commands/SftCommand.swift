@@ -44,16 +44,16 @@ enum SftCommand: Command {
   private static func described(_ stage: TrainingStage, _ plan: TrainPlan) throws -> [String] {
     let config = try ModelLoader.describe(path: plan.settings.model.path).config
     let settings = stage.settings(of: plan.settings)
-    try TrainedModel.check(settings.train, of: config, key: stage.partsKey)
-    let trainable = TrainableParameters(settings.train)
+    let adapter = try TrainedModel.check(
+      plan.settings.model, training: settings.train, of: config, key: stage.partsKey)
+    let memory = MemoryEstimate(config: config, settings: plan.settings, training: settings.train, adapter: adapter)
     let scalars = config.parameters.reduce(0) { $0 + $1.count }
-    let trained = config.parameters.reduce(0) { $0 + (trainable.contains($1.name) ? $1.count : 0) }
     return [
       "dry run: nothing is started", "",
-      "model          \(plan.settings.model.path), \(scalars) parameters, of which \(trained) are trained",
+      "model          \(plan.settings.model.path), \(scalars) parameters, of which \(memory.trainedCount) are trained",
       "run directory  \(plan.folder)",
       "steps          \(settings.steps), each of \(settings.examplesPerStep) examples",
-      "memory         about \(MemoryEstimate.text(MemoryEstimate(config: config, settings: plan.settings).learner)), "
+      "memory         about \(MemoryEstimate.text(memory.learner)), "
         + "\(plan.threads.learner) threads",
       "", "settings:",
     ] + plan.settings.described().split(separator: "\n").map { "  \($0)" }

@@ -113,12 +113,15 @@ struct TrainPlan {
   /// What `--dry-run` prints. Reads the model's description, so that a wrong path shows now.
   func described() throws -> [String] {
     let config = try ModelLoader.describe(path: settings.model.path).config
-    let memory = MemoryEstimate(config: config, settings: settings)
+    let adapter = try TrainedModel.check(
+      settings.model, training: settings.model.train, of: config, key: "model.train")
+    let memory = MemoryEstimate(
+      config: config, settings: settings, training: settings.model.train, adapter: adapter)
     let scalars = config.parameters.reduce(0) { $0 + $1.count }
     let samples = settings.rollout.promptsPerStep * settings.rollout.groupSize
     return [
       "dry run: nothing is started", "",
-      "model          \(settings.model.path), \(scalars / 1_000_000)M parameters",
+      "model          \(settings.model.path), \(scalars / 1_000_000)M parameters, of which \(memory.trainedCount) are trained",
       "run directory  \(folder)",
       "steps          \(settings.run.steps), each of \(settings.rollout.promptsPerStep) prompts with "
         + "\(settings.rollout.groupSize) samples: \(samples * settings.run.steps) samples in all",

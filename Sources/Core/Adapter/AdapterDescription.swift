@@ -1,0 +1,119 @@
+/// What a low-rank adapter adds to a model: which linear layers it changes, by how much, and how wide it is.
+///
+/// An adapted layer computes with W + s B A instead of W `[out, in]`: A is `[rank, in]`, B is `[out, rank]`, s = alpha / rank.
+/// Only A and B are trained. Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021.
+public struct AdapterDescription: Equatable, Sendable {
+  public var rank: Int
+  public var alpha: Double
+  /// s = alpha / sqrt(rank). Source: Kalajdzievski, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA", 2023.
+  public var isRankStabilized = false
+  /// What W is rounded to before the adapter is added, so that who has it in this precision only computes the same.
+  public var basePrecision: Precision
+  /// The parameters W, in the canonical order.
+  public var names: [String]
+
+  public init(rank: Int, alpha: Double, basePrecision: Precision, names: [String]) {
+    self.rank = rank
+    self.alpha = alpha
+    self.basePrecision = basePrecision
+    self.names = names
+  }
+
+  /// s
+  public var scale: Float { Float(alpha / (isRankStabilized ? Double(rank).squareRoot() : Double(rank))) }
+
+  /// Whether both change the same layers in the same way.
+  public func fits(_ other: AdapterDescription) -> Bool {
+    rank == other.rank && scale == other.scale && names == other.names
+  }
+
+  /// The names of A and B of a parameter NAME.weight.
+  package static func names(of weight: String) -> (a: String, b: String) {
+    let layer = weight.dropLast(".weight".count)
+    return ("\(layer).lora_A.weight", "\(layer).lora_B.weight")
+  }
+
+  /// The adapted parameters themselves, and A and B of each in turn, in the canonical order.
+  ///
+  /// - Throws: `InputError` for a rank that a layer cannot have, a layer that is not there, and none at all.
+  func shapes(
+    in config: ModelConfig, place: String
+  ) throws -> (weights: [ParameterShape], adapter: [ParameterShape]) {
+    func failure(expected: String, found: String) -> InputError {
+      InputError("adapt the model", at: place, expected: expected, found: found)
+    }
+    let wanted = Set(names)
+    let weights = config.linearLayers.filter { wanted.contains($0.name) }
+    if let stranger = wanted.subtracting(weights.map(\.name)).min() {
+      throw failure(expected: "linear layers of the model", found: stranger)
+    }
+    guard !weights.isEmpty else { throw failure(expected: "a linear layer to adapt", found: "none") }
+    for weight in weights where !(1...min(weight.rows, weight.depth)).contains(rank) {
+      throw failure(
+        expected: "a rank of 1 ... \(min(weight.rows, weight.depth)), for \(weight.name) is \(weight.shape)",
+        found: "\(rank)")
+    }
+    let adapter = weights.flatMap { weight in
+      let names = Self.names(of: weight.name)
+      return [
+        ParameterShape(name: names.a, shape: [rank, weight.depth]),
+        ParameterShape(name: names.b, shape: [weight.rows, rank]),
+      ]
+    }
+    return (weights, adapter)
+  }
+}
+
+/// What a run's settings say of its adapter.
+public struct AdapterSettings: Equatable, Sendable {
+  /// 0 trains the weights themselves.
+  public var rank = 0
+  public var alpha = 16.0
+  /// Names of layers, or ends of names, as PEFT matches them; `allLinear` takes every linear layer.
+  public var targets = [AdapterSettings.allLinear]
+
+  public static let allLinear = "all-linear"
+
+  public init() {}
+
+  /// The adapter of a model, or nil when the weights themselves are trained.
+  ///
+  /// - Parameters:
+  ///   - parts: only their layers are adapted.
+  ///   - key: the section of the settings, for errors.
+  /// - Throws: `InputError` for a target that is no layer of those parts, and a rank that is too large.
+  public func description(
+    for config: ModelConfig, parts: [ModelPart], precision: Precision, key: String
+  ) throws -> AdapterDescription? {
+    guard rank > 0 else { return nil }
+    let part = TrainableParameters(parts)
+    let layers = config.linearLayers.filter { part.contains($0.name) }.map {
+      (name: $0.name, module: ParameterNames.module(of: $0.name, config: config))
+    }
+    func matches(_ module: String, _ target: String) -> Bool {
+      target == Self.allLinear || module == target || module.hasSuffix("." + target)
+    }
+    for target in targets where !layers.contains(where: { matches($0.module, target) }) {
+      let known = Set(layers.compactMap { $0.module.split(separator: ".").last.map(String.init) })
+      throw InputError(
+        "adapt the model", at: "\(key).targets",
+        expected: "\(Self.allLinear), or layers of what is trained: \(known.sorted().joined(separator: ", "))",
+        found: target)
+    }
+    let description = AdapterDescription(
+      rank: rank, alpha: alpha, basePrecision: precision,
+      names: layers.filter { layer in targets.contains { matches(layer.module, $0) } }.map(\.name))
+    _ = try description.shapes(in: config, place: "\(key).rank")
+    return description
+  }
+}
+
+extension ModelConfig {
+  /// The weights of the linear layers inside the model, in the canonical order: neither embeddings nor the head.
+  var linearLayers: [ParameterShape] {
+    parameters.filter {
+      $0.shape.count == 2 && $0.name.hasSuffix(".weight")
+        && $0.name != "model.embed_tokens.weight" && $0.name != "lm_head.weight"
+    }
+  }
+}
