@@ -56,8 +56,8 @@ public struct TrainedModel {
       let checkpoint = try CheckpointStore.load(
         newest, config: config, masterWeights: adapted?.adapter.parameters.parameters, trainable: trainable,
         moments: moments)
+      adapted?.adapter.parameters.update(from: checkpoint.masterWeights)
       weights = adapted?.adapter.parameters ?? checkpoint.masterWeights
-      _ = weights.values.elements.update(fromContentsOf: checkpoint.masterWeights.values.elements)
       optimizer = AdamW(checkpoint, pool: pool, trainable: trainable)
       var state = checkpoint.state
       log("goes on from \(newest)")

@@ -5,16 +5,16 @@ import Wire
 ///
 /// It comes from the learner, once, and is verified as every payload is; a version that names another one is refused. It is
 /// in the precision that the learner rounds it to, and the sum is `LowRankAdapter`'s, so both compute with the same weights.
-struct AdaptedPolicy {
+package struct AdaptedPolicy {
   private let base: WeightsPayload
 
   /// - Parameter base: its manifest says what model it is.
-  init(_ base: WeightsPayload) { self.base = base }
+  package init(_ base: WeightsPayload) { self.base = base }
 
   var manifest: WeightsManifest { base.manifest }
 
   /// Packs what adapters leave as it is, and the rest until the first one comes.
-  func load(into decoder: Decoder) {
+  package func load(into decoder: Decoder) {
     for index in manifest.tensors.indices {
       switch manifest.tensors[index].encoding {
       case .bfloat16: base.withBFloat16(index) { decoder.load(parameter: index, bfloat16: $0.baseAddress!) }
@@ -26,7 +26,7 @@ struct AdaptedPolicy {
   /// Packs the matrices that a version's adapter changes.
   ///
   /// - Throws: `InputError` when the version has another base, or is no adapter of it.
-  func load(_ version: WeightsPayload, into decoder: Decoder) throws {
+  package func load(_ version: WeightsPayload, into decoder: Decoder) throws {
     let place = "weights of \(version.manifest.version)"
     guard let header = version.manifest.adapter, header.baseHash == manifest.payloadHash else {
       throw InputError(

@@ -55,10 +55,10 @@ extension AdaptedModel {
         names: model.linearLayers.map(\.name).filter { tensors[AdapterDescription.names(of: $0).a] != nil })
       description.isRankStabilized = config.isRankStabilized
       let adapter = try LowRankAdapter(description, config: model, place: place)
-      let parameters = try ParameterSet(
-        config: model, parameters: adapter.parameters.parameters, tensors: tensors, ignoring: { _ in false },
-        place: place)
-      _ = adapter.parameters.values.elements.update(fromContentsOf: parameters.values.elements)
+      adapter.parameters.update(
+        from: try ParameterSet(
+          config: model, parameters: adapter.parameters.parameters, tensors: tensors, ignoring: { _ in false },
+          place: place))
       return adapter
     }
   }

@@ -34,6 +34,12 @@ public final class ParameterSet: Sendable {
     return (offsets, next)
   }
 
+  /// Takes the scalars of another set of the same parameters.
+  public func update(from other: ParameterSet) {
+    precondition(other.parameters == parameters, "parameters of another model")
+    withExtendedLifetime(other) { values.pointer.update(from: other.values.pointer, count: values.count) }
+  }
+
   /// The index of a parameter in `parameters`, or nil when the model has none of that name.
   public func index(of name: String) -> Int? { indexOfName[name] }
 
