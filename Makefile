@@ -19,7 +19,7 @@
 #   make verify             proofs that workers and learner compute the same bits
 #   make format             formats the sources in place
 #   make proto              writes the C of Sources/Wire/farm.proto anew
-#   make check-transformers opens folders that we saved in Hugging Face's transformers (in a Python environment of its own)
+#   make check-transformers opens what we saved in Hugging Face's transformers and PEFT (in a Python environment of its own)
 
 SHELL := /bin/bash
 MODEL ?= models/SmolLM2-135M-Instruct.Q4_1.gguf
@@ -128,7 +128,7 @@ proto:
 	protoc-c --c_out=Sources/CWire -I Sources/Wire farm.proto
 	mv Sources/CWire/farm.pb-c.h Sources/CWire/include/
 
-# Saves every kind of model and opens it in transformers; CHECKPOINT=runs/... opens a run's checkpoint as well.
+# Saves every kind of model and adapter and opens it in transformers and PEFT; CHECKPOINT=runs/... opens a run's checkpoint as well.
 # PYTHON=... names a Python that has the packages of Tests/Fixtures/model/requirements.txt already.
 PYTHON ?= .venv/bin/python
 SAVED := .build/saved-models
@@ -139,10 +139,12 @@ CHECK := $(PYTHON) Tests/Fixtures/model/check_checkpoint.py
 	.venv/bin/pip install --quiet -r Tests/Fixtures/model/requirements.txt
 
 check-transformers: setup $(PYTHON)
-	rm -rf $(SAVED) $(SAVED)-new && mkdir -p $(SAVED)
+	rm -rf $(SAVED) $(SAVED)-new $(SAVED)-adapters && mkdir -p $(SAVED)
 	FOVEA_SAVED_MODELS=$(CURDIR)/$(SAVED) FOVEA_SAVED_NEW_MODELS=$(CURDIR)/$(SAVED)-new \
-	  deploy/run-tests --filter 'ModelOracleSavingTests|NewModelTests'
+	  FOVEA_SAVED_ADAPTERS=$(CURDIR)/$(SAVED)-adapters \
+	  deploy/run-tests --filter 'ModelOracleSavingTests|NewModelTests|AdapterOracleTests'
 	$(PYTHON) Tests/Fixtures/vision/check_new.py $(SAVED)-new
+	$(PYTHON) Tests/Fixtures/lora/check_saved.py $(SAVED)-adapters
 	for folder in $(SAVED)/*/; do $(CHECK) $${folder%/} $${folder%/}.json || exit 1; done
 ifdef CHECKPOINT
 	.build/release/fovea score --model $(CHECKPOINT) --text README.md --json > $(SAVED)/scores.json

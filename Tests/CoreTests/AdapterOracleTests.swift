@@ -60,6 +60,11 @@ import Testing
     try model.save(to: folder)
     let names = try SafetensorsFile.tensors(path: folder + "/adapter_model.safetensors").keys.sorted()
     #expect(try names == peft.names())
+    // The word "proj" is also that of Qwen's patch embedding, and "2" that of a block.
+    let config = try JSON.parse(
+      [UInt8](Data(contentsOf: URL(fileURLWithPath: folder + "/adapter_config.json"))), place: folder)
+    let targets = try #require(config["target_modules"]?.array).compactMap(\.string)
+    #expect(targets.contains { $0.contains(".") } == (peft == .qwen), "\(targets)")
     let again = try withExtendedLifetime(temporary) { try AdaptedModel(folder: folder) }
     #expect(again.adapter.description == model.adapter.description && again.source == model.source)
     #expect(again.adapter.parameters.numbers == model.adapter.parameters.numbers)

@@ -108,14 +108,18 @@ extension AdaptedModel {
       metadata: [Metadata.checksum: source.checksum, Metadata.precision: details.basePrecision.rawValue])
   }
 
-  /// The adapted layers as PEFT is told of them: by the last words of their names if these fit no other layer.
+  /// The adapted layers as PEFT is told of them: by the last words of their names if no other module is called so.
   private var targets: [String] {
     let config = description.config
-    let adapted = adapter.weights.map { ParameterNames.module(of: $0.name, config: config) }
+    let adapted = Set(adapter.weights.map { ParameterNames.module(of: $0.name, config: config) })
     func word(_ module: String) -> String { module.split(separator: ".").last.map(String.init) ?? module }
     let words = Set(adapted.map(word))
-    let hit = config.linearLayers.filter { words.contains(word(ParameterNames.module(of: $0.name, config: config))) }
-    return (hit.count == adapted.count ? Array(words) : adapted).sorted()
+    let others = config.parameters.flatMap { parameter in
+      let parts = ParameterNames.module(of: parameter.name, config: config).split(separator: ".")
+      return parts.indices.map { parts[...$0].joined(separator: ".") }
+    }
+    let isPlain = others.allSatisfy { adapted.contains($0) || !words.contains(word($0)) }
+    return (isPlain ? words : adapted).sorted()
   }
 }
 

@@ -16,9 +16,9 @@ enum ParameterNames {
     return name
   }
 
-  /// The module that a linear layer's weight belongs to, as PEFT names it.
-  static func module(of weight: String, config: ModelConfig) -> String {
-    let name = String(fileName(of: weight, config: config).dropLast(".weight".count))
+  /// The module that a parameter belongs to, as PEFT names it.
+  static func module(of parameter: String, config: ModelConfig) -> String {
+    let name = fileName(of: parameter, config: config).split(separator: ".").dropLast().joined(separator: ".")
     guard let family = config.vision?.family else { return name }
     for (file, memory) in modulePrefixes(family) where name.hasPrefix(file) {
       return memory + name.dropFirst(file.count)

@@ -5,7 +5,7 @@ its base; NAME/expected.safetensors holds the log-probability of every completio
 text stand here, as in ../vision); NAME/gradients.safetensors is an adapter whose A and B are the gradients of the sum over completion tokens t of
 c_t log p_t (temperature 1), c_t = ((5 t + 3 i) mod 11 - 5) / 8 for completion i of its group. Everything is computed in fp64.
 
-    python make_adapters.py [NAME ...]        needs ../model/requirements.txt, and peft
+    python make_adapters.py [NAME ...]        needs ../model/requirements.txt
 """
 
 import json
