@@ -75,6 +75,13 @@ import Wire
     #expect(cells.count == 1 && cells[0]["modality"]?.string == "OCT" && cells[0]["rows"]?.int == 2, "\(stats)")
     let shown = try await json(["data", "show", "oct.json", "--row", "2", "--json"])
     #expect(shown["answer"]?.string == "B" && shown["type"]?.string == "single_choice")
+    // What lies behind the row is not looked at.
+    let text = String(decoding: rows.serialized(), as: UTF8.self)
+    try folder.write(text.dropLast(2) + "} and nothing that is JSON", to: "broken_oct.json")
+    let first = try await json(["data", "show", "broken_oct.json", "--json"])
+    #expect(first["answer"]?.string == "B")
+    let broken = try await FoveaProcess.run(["data", "show", "broken_oct.json", "--row", "3"], in: folder)
+    #expect(broken.exitCode == 1 && broken.errors.contains("within row 2"), "\(broken)")
     let missing = try await FoveaProcess.run(["data", "show", "oct.json", "--row", "3"], in: folder)
     #expect(missing.exitCode == 1 && missing.errors.contains("expected a row below 3"), "\(missing)")
   }

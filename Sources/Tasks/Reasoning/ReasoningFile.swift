@@ -55,6 +55,20 @@ public struct ReasoningFile: Sendable {
     }
   }
 
+  /// The row of a number, from 0: those in front of it are passed over unread, and nothing behind it is looked at.
+  /// - Throws: `InputError` for a bad row, and for a file that cannot be read so far, or ends before it.
+  public func row(_ wanted: Int) throws -> ReasoningRow {
+    struct Found: Error { var row: ReasoningRow }
+    var count = 0
+    do {
+      try JSONArrayReader.forEachElement(of: file) { index, _, bytes in
+        if index == wanted { throw Found(row: try reader.row(bytes, index: index)) }
+        count += 1
+      }
+    } catch let found as Found { return found.row }
+    throw InputError("read a row", at: path, expected: "a row below \(count)", found: "\(wanted)")
+  }
+
   /// The row at a place that `forEachRow` gave.
   public func row(at place: Place) throws -> ReasoningRow {
     try reader.row(file.bytes(at: place.offset, count: place.byteCount), index: place.index)

@@ -31,7 +31,10 @@ enum DataCommand: Command {
       switch action {
       case .check, .stats: print(grades(splits, json: json))
       case .show:
-        guard row < splits[0].1.count else { throw missing(row, of: splits[0].1.count, path) }
+        let count = splits[0].1.count
+        guard row < count else {
+          throw InputError("read a row", at: path, expected: "a row below \(count)", found: "\(row)")
+        }
         print("train row \(row): grade \(splits[0].1.grades[row]), \(picture(splits[0].1.image(row)))")
       }
       return .success
@@ -109,13 +112,7 @@ enum DataCommand: Command {
   }
 
   private static func shown(_ wanted: Int, of file: ReasoningFile, json: Bool) throws -> String {
-    var found: Result<(row: ReasoningRow, headers: [ImageHeader]), InputError>?
-    var count = 0
-    try file.forEachRow(check: .none) { place, row in
-      count += 1
-      if place.index == wanted { found = row }
-    }
-    guard let row = try found?.get().row else { throw missing(wanted, of: count, file.path) }
+    let row = try file.row(wanted)
     let images = try file.images(of: row).enumerated().map { index, image in
       picture(try ImageFile.decode(image.bytes, place: "\(file.path), row \(wanted): image[\(index)]"))
     }
@@ -152,8 +149,4 @@ enum DataCommand: Command {
   private static func picture(_ image: Image) -> String { "\(image.width) x \(image.height)" }
 
   private static func text(_ json: JSON) -> String { String(decoding: json.serialized(pretty: true), as: UTF8.self) }
-
-  private static func missing(_ row: Int, of count: Int, _ path: String) -> InputError {
-    InputError("show a row", at: path, expected: "a row below \(count)", found: "\(row)")
-  }
 }
