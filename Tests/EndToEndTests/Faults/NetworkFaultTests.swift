@@ -9,6 +9,17 @@ import Wire
   .serialized, .enabled(if: FaultTests.isWhole, FaultTests.isLeftOut),
   .enabled(if: TestNetwork.isAvailable, TestNetwork.needs))
 struct NetworkFaultTests {
+  @Test func whatAKilledProcessLeftIsSweptAndNothingElse() throws {
+    // Process ids end at 2^22.
+    let (left, own) = ("fovea-4194999-0123ABCD-w0", "fovea-\(getpid())-0123ABCD-w0")
+    let others = ["fovea-somebody", "somebody-4194999-0123ABCD-w0"]
+    for name in [left, own] + others { try command("ip", "netns", "add", name) }
+    defer { for name in [own] + others { _ = try? command("ip", "netns", "delete", name) } }
+    TestNetwork.sweep()
+    let names = TestNetwork.namespaces
+    #expect(!names.contains(left) && Set([own] + others).isSubset(of: names), "\(names)")
+  }
+
   /// No packet passes, in either direction, and no connection is closed.
   @Test(.timeLimit(.minutes(4)), arguments: [2.0, 8.0, 30.0])
   func aWorkerThatIsCutOffAndComesBack(seconds: Double) async throws {

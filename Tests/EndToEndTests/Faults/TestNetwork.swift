@@ -6,7 +6,8 @@ import Testing
 /// well. Nothing of the host's network is touched, and no packet leaves.
 ///
 /// Faults are made where they happen outside too: nftables drops the packets between two machines, tc's token bucket makes a
-/// link slow. All of it goes with this object.
+/// link slow. All of it goes with this object, or, when its process is killed first, with the next one that makes a network: names
+/// carry the process id.
 final class TestNetwork: Sendable {
   struct Machine: Sendable {
     let name: String
@@ -30,7 +31,8 @@ final class TestNetwork: Sendable {
   private let machines: [Machine]
 
   init(_ names: [String]) throws {
-    let prefix = "fovea-\(UUID().uuidString.prefix(8))"
+    _ = Self.isSwept
+    let prefix = "fovea-\(getpid())-\(UUID().uuidString.prefix(8))"
     let hub = "\(prefix)-hub"
     self.hub = hub
     machines = names.enumerated().map { index, name in
@@ -53,6 +55,28 @@ final class TestNetwork: Sendable {
 
   deinit {
     for namespace in machines.map(\.namespace) + [hub] { _ = try? command("ip", "netns", "delete", namespace) }
+  }
+
+  private static let isSwept: Bool = {
+    sweep()
+    return true
+  }()
+
+  /// Deletes the namespaces of processes that are gone.
+  static func sweep() {
+    for namespace in namespaces {
+      guard let owner = namespace.firstMatch(of: #/^fovea-([0-9]+)-[0-9A-F]{8}-/#).flatMap({ pid_t($0.1) }),
+        kill(owner, 0) != 0, errno == ESRCH
+      else { continue }
+      _ = try? command("ip", "netns", "delete", namespace)
+    }
+  }
+
+  /// Names of all namespaces of this machine.
+  static var namespaces: [String] {
+    // A namespace that is linked to another is followed by its number.
+    let lines = (try? command("ip", "netns", "list"))?.split(separator: "\n") ?? []
+    return lines.compactMap { $0.split(separator: " ").first.map(String.init) }
   }
 
   subscript(name: String) -> Machine {
