@@ -74,8 +74,8 @@ let package = Package(
     module(
       "Fuzzing",
       [
-        "Core", "Imaging", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner", "Console", "CZlib",
-        "FoveaTesting",
+        "Core", "Imaging", "Settings", "Tasks", "Evaluation", "Wire", "Coordinator", "RolloutWorker", "Learner",
+        "Console", "CZlib", "FoveaTesting",
       ]),
     module("FoveaTesting", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner"]),
     tests("CoreTests", ["Core", "CKernels", "FoveaTesting"]),

@@ -43,6 +43,11 @@ package struct PromptSource: Sendable {
     cursors.filter { $0 >= replacementRegion }.max().map { $0 &+ 1 &- replacementStart(step) } ?? 0
   }
 
+  /// Whether a step may have drawn at a cursor: in the main sequence, or in its own region.
+  static func mayDraw(_ cursor: UInt64, in step: UInt32) -> Bool {
+    cursor < cursorMax || cursor >= replacementStart(step) && cursor - replacementStart(step) < replacementsPerStep
+  }
+
   private static func replacementStart(_ step: UInt32) -> UInt64 {
     replacementRegion &+ UInt64(step) &* replacementsPerStep
   }

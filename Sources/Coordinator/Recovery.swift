@@ -10,6 +10,7 @@ extension CoordinatorState {
   ///
   /// Groups of an open step that were sampled under other settings are forgotten, and the step is drawn again.
   mutating func recover(from contents: JournalContents) throws {
+    try contents.check(place: runID)
     counters = contents.counters
     journaledCounters = counters
     quarantined = contents.quarantined
@@ -27,7 +28,7 @@ extension CoordinatorState {
     let isSame = contents.groupSettings == current
     if !isSame { journal(.sampledUnder(settings: current)) }
     if isSame { try recoverOpenSteps(contents) } else { discardOpenSteps(contents) }
-    recoverEvaluation(contents, isSame: isSame)
+    try recoverEvaluation(contents, isSame: isSame)
     log("goes on from the journal: \(trained) steps are trained, \(doneInOpenSteps) groups of open steps are kept")
   }
 
@@ -76,6 +77,7 @@ extension CoordinatorState {
   }
 
   private mutating func recoverOpenSteps(_ contents: JournalContents) throws {
+    try contents.checkOpenSteps(promptsPerStep: settings.rollout.promptsPerStep, place: runID)
     for (step, record) in contents.steps.sorted(by: { $0.key < $1.key }) where record.measured == nil {
       let records = contents.leases.filter { $0.purpose == .train && $0.step == step }
       var open = assembler(
@@ -85,19 +87,23 @@ extension CoordinatorState {
       open.replacementPosition = PromptSource.replacementPosition(step: step, behind: records.map(\.cursor))
       for record in records where record.cursor >= PromptSource.cursorMax { open.add(prompts.drawn(at: record.cursor)) }
       for record in records { try recover(record, into: &open) }
+      guard open.openCount > 0 || open.isComplete else {
+        throw contradiction("a replacement for each group of step \(step) that is set aside", "fewer")
+      }
       openSteps.append(open)
     }
-    guard openSteps.map(\.step) == Array(archive.kept.upperBound..<nextToOpen), nextToOpen >= archive.kept.upperBound
+    let first = archive.kept.upperBound
+    guard openSteps.enumerated().allSatisfy({ $1.step == UInt64(first) + UInt64($0) }),
+      UInt64(nextToOpen) == UInt64(first) + UInt64(openSteps.count)
     else {
       throw contradiction(
-        "open steps \(archive.kept.upperBound) to \(nextToOpen)", "\(openSteps.map(\.step))")
+        "open steps from \(first) to below \(nextToOpen)", "\(openSteps.map(\.step))")
     }
   }
 
   private mutating func recover(_ record: JournalContents.LeaseRecord, into open: inout GroupAssembler) throws {
     let work = LeaseWork.train(
       step: record.step, drawn: prompts.drawn(at: record.cursor), groupSize: settings.rollout.groupSize)
-    guard work.id == record.id else { throw contradiction("lease \(work.id)", "\(record.id)") }
     leases.recover(work, attempt: record.attempt, failures: record.failures, outcome: record.outcome.kind)
     switch record.outcome {
     case .open: break
@@ -122,7 +128,7 @@ extension CoordinatorState {
     log("other settings: the groups of step \(step + 1) are sampled again")
   }
 
-  private mutating func recoverEvaluation(_ contents: JournalContents, isSame: Bool) {
+  private mutating func recoverEvaluation(_ contents: JournalContents, isSame: Bool) throws {
     let records = contents.leases.filter { $0.purpose == .evaluate }
     guard let version = gate.newest, !records.isEmpty else { return }
     let asked = Set(records.map(\.id))
@@ -142,7 +148,12 @@ extension CoordinatorState {
       switch record.outcome {
       case .open: break
       case .quarantined: evaluation.quarantine(work)
-      case .finished(let group): evaluation.admit(group, for: work)
+      case .finished(let group):
+        guard
+          ResultCheck.fault(in: group, for: work, sizeMin: 1, maxNewTokens: settings.rollout.sampling.maxNewTokens)
+            == nil
+        else { throw contradiction("an answer to \(record.id)", "another group") }
+        evaluation.admit(group, for: work)
       }
     }
   }

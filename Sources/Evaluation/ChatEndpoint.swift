@@ -45,7 +45,7 @@ public struct ChatEndpoint: Examinee, Sendable {
   private static func firstModel(_ base: String, _ key: String?) throws -> String {
     let url = "\(base)/models"
     let (status, body) = try HTTPRequest(url: url, bearer: key, secondsMax: 30).perform()
-    guard status == 200, let name = try JSON.parse(body, place: url)["data"]?.array?.first?["id"]?.string else {
+    guard status == 200, let name = ChatAnswer.firstModel(try JSON.parse(body, place: url)) else {
       throw InputError(
         "ask a server", at: url, expected: "a list of models", found: "status \(status): \(excerpt(body))")
     }
@@ -132,23 +132,16 @@ public struct ChatEndpoint: Examinee, Sendable {
   }
 
   private func read(_ body: [UInt8], _ exam: Exam, _ index: Int, place: String) throws -> Answer {
-    let json = try JSON.parse(body, place: place)
-    guard let choice = json["choices"]?.array?.first, let message = choice["message"],
-      var text = message["content"]?.string
-    else {
+    guard let said = ChatAnswer(try JSON.parse(body, place: place)) else {
       throw Refusal(status: 200, text: Self.excerpt(body))
     }
-    // Some servers part the reasoning from the answer.
-    if let reasoning = message["reasoning_content"]?.string, !reasoning.isEmpty, !text.contains("<think>") {
-      text = "<think>\(reasoning)</think>\(text)"
-    }
-    return exam.answer(
-      index, text: text, tokenCount: json["usage"]?["completion_tokens"]?.int,
-      finish: choice["finish_reason"]?.string == "length" ? .length : .stop)
+    return exam.answer(index, text: said.text, tokenCount: said.tokenCount, finish: said.finish)
   }
 
-  private static func excerpt(_ body: [UInt8]) -> String {
-    String(decoding: body.prefix(200), as: UTF8.self).replacing("\n", with: " ")
+  /// The beginning of a body on one line, without control characters.
+  package static func excerpt(_ body: [UInt8]) -> String {
+    let text = String(decoding: body.prefix(200), as: UTF8.self).unicodeScalars
+    return String(String.UnicodeScalarView(text.map { $0.properties.generalCategory == .control ? " " : $0 }))
   }
 
   /// Prompts to be asked, and what came of them. The first failure ends the rest.

@@ -37,7 +37,7 @@ public struct FuzzTarget: Sendable, CustomStringConvertible {
   }
 
   /// Everything that reads outside bytes.
-  public static let all = frames + models + images + data + files
+  public static let all = frames + models + images + data + files + answers
 
   /// The target of a name; nil when there is none.
   public static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

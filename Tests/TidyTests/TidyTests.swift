@@ -162,7 +162,7 @@ private let allowedImports: [String: Set<String>] = {
     "Benchmarks": ["Core", "CKernels"],
     "fovea": common.union(roles).union(["Fundus", "Console", "Benchmarks", "Evaluation"]),
     "FoveaTesting": common.union(roles),
-    "Fuzzing": common.union(roles).union(["Console", "FoveaTesting", "CZlib"]),
+    "Fuzzing": common.union(roles).union(["Console", "Evaluation", "FoveaTesting", "CZlib"]),
     "FuzzDriver": ["Fuzzing"],
   ]
 }()

@@ -320,3 +320,40 @@ seed("metrics", "broken", "[]\n")
 for folder in here.iterdir():
     if folder.is_dir():
         seed(folder.name, "empty", b"")
+
+# What a server of chat completions says: a byte, even for its list of models and odd for an answer, and the body.
+def answer(**message):
+    return b"\x01" + compact({"choices": [{"message": message, "finish_reason": "stop"}]}).encode()
+
+
+seed("chat", "models", b"\0" + compact({"object": "list", "data": [{"id": "a-model", "object": "model"}]}).encode())
+seed("chat", "models-none", b"\0" + compact({"data": []}).encode())
+seed("chat", "models-control", b"\0" + compact({"data": [{"id": "a\x1b[2Jb"}]}).encode())
+seed("chat", "answer", answer(role="assistant", content="<think>so</think><answer>7</answer>"))
+seed("chat", "answer-parted", answer(content="<answer>7</answer>", reasoning_content="3 and 4"))
+seed("chat", "answer-none", answer(content=None))
+seed("chat", "choices-none", b"\x01" + compact({"choices": [], "error": {"message": "no"}}).encode())
+usage = {"choices": [{"message": {"content": "7"}, "finish_reason": "length"}], "usage": {"completion_tokens": -3}}
+seed("chat", "usage-negative", b"\x01" + compact(usage).encode())
+seed("chat", "page", b"\x01<html>\r\n<body>busy</body>\n</html>")
+
+# Journals: which one (two bytes), so many changed bytes (a place of two bytes, a byte), where it is cut, then changed values.
+for base in range(15):
+    seed("journal", f"sound-{base}", bytes([base, 0, 0, 0]))
+for base in [4, 9]:
+    for place in [0, 20, 60, 90, 400, 1500, 4000, 9000]:
+        seed("journal", f"byte-{base}-{place}", struct.pack("<HBHBB", base, 1, place, 0xA5, 0))
+    seed("journal", f"cut-{base}", bytes([base, 0, 0, 160]))
+numbers = {"small": 3, "huge": 0xA0, "region": 0xC1, "wide": 0xE0}
+for base in [7, 12]:
+    for name, number in numbers.items():
+        for kind in [0, 1, 2, 7]:
+            seed("journal", f"value-{base}-{kind}-{name}", bytes([base, 0, 0, 0, kind, number]))
+        seed("journal", f"version-{base}-{name}", bytes([base, 0, 0, 0, 3, number, number]))
+        seed("journal", f"step-{base}-{name}", bytes([base, 0, 0, 0, 5, number, number, number, 0]))
+        for field in [0, 1, 3, 4]:
+            seed("journal", f"lease-{base}-{field}-{name}", bytes([base, 0, 0, 0, 9, 1, 0, field, number]))
+    for kind in [4, 6, 8]:
+        seed("journal", f"gone-{base}-{kind}", bytes([base, 0, 0, 0, kind, 0, 0]))
+    seed("journal", f"purpose-{base}", bytes([base, 0, 0, 0, 9, 1, 0, 2]))
+    seed("journal", f"group-{base}", bytes([base, 0, 0, 0, 9, 0, 0, 6, 1, 0]))
