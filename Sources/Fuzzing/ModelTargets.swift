@@ -3,7 +3,7 @@ import Imaging
 
 /// The files of a model, as they are downloaded from anywhere.
 extension FuzzTarget {
-  static let models = [gguf, safetensors, tokenizer, template, config, preprocessor]
+  static let models = [gguf, safetensors, adapter, tokenizer, template, config, preprocessor]
 
   private static let gguf = FuzzTarget("gguf") { bytes in
     let model = try ModelLoader.load(gguf: MappedFile(bytes: bytes, path: "model.gguf"))
@@ -18,6 +18,20 @@ extension FuzzTarget {
     for tensor in tensors.values {
       promise(tensor.decoded().count == tensor.shape.reduce(1, *), "a tensor has its scalars")
     }
+  }
+
+  /// A length and adapter_config.json, then adapter_model.safetensors: for a model of 14 linear layers.
+  private static let adapter = FuzzTarget("adapter") { bytes in
+    var input = FuzzInput(bytes)
+    let config = try AdapterConfig(input.frame(), place: "adapter_config.json")
+    let model = ModelConfig(
+      vocabularySize: 96, hiddenSize: 32, feedForwardSize: 48, layerCount: 2, headCount: 4, keyValueHeadCount: 2)
+    let adapter = try AdaptedModel.adapter(
+      config, MappedFile(bytes: input.remainder(), path: "adapter_model.safetensors"), of: model)
+    promise(
+      adapter.parameters.parameters.count == 2 * adapter.weights.count && !adapter.weights.isEmpty,
+      "every adapted layer has its A and B")
+    adapter.merge(into: ParameterSet(config: model), pool: ThreadPool(threads: 1))
   }
 
   /// tokenizer.json, tokenizer_config.json, and a text, with NUL bytes between.

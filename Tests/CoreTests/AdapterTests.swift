@@ -147,6 +147,17 @@ import Testing
     #expect(again.parameters.numbers == merged.parameters.numbers, "B is still zero")
   }
 
+  /// The same scale by another formula is another adapter: what is trained further has to be saved and sent as it is.
+  @Test func aRankStabilizedAdapterIsNotTrainedFurtherAsAPlainOne() throws {
+    let folder = try PEFTAdapter.llavaSigLIP.laidOut()
+    let found = try AdaptedModel(folder: folder.path).adapter.description
+    #expect(found.isRankStabilized && found.rank == 4)
+    let plain = AdapterDescription(
+      rank: 4, alpha: found.alpha * 2, basePrecision: .bfloat16, names: found.names)
+    #expect(plain.scale == found.scale && !found.fits(plain) && !plain.fits(found))
+    #expect(try !AdaptedModel.start(path: folder.path, plain, seed: 1).goesOn)
+  }
+
   @Test func aFileThatIsCutAnywhereIsRefused() throws {
     let folder = try PEFTAdapter.llama.laidOut()
     for name in ["adapter_model.safetensors", "adapter_config.json"] {

@@ -3,7 +3,7 @@ import Foundation
 
 /// A model that is an adapter on a base: what a folder of PEFT's holds, with the base that it names.
 public struct AdaptedModel: Sendable {
-  /// The base's; the adapter changes weights only.
+  /// The base's: an adapter changes weights only.
   public let description: ModelDescription
   /// The base's weights, adapted matrices rounded as the adapter's description says.
   public let base: ParameterSet
@@ -27,14 +27,10 @@ public struct AdaptedModel: Sendable {
   ///   - adapter: makes the adapter for the base's configuration.
   /// - Throws: `InputError` when the base is another one.
   init(
-    base: LoadedModel, description: ModelDescription? = nil, path: String, checksum: String? = nil,
+    base: LoadedModel, path: String, checksum: String? = nil,
     adapter makeAdapter: (ModelConfig) throws -> LowRankAdapter
   ) throws {
-    self.description = description ?? base.description
-    guard self.description.config == base.description.config else {
-      throw InputError(
-        "load adapter", at: path, expected: "a base of the sizes that the adapter's config.json says", found: "others")
-    }
+    description = base.description
     source = Source(path: path, checksum: base.parameters.checksum)
     if let checksum, checksum != source.checksum {
       throw InputError(

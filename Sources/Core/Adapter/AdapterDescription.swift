@@ -22,9 +22,11 @@ public struct AdapterDescription: Equatable, Sendable {
   /// s
   public var scale: Float { Float(alpha / (isRankStabilized ? Double(rank).squareRoot() : Double(rank))) }
 
-  /// Whether both change the same layers in the same way.
+  /// Whether both change the same layers in the same way, whatever their bases are rounded to.
   public func fits(_ other: AdapterDescription) -> Bool {
-    rank == other.rank && scale == other.scale && names == other.names
+    var other = other
+    other.basePrecision = basePrecision
+    return self == other
   }
 
   /// The names of A and B of a parameter NAME.weight.

@@ -37,35 +37,39 @@ extension AdaptedModel {
   ///   - basePrecision: what the base is rounded to, instead of what the adapter was trained with.
   ///   - depth: adapters that may still stand on another, this one included.
   init(folder: String, basePrecision: Precision? = nil, depth: Int = AdaptedModel.depthMax) throws {
-    let config = try Config(folder: folder)
-    let place = "\(folder)/\(FileName.weights)"
-    let file = try MappedFile(path: place)
-    let metadata = try SafetensorsFile.metadata(in: file)
-    let tensors = try SafetensorsFile.tensors(in: file)
-    let base = try ModelLoader.load(path: config.base, depth: depth - 1)
-    let own = access("\(folder)/\(ModelDescription.FileName.config)", F_OK) == 0
+    let config = try AdapterConfig(folder: folder)
+    let file = try MappedFile(path: "\(folder)/\(FileName.weights)")
+    let path = try config.basePath(from: folder)
     try self.init(
-      base: base, description: own ? ModelLoader.describe(path: folder) : nil, path: config.base,
-      checksum: metadata[Metadata.checksum]
-    ) { model in
-      let tensors = try Self.canonical(tensors, config: model, place: place)
-      var description = AdapterDescription(
-        rank: config.rank, alpha: config.alpha,
-        basePrecision: basePrecision ?? metadata[Metadata.precision].flatMap { Precision(rawValue: $0) } ?? .float32,
-        names: model.linearLayers.map(\.name).filter { tensors[AdapterDescription.names(of: $0).a] != nil })
-      description.isRankStabilized = config.isRankStabilized
-      let adapter = try LowRankAdapter(description, config: model, place: place)
-      adapter.parameters.update(
-        from: try ParameterSet(
-          config: model, parameters: adapter.parameters.parameters, tensors: tensors, ignoring: { _ in false },
-          place: place))
-      return adapter
-    }
+      base: ModelLoader.load(path: path, depth: depth - 1), path: path,
+      checksum: SafetensorsFile.metadata(in: file)[Metadata.checksum]
+    ) { try Self.adapter(config, file, of: $0, basePrecision: basePrecision) }
+  }
+
+  /// The adapter that a file holds, for a model.
+  ///
+  /// - Throws: `InputError` for tensors that do not belong to the model.
+  package static func adapter(
+    _ config: AdapterConfig, _ file: MappedFile, of model: ModelConfig, basePrecision: Precision? = nil
+  ) throws -> LowRankAdapter {
+    let metadata = try SafetensorsFile.metadata(in: file)
+    let tensors = try canonical(SafetensorsFile.tensors(in: file), config: model, place: file.path)
+    var description = AdapterDescription(
+      rank: config.rank, alpha: config.alpha,
+      basePrecision: basePrecision ?? metadata[Metadata.precision].flatMap { Precision(rawValue: $0) } ?? .float32,
+      names: model.linearLayers.map(\.name).filter { tensors[AdapterDescription.names(of: $0).a] != nil })
+    description.isRankStabilized = config.isRankStabilized
+    let adapter = try LowRankAdapter(description, config: model, place: file.path)
+    adapter.parameters.update(
+      from: try ParameterSet(
+        config: model, parameters: adapter.parameters.parameters, tensors: tensors, ignoring: { _ in false },
+        place: file.path))
+    return adapter
   }
 
   /// Where an adapter's base is.
   /// - Throws: `InputError` when the folder has no adapter that can be read.
-  static func basePath(folder: String) throws -> String { try Config(folder: folder).base }
+  static func basePath(folder: String) throws -> String { try AdapterConfig(folder: folder).basePath(from: folder) }
 
   /// An adapter's tensors under the names of `LowRankAdapter.parameters`.
   private static func canonical(
@@ -88,13 +92,12 @@ extension AdaptedModel {
     return result
   }
 
-  /// Writes the model's small files and the adapter; the base stays where it is.
+  /// Writes the adapter into a folder that is there; the base stays where it is, its small files too.
   ///
   /// - Throws: `InputError` when the disk refuses.
   public func save(to folder: String) throws {
-    for (name, bytes) in description.files { try FileWriter.write(bytes, to: "\(folder)/\(name)") }
     let (config, details) = (description.config, adapter.description)
-    let json = Config(
+    let json = AdapterConfig(
       base: source.path, rank: details.rank, alpha: details.alpha, isRankStabilized: details.isRankStabilized
     ).json(targets: targets, task: config.vision == nil ? "CAUSAL_LM" : nil)
     try FileWriter.write(json.serialized(pretty: true), to: "\(folder)/\(FileName.config)")
@@ -124,7 +127,8 @@ extension AdaptedModel {
 }
 
 /// adapter_config.json.
-private struct Config {
+package struct AdapterConfig {
+  /// As it is written there.
   var base: String
   var rank: Int
   var alpha: Double
@@ -141,10 +145,14 @@ private struct Config {
     (self.base, self.rank, self.alpha, self.isRankStabilized) = (base, rank, alpha, isRankStabilized)
   }
 
-  /// - Throws: `InputError` that names the key.
   init(folder: String) throws {
     let place = "\(folder)/\(AdaptedModel.FileName.config)"
-    let json = try JSON.parse(MappedFile.contents(of: place, byteCountMax: Self.byteCountMax), place: place)
+    try self.init(MappedFile.contents(of: place, byteCountMax: Self.byteCountMax), place: place)
+  }
+
+  /// - Throws: `InputError` that names the key.
+  package init(_ bytes: [UInt8], place: String) throws {
+    let json = try JSON.parse(bytes, place: place)
     func failure(_ key: String, expected: String) -> InputError {
       InputError("load adapter", at: "\(place), key \(key)", expected: expected, found: json[key]?.kind ?? "nothing")
     }
@@ -160,12 +168,18 @@ private struct Config {
     }
     self.alpha = alpha
     isRankStabilized = json["use_rslora"]?.bool ?? false
-    let path = try json.required("base_model_name_or_path", String.self, at: place)
-    let candidates = path.hasPrefix("/") ? [path] : [path, "\(folder)/\(path)"]
-    guard let base = candidates.first(where: { access($0, F_OK) == 0 }) else {
-      throw failure("base_model_name_or_path", expected: "a folder or a GGUF file of this machine")
+    base = try json.required("base_model_name_or_path", String.self, at: place)
+  }
+
+  /// The base's path as it is, or beside the adapter.
+  func basePath(from folder: String) throws -> String {
+    let candidates = base.hasPrefix("/") ? [base] : [base, "\(folder)/\(base)"]
+    guard let path = candidates.first(where: { access($0, F_OK) == 0 }) else {
+      throw InputError(
+        "load adapter", at: "\(folder)/\(AdaptedModel.FileName.config), key base_model_name_or_path",
+        expected: "a folder or a GGUF file of this machine", found: base)
     }
-    self.base = base
+    return path
   }
 
   private static func saysNothing(_ value: JSON) -> Bool {

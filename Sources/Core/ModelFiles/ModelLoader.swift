@@ -47,9 +47,9 @@ public enum ModelLoader {
     try describe(path: path, depth: AdaptedModel.depthMax)
   }
 
-  /// An adapter's folder without files of its own has those of its base.
+  /// An adapter is described by its base.
   private static func describe(path: String, depth: Int) throws -> ModelDescription {
-    if access("\(path)/\(ModelDescription.FileName.config)", F_OK) != 0, try isAdapter(path, depth: depth) {
+    if try isAdapter(path, depth: depth) {
       return try describe(path: AdaptedModel.basePath(folder: path), depth: depth - 1)
     }
     return try isFolder(path) ? describe(folder: path) : describe(GGUFModel(MappedFile(path: path)), path: path)

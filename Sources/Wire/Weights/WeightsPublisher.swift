@@ -100,6 +100,7 @@ public final class WeightsPublisher: Sendable {
     settle()
     let header = adapter.map { adapter in
       guard let base = state.withLock({ $0.base?.manifest }) else { preconditionFailure("an adapter without its base") }
+      precondition(!adapter.isRankStabilized, "a scale that does not travel")
       return WeightsManifest.Adapter(
         rank: UInt32(adapter.rank), alpha: adapter.alpha, baseHash: base.payloadHash)
     }

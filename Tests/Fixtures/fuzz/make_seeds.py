@@ -142,6 +142,16 @@ seed("safetensors", "kinds", safetensors({
     "empty": {"dtype": "F32", "shape": [0, 7], "data_offsets": [24, 24]}}, bytes(range(24))))
 seed("safetensors", "none", safetensors({}, b""))
 
+# Adapters: the length of adapter_config.json, it, and adapter_model.safetensors.
+peft = json.loads((fixtures / "lora/llama_gqa/adapter_config.json").read_text())
+tensors = (fixtures / "lora/llama_gqa/adapter_model.safetensors").read_bytes()
+for name, changes, weights in [
+    ("peft", {}, tensors), ("stable", {"use_rslora": True}, tensors), ("dora", {"use_dora": True}, tensors),
+    ("wide", {"r": 40}, tensors), ("none", {}, safetensors({}, b"")),
+]:
+    config = compact(peft | changes).encode()
+    seed("adapter", name, struct.pack("<H", len(config)) + config + weights)
+
 split = lambda regex, behavior="Isolated": {
     "type": "Split", "pattern": {"Regex": regex}, "behavior": behavior, "invert": behavior == "Removed"}
 level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
