@@ -8,8 +8,6 @@ public struct GroupExplanation: Equatable, Sendable {
     public var entropies: [Float]
     /// H_i, nats.
     public var meanEntropy: Float
-    /// What omega is made of, nats: H_i, or the group's mean of them where `shaping.level` says so.
-    public var uncertainty: Float
     /// omega; 0 when the shaping has none.
     public var factor: Float
     /// nil for an advantage of 0.
@@ -46,7 +44,7 @@ public struct GroupExplanation: Equatable, Sendable {
     samples = rewards[group].indices.map { sample in
       Sample(
         entropies: entropies[group][sample], meanEntropy: meanEntropy(entropies[group][sample]),
-        uncertainty: batch.uncertainties[group][sample], factor: batch.factors[group][sample],
+        factor: batch.factors[group][sample],
         quadrant: batch.quadrant(group, sample), reward: rewards[group][sample],
         advantage: batch.samples[group][sample], shaped: batch.tokens[group][sample])
     }
