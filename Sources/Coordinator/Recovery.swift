@@ -27,7 +27,7 @@ extension CoordinatorState {
     let current = Self.groupSettings(settings)
     let isSame = contents.groupSettings == current
     if !isSame { journal(.sampledUnder(settings: current)) }
-    if isSame { try recoverOpenSteps(contents) } else { discardOpenSteps(contents) }
+    if isSame { try recoverOpenSteps(contents) } else { try discardOpenSteps(contents) }
     try recoverEvaluation(contents, isSame: isSame)
     log("goes on from the journal: \(trained) steps are trained, \(doneInOpenSteps) groups of open steps are kept")
   }
@@ -119,13 +119,17 @@ extension CoordinatorState {
     }
   }
 
-  private mutating func discardOpenSteps(_ contents: JournalContents) {
+  private mutating func discardOpenSteps(_ contents: JournalContents) throws {
     let first = contents.steps.filter { $0.value.measured == nil }.min { $0.key < $1.key }
-    guard let (step, record) = first else { return }
-    nextToOpen = step
-    cursor = record.cursor
-    journal(.discardedSteps(from: step, cursor: cursor))
-    log("other settings: the groups of step \(step + 1) are sampled again")
+    if let (step, record) = first {
+      nextToOpen = step
+      cursor = record.cursor
+      journal(.discardedSteps(from: step, cursor: cursor))
+      log("other settings: the groups of step \(step + 1) are sampled again")
+    }
+    guard nextToOpen == archive.kept.upperBound else {
+      throw contradiction("step \(archive.kept.upperBound) to be the next", "\(nextToOpen)")
+    }
   }
 
   private mutating func recoverEvaluation(_ contents: JournalContents, isSame: Bool) throws {
