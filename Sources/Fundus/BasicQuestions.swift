@@ -33,9 +33,12 @@ extension QuestionWriter {
     let kinds = Array(random.shuffled(LesionKind.asked).prefix(4))
     let others = LesionKind.asked.filter { !kinds.contains($0) && random.chance(0.3) }
     let scene = scene(with: [random.pick(kinds)] + others)
-    guard let right = kinds.first(where: { scene.count($0) > 0 }) else { preconditionFailure("no lesion of \(kinds)") }
     return singleChoice(
-      .whichLesion, scene, "What is visible?", kinds.map(\.name), right: right.name, because: "I see \(scene.signs)")
+      .whichLesion, scene, "What is visible?", options(kinds, in: scene), because: "I see \(scene.signs)")
+  }
+
+  private func options(_ kinds: [LesionKind], in scene: FundusScene) -> [Option] {
+    kinds.map { Option(text: $0.name, isRight: scene.count($0) > 0) }
   }
 
   mutating func grade() -> Draw {
@@ -68,8 +71,7 @@ extension QuestionWriter {
     if present.isEmpty { present = [random.pick(kinds)] }
     let scene = scene(with: present + LesionKind.asked.filter { !kinds.contains($0) && random.chance(0.15) })
     return multipleChoice(
-      .lesions, scene, "Which are visible?", kinds.map { ($0.name, scene.count($0) > 0) },
-      because: "I see \(scene.signs)")
+      .lesions, scene, "Which are visible?", options(kinds, in: scene), because: "I see \(scene.signs)")
   }
 
   mutating func condition() -> Draw {

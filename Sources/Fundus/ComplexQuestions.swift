@@ -47,14 +47,13 @@ extension QuestionWriter {
     let kinds = Array(random.shuffled(LesionKind.localized).prefix(2))
     let missing = random.pick(RetinaHalf.allCases)
     let scene = scene(with: kinds, halves: [kinds[0]: .upper, kinds[1]: .lower])
-    guard let right = kinds.first(where: { scene.half(of: $0) == missing.opposite }) else {
-      preconditionFailure("nothing in the \(missing.opposite) half")
+    let options = random.shuffled(kinds).map { kind in
+      let half = half(of: kind, in: scene)
+      return Option(text: kind.name, note: "\(half.rawValue) half", isRight: half == missing.opposite)
     }
     return singleChoice(
-      .cause, scene, "\(symptom(missing)). What explains it?", random.shuffled(kinds.map(\.name)), right: right.name,
-      because:
-        "I see \(kinds[0].name) in the \(half(of: kinds[0], in: scene).rawValue) half and \(kinds[1].name) in the "
-        + "\(half(of: kinds[1], in: scene).rawValue) half. \(meaning(of: missing)): \(right.name)")
+      .cause, scene, "\(symptom(missing)). What explains it?", options,
+      because: "I see \(scene.signs). \(meaning(of: missing))")
   }
 
   private mutating func symptom(_ missing: RetinaHalf) -> String { "\(age()), the \(missing.rawValue) field is dark" }
@@ -74,33 +73,32 @@ extension QuestionWriter {
   mutating func whose() -> Draw {
     let (vignettes, scene, right) = lineup()
     return singleChoice(
-      .whose, scene, "Whose image is this?", vignettes.map(\.text), right: right.text, because: reasoning(scene, right))
+      .whose, scene, "Whose image is this?", vignettes.map { option($0, isRight: $0.disease == right) },
+      because: "I see \(scene.signs): \(right.rawValue)")
+  }
+
+  private func option(_ vignette: Vignette, isRight: Bool) -> Option {
+    Option(text: vignette.text, note: vignette.disease.rawValue, isRight: isRight)
   }
 
   mutating func patient() -> Draw {
     let (vignettes, scene, right) = lineup()
-    let names = ["Ana", "Ben", "Carl"]
-    guard let index = vignettes.firstIndex(where: { $0.disease == right.disease }) else {
-      preconditionFailure("\(right.disease) is nobody's")
+    let named = Array(zip(["Ana", "Ben", "Carl"], vignettes))
+    guard let name = named.first(where: { $0.1.disease == right })?.0 else {
+      preconditionFailure("nobody has \(right)")
     }
-    let histories = zip(names, vignettes).map { "\($0): \($1.text)." }.joined(separator: " ")
+    let histories = named.map { "\($0): \($1.text)." }.joined(separator: " ")
     return openEnded(
-      .patient, scene, "\(histories) Name the patient.", names[index], because: reasoning(scene, right))
+      .patient, scene, "\(histories) Name the patient.", name,
+      because: "I see \(scene.signs): \(right.rawValue). \(named.map { "\($0): \($1.disease.rawValue)" }.list)")
   }
 
   /// Three patients with a disease each, and the eye of one of them.
-  private mutating func lineup() -> (vignettes: [Vignette], scene: FundusScene, right: Vignette) {
+  private mutating func lineup() -> (vignettes: [Vignette], scene: FundusScene, right: Disease) {
     let diseases = Array(random.shuffled(Disease.allCases).prefix(3))
     let vignettes = diseases.map { Vignette($0, hasDecoy: false, using: &random) }
     let scene = scene(with: [random.pick(diseases)])
-    guard let right = vignettes.first(where: { scene.diagnosis.diseases == [$0.disease] }) else {
-      preconditionFailure("nobody has \(scene.diagnosis.diseases)")
-    }
-    return (vignettes, scene, right)
-  }
-
-  private func reasoning(_ scene: FundusScene, _ right: Vignette) -> String {
-    "I see \(scene.signs): \(right.disease.rawValue), that is \(right.gist)"
+    return (vignettes, scene, scene.diagnosis.diseases[0])
   }
 
   mutating func changed() -> Draw {
@@ -109,22 +107,23 @@ extension QuestionWriter {
     let now = kinds.filter { _ in random.chance(0.5) }
     if before == Set(now) { before.formSymmetricDifference([random.pick(kinds)]) }
     let scene = scene(with: now)
-    func isChanged(_ kind: LesionKind) -> Bool { before.contains(kind) != (scene.count(kind) > 0) }
-    func names(_ isListed: (LesionKind) -> Bool) -> String { LesionKind.asked.filter(isListed).map(\.name).list }
+    let options = kinds.map { kind in
+      let (was, isThere) = (before.contains(kind), scene.count(kind) > 0)
+      return Option(
+        text: kind.name, note: "\(was ? "yes" : "no") then, \(isThere ? "yes" : "no") now", isRight: was != isThere)
+    }
     return multipleChoice(
-      .changed, scene, "Last visit: \(names(before.contains)). What has changed?",
-      kinds.map { ($0.name, isChanged($0)) },
-      because: "I see \(scene.signs). Changed: \(names { kinds.contains($0) && isChanged($0) })")
+      .changed, scene, "Last visit: \(LesionKind.asked.filter(before.contains).map(\.name).list). What has changed?",
+      options, because: "I see \(scene.signs)")
   }
 
   mutating func histories() -> Draw {
     let scene = scene(with: Array(random.shuffled(Disease.allCases).prefix(2)))
     let found = scene.diagnosis.diseases
     let vignettes = random.shuffled(Disease.allCases).map { Vignette($0, hasDecoy: false, using: &random) }
-    let right = vignettes.filter { found.contains($0.disease) }
     return multipleChoice(
-      .histories, scene, "Which fit this image?", vignettes.map { ($0.text, found.contains($0.disease)) },
-      because: "I see \(scene.signs): \(found.map(\.rawValue).list), that is \(right.map(\.gist).list)")
+      .histories, scene, "Which fit this image?", vignettes.map { option($0, isRight: found.contains($0.disease)) },
+      because: "I see \(scene.signs): \(found.map(\.rawValue).list)")
   }
 
   mutating func pressure() -> Draw {

@@ -63,6 +63,13 @@ struct QuestionWriter {
 
   // MARK: Questions of the four types
 
+  /// What can be chosen, and what reasoning says of it before its verdict.
+  struct Option {
+    var text: String
+    var note: String?
+    var isRight: Bool
+  }
+
   /// Reasoning ends with the verdict: "..., true, option A."
   func trueFalse(
     _ family: QuestionFamily, _ scene: FundusScene, _ stem: String, _ isTrue: Bool, because reasoning: String
@@ -76,6 +83,7 @@ struct QuestionWriter {
     )
   }
 
+  /// Reasoning ends with the right option's letter.
   func singleChoice(
     _ family: QuestionFamily, _ scene: FundusScene, _ stem: String, _ options: [String], right: String,
     because reasoning: String
@@ -89,10 +97,19 @@ struct QuestionWriter {
     )
   }
 
-  /// At least one option is right.
+  /// One of the options, which stand in any order, is right. Reasoning goes through them up to that one.
+  func singleChoice(
+    _ family: QuestionFamily, _ scene: FundusScene, _ stem: String, _ options: [Option], because reasoning: String
+  ) -> Draw {
+    guard let index = options.firstIndex(where: \.isRight) else { preconditionFailure("no right option") }
+    return singleChoice(
+      family, scene, stem, options.map(\.text), right: options[index].text,
+      because: "\(reasoning). \(walk(options[...index]))")
+  }
+
+  /// At least one option is right. Reasoning goes through all of them.
   func multipleChoice(
-    _ family: QuestionFamily, _ scene: FundusScene, _ stem: String, _ options: [(text: String, isRight: Bool)],
-    because reasoning: String
+    _ family: QuestionFamily, _ scene: FundusScene, _ stem: String, _ options: [Option], because reasoning: String
   ) -> Draw {
     let letters = options.indices.filter { options[$0].isRight }.map(FundusQuestion.letter)
     precondition(!letters.isEmpty, "no right option")
@@ -101,8 +118,18 @@ struct QuestionWriter {
       scene,
       FundusQuestion(
         family: family, stem: stem, options: options.map(\.text), answer: answer,
-        reasoning: "\(reasoning), \(letters.count == 1 ? "option" : "options") \(answer).")
+        reasoning:
+          "\(reasoning). \(walk(options[...])), \(letters.count == 1 ? "option" : "options") \(answer).")
     )
+  }
+
+  /// "A. drusen: no. B. exudates: yes"
+  private func walk(_ options: ArraySlice<Option>) -> String {
+    options.indices.map { index in
+      let option = options[index]
+      return "\(FundusQuestion.letter(index)). \(option.text): \(option.note.map { "\($0), " } ?? "")"
+        + (option.isRight ? "yes" : "no")
+    }.joined(separator: ". ")
   }
 
   func openEnded(

@@ -58,6 +58,26 @@ import Testing
     #expect((1_000_000...3_000_000).contains(count), "\(count)")
   }
 
+  @Test("what the preprocessor subtracts and divides by is the pictures' own mean and deviation")
+  func channels() throws {
+    // Red: half 0, half 200. Green: 100 everywhere. Blue: 0, 10, 20, 30, whose variance is 125.
+    let pixels: [[UInt8]] = [[0, 100, 0], [200, 100, 10], [0, 100, 20], [200, 100, 30]]
+    let pictures = [
+      Image(width: 2, height: 1, pixels: pixels[0] + pixels[1]),
+      Image(width: 1, height: 2, pixels: pixels[2] + pixels[3]),
+    ]
+    let channels = try #require(ChannelStatistics.measured(over: pictures))
+    #expect(channels.mean.map { $0 * 255 } == [100, 100, 15])
+    #expect(zip(channels.deviation, [100, 1, 125.0.squareRoot()]).allSatisfy { abs($0 * 255 - $1) < 1e-12 })
+    #expect(ChannelStatistics.measured(over: []) == nil)
+
+    let model = try Self.sizes().make(texts: Self.texts, channels: channels, seed: 1, place: "test")
+    let file = try #require(model.description.files[ModelDescription.FileName.preprocessorConfig])
+    let processor = try ImageProcessor(file: file, place: "test")
+    #expect(zip(processor.mean, channels.mean).allSatisfy { abs(Double($0) - $1) <= 5e-5 })
+    #expect(zip(processor.deviation, channels.deviation).allSatisfy { abs(Double($0) - $1) <= 5e-5 })
+  }
+
   @Test("a folder opens as what was saved, takes a chat with an image, and scores it", arguments: [24, 0])
   func folder(_ imageSize: Int) throws {
     let model = try Self.make(Self.sizes { $0.imageSize = imageSize })

@@ -62,17 +62,18 @@ extension ConfigFile {
     return members
   }
 
-  /// preprocessor_config.json: every image is resized to the encoder's square or rectangle, and its channels go from -1 to 1.
+  /// preprocessor_config.json: every image is resized to the encoder's square or rectangle, and its channels are normalised.
   ///
   /// For encoders of one image size, which are SigLIP's in a LLaVA made here.
-  static func preprocessor(_ vision: VisionConfig) -> JSON {
+  static func preprocessor(_ vision: VisionConfig, channels: ChannelStatistics) -> JSON {
     guard let size = vision.imageSize else { preconditionFailure("an encoder without a size of its own") }
-    let half = JSON.array([JSON](repeating: .number(0.5), count: 3))
+    let decimals = { (values: [Double]) in JSON.array(values.map { .number(($0 * 1e4).rounded() / 1e4) }) }
     return .object([
       "image_processor_type": .string("SiglipImageProcessor"), "processor_class": .string("LlavaProcessor"),
       "do_resize": .bool(true), "size": .object(["height": integer(size.height), "width": integer(size.width)]),
       "resample": .integer(3), "do_rescale": .bool(true), "rescale_factor": .number(1 / 255),
-      "do_normalize": .bool(true), "image_mean": half, "image_std": half, "do_convert_rgb": .bool(true),
+      "do_normalize": .bool(true), "image_mean": decimals(channels.mean), "image_std": decimals(channels.deviation),
+      "do_convert_rgb": .bool(true),
     ])
   }
 

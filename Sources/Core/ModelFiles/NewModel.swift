@@ -48,10 +48,13 @@ public struct NewModel: Equatable, Sendable {
   ///
   /// - Parameters:
   ///   - texts: what the tokenizer is learned from; their order does not matter.
+  ///   - channels: of the pictures that it will see.
   ///   - seed: of the weights.
   ///   - place: names the sizes in errors.
   /// - Throws: `InputError` for sizes that no model has.
-  public func make(texts: some Sequence<String>, seed: UInt64, place: String) throws -> LoadedModel {
+  public func make(
+    texts: some Sequence<String>, channels: ChannelStatistics = .full, seed: UInt64, place: String
+  ) throws -> LoadedModel {
     let trainer = try TokenizerTrainer(addedTokens: addedTokens)
     for text in texts { trainer.add(text) }
     var definition = trainer.definition(vocabularySize: vocabularySize)
@@ -62,7 +65,7 @@ public struct NewModel: Equatable, Sendable {
     var files: [String: [UInt8]] = [:]
     if let vision = config.vision {
       let name = ModelDescription.FileName.self
-      files[name.preprocessorConfig] = ConfigFile.preprocessor(vision).serialized(pretty: true)
+      files[name.preprocessorConfig] = ConfigFile.preprocessor(vision, channels: channels).serialized(pretty: true)
       files[name.processorConfig] =
         ConfigFile.processor(vision, imageToken: Self.imageToken).serialized(pretty: true)
     }

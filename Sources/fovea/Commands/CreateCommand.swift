@@ -1,6 +1,7 @@
 import Console
 import Core
 import Foundation
+import Imaging
 import Settings
 import Tasks
 
@@ -31,7 +32,7 @@ enum CreateCommand: Command {
       throw InputError("create model", at: folder, expected: "a name that is free", found: "a file or folder")
     }
     let model = try settings.model.create.make(
-      texts: texts(settings), seed: settings.run.seed, place: "model.create")
+      texts: texts(settings), channels: channels(settings), seed: settings.run.seed, place: "model.create")
     let aside = folder + ".new"
     try ModelSaver.save(model.description, parameters: model.parameters, to: aside, encoding: .float32)
     do {
@@ -46,6 +47,20 @@ enum CreateCommand: Command {
     print(
       "\(folder): \(model.description.tokenizer.vocabularySize) tokens; parameters: \(counts.joined(separator: ", "))")
     return .success
+  }
+
+  /// Prompts of the task whose images are measured.
+  private static let measuredCount: UInt64 = 512
+
+  private static func channels(_ settings: RunSettings) throws -> ChannelStatistics {
+    guard settings.model.create.imageSize > 0 else { return .full }
+    let dataset = try makeDataset(settings.task, seed: settings.run.seed)
+    let images = try (0..<measuredCount).flatMap { cursor in
+      try dataset.trainingPrompt(at: cursor).images.map {
+        try ImageFile.decode($0.bytes, place: "training prompt \(cursor)")
+      }
+    }
+    return .measured(over: images) ?? .full
   }
 
   private static func texts(_ settings: RunSettings) throws -> [String] {

@@ -1,0 +1,14 @@
+/// What a model's preprocessor subtracts from each channel and divides by; red, green and blue, as shares of full brightness.
+public struct ChannelStatistics: Equatable, Sendable {
+  public var mean: [Double]
+  public var deviation: [Double]
+
+  public init(mean: [Double], deviation: [Double]) {
+    precondition(mean.count == 3 && deviation.count == 3 && deviation.allSatisfy { $0 > 0 }, "three channels")
+    self.mean = mean
+    self.deviation = deviation
+  }
+
+  /// From -1 to 1, whatever the pictures: SigLIP's.
+  public static let full = ChannelStatistics(mean: [0.5, 0.5, 0.5], deviation: [0.5, 0.5, 0.5])
+}
