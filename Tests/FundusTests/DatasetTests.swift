@@ -90,7 +90,7 @@ struct DatasetTests {
     let all = words(texts)
     #expect(all == words(texts.prefix(texts.count / 2)))
     #expect(all.count < 200, "\(all.count) words: \(all.sorted())")
-    #expect(texts.allSatisfy { $0.utf8.count < 400 })
+    #expect(texts.allSatisfy { $0.utf8.count < 500 })
   }
 
   @Test("Settings that leave nothing to ask or draw are refused")
