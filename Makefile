@@ -1,6 +1,7 @@
 # Nothing but `make train` and `make test` is needed after a clone: each does the set-up that it needs.
 #
 #   make train              the default run; CONFIG=... another one, ARGS='run.steps=10 ...' overrides
+#   make train-fundus       a model that sees, from nothing, in three stages (configs/fundus.yaml); goes on where it was left
 #   make test               every test
 #   make check              what a change must pass: format, warnings, tidiness, tests
 #   make bench              rates of rollouts and learner steps, as shares of this machine's peak; MODEL=... another model
@@ -26,10 +27,13 @@ MODEL ?= models/SmolLM2-135M-Instruct.Q4_1.gguf
 CONFIG ?= configs/arithmetic.yaml
 ARGS ?=
 
-.PHONY: determinism faults soak fuzz sanitize simulate simulate-mutations train test check lint bench bench-peers bench-transfer bench-memory bench-instructions verify check-neon format proto setup check-transformers
+.PHONY: train-fundus determinism faults soak fuzz sanitize simulate simulate-mutations train test check lint bench bench-peers bench-transfer bench-memory bench-instructions verify check-neon format proto setup check-transformers
 
 train: setup
 	.build/release/fovea train --config $(CONFIG) $(ARGS)
+
+train-fundus: setup
+	@deploy/train-fundus $(ARGS)
 
 setup:
 	@deploy/setup

@@ -4,13 +4,21 @@ extension FundusScene {
   var kinds: [LesionKind] { LesionKind.allCases.filter { count($0) > 0 } }
 
   /// "drusen and a large cup"; "no lesions".
-  var signs: String { (kinds.map(\.name) + (diagnosis.hasGlaucomatousCupping ? ["a large cup"] : [])).list }
+  var signs: String { signs { $0.name } }
+
+  private func signs(_ words: (LesionKind) -> String) -> String {
+    (kinds.map(words) + (diagnosis.hasGlaucomatousCupping ? ["a large cup"] : [])).list
+  }
 
   /// "0.3"
   var ratio: String { "\(disc.cupToDiscRatio)" }
 
-  /// What aligns images with words in stage 1. Synthetic; not for clinical use.
-  public var caption: String { "Synthetic photograph of a \(eye.rawValue) eye, cup \(ratio): \(signs)." }
+  /// What aligns images with words in stage 1: the signs, and the half of the retina where one has all of a kind.
+  /// Synthetic; not for clinical use.
+  public var caption: String {
+    let signs = signs { kind in kind.name + (half(of: kind).map { " in the \($0.rawValue) half" } ?? "") }
+    return "Synthetic photograph of a \(eye.rawValue) eye, cup \(ratio): \(signs)."
+  }
 }
 
 extension [String] {

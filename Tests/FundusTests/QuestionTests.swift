@@ -33,6 +33,19 @@ struct QuestionTests {
     }
   }
 
+  @Test("A caption names every kind that is there and no other, and the half that has all of one")
+  func captions() {
+    for sample in samples(.field, count: 50) + samples(.lesions, count: 50) {
+      let (caption, scene) = (sample.scene.caption, sample.scene)
+      for kind in LesionKind.allCases {
+        #expect(caption.contains(kind.name) == (scene.count(kind) > 0), "\(caption)")
+        for half in RetinaHalf.allCases {
+          #expect(caption.contains("\(kind.name) in the \(half.rawValue) half") == (scene.half(of: kind) == half))
+        }
+      }
+    }
+  }
+
   @Test("Letters are balanced", arguments: QuestionFamily.allCases.filter { $0.type != .openEnded })
   func letters(family: QuestionFamily) {
     let samples = samples(family, count: 3000)
