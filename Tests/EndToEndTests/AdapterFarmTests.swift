@@ -9,22 +9,12 @@ import Wire
 @Suite(.serialized) struct AdapterFarmTests {
   /// A farm on a model that sees.
   private let farm: Farm
-  private let task: [String]
-
-  init() throws {
-    farm = try Farm { _ in }
-    let images = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("Fixtures/arrays/retinamnist.npz").path
-    // Rewards are all 0; decay and the KL term make every gradient depend on what was sampled once B is not zero.
-    task = [
-      "task.name=retinamnist", "task.train_file=\(images)", "task.system_prompt=An ophthalmologist answers.",
-      "model.create.vocabulary_size=300", "model.create.hidden_size=32", "model.create.feed_forward_size=48",
-      "model.create.layer_count=2", "model.create.image_size=16", "model.create.vision_hidden_size=32",
-      "model.create.vision_feed_forward_size=48", "model.create.vision_layer_count=2", "model.lora.rank=4",
-      "algorithm.loss.kl_coefficient=1", "optimizer.weight_decay=0.1", "optimizer.learning_rate=0.01",
-      "sft.steps=3", "sft.examples_per_step=4", "sft.learning_rate=0.01", "sft.warmup_steps=0",
+  private let task =
+    Farm.seeingModel + [
+      "model.lora.rank=4", "sft.steps=3", "sft.examples_per_step=4", "sft.learning_rate=0.01", "sft.warmup_steps=0",
     ]
-  }
+
+  init() throws { farm = try Farm { _ in } }
 
   private func fovea(_ words: [String], seconds: Double = 60) async throws -> FoveaProcess.Result {
     try await FoveaProcess.run(words, in: farm.folder, seconds: seconds)

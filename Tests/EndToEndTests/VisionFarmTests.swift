@@ -9,21 +9,9 @@ import Wire
 @Suite(.serialized) struct VisionFarmTests {
   /// A farm that has no model yet.
   private let farm: Farm
-  private let task: [String]
+  private let task = Farm.seeingModel
 
-  init() throws {
-    farm = try Farm { _ in }
-    let images = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("Fixtures/arrays/retinamnist.npz").path
-    // Rewards of a random model are all 0; decay and the KL term make every gradient depend on what was sampled.
-    task = [
-      "task.name=retinamnist", "task.train_file=\(images)", "task.system_prompt=An ophthalmologist answers.",
-      "model.create.vocabulary_size=300", "model.create.hidden_size=32", "model.create.feed_forward_size=48",
-      "model.create.layer_count=2", "model.create.image_size=16", "model.create.vision_hidden_size=32",
-      "model.create.vision_feed_forward_size=48", "model.create.vision_layer_count=2",
-      "algorithm.loss.kl_coefficient=1", "optimizer.weight_decay=0.1", "optimizer.learning_rate=0.01",
-    ]
-  }
+  init() throws { farm = try Farm { _ in } }
 
   private func create() async throws -> FoveaProcess.Result {
     try await FoveaProcess.run(["create", "--config", "settings.yaml"] + task, in: farm.folder)
