@@ -1,3 +1,39 @@
+// Adds one unit of every row times one unit of every column to a tile's sums.
+INLINE void matmul_unit(
+  const fv_kind kind, const int rows, const int vectors, vf c[FV_MATMUL_ROWS][FV_MATMUL_VECTORS], const uint32_t *a,
+  int64_t a_row, const uint32_t *b) {
+#ifndef FV_HARDWARE_BF16
+  // One half of the tile's units after the other: the sums, one half of the columns and of a row fill the registers, and both
+  // halves would not fit. A sum still gets its products in the order of vf_dot.
+  if (kind == fv_bf16) {
+#pragma clang loop unroll(full)
+    for (int half = 0; half < 2; half++) {
+      vf w[FV_MATMUL_VECTORS];
+#pragma clang loop unroll(full)
+      for (int v = 0; v < vectors; v++) w[v] = vf_half(vu_load(b + 16 * v), half);
+#pragma clang loop unroll(full)
+      for (int i = 0; i < rows; i++) {
+        const vf x = vf_half(vu_broadcast(a + i * a_row), half);
+#pragma clang loop unroll(full)
+        for (int v = 0; v < vectors; v++) c[i][v] = vf_fma(x, w[v], c[i][v]);
+      }
+      // The compiler loads again for the second half instead of keeping both.
+      __asm__ volatile("" ::: "memory");
+    }
+    return;
+  }
+#endif
+  vu w[FV_MATMUL_VECTORS];
+#pragma clang loop unroll(full)
+  for (int v = 0; v < vectors; v++) w[v] = vu_load(b + 16 * v);
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++) {
+    const vu x = vu_set1(a[i * a_row]);
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) c[i][v] = vf_dot(kind, c[i][v], x, w[v]);
+  }
+}
+
 // The micro-kernel: `rows` rows times `vectors` * 16 columns, one chain over the units per element. Meanwhile it asks for
 // `ahead`, a line a unit: the panel that comes next, so that weights stream from memory while the few rows of a decode step
 // are being computed. NULL asks for nothing.
@@ -12,16 +48,8 @@ INLINE void matmul_tile(
     for (int v = 0; v < vectors; v++)
       c[i][v] = from_y ? vf_load_part(y + i * p->y_row + 16 * v, valid - 16 * v, 0) : vf_set1(0);
   for (int64_t j = 0; j < units; j++) {
-    vu w[FV_MATMUL_VECTORS];
     if (ahead) __builtin_prefetch(ahead + 16 * j, 0, 2);
-#pragma clang loop unroll(full)
-    for (int v = 0; v < vectors; v++) w[v] = vu_load(b + 64 * j + 16 * v);
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) {
-      const vu x = vu_set1(a[i * a_row + j * a_unit]);
-#pragma clang loop unroll(full)
-      for (int v = 0; v < vectors; v++) c[i][v] = vf_dot(kind, c[i][v], x, w[v]);
-    }
+    matmul_unit(kind, rows, vectors, c, a + j * a_unit, a_row, b + 64 * j);
   }
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++)
@@ -83,7 +111,9 @@ void KERNEL(matmul_block)(
 // As many independent chains as the registers hold, nothing from memory: the most that the processor can do.
 INLINE float peak(const fv_kind kind, int64_t rounds) {
   vf c[FV_MATMUL_ROWS * FV_MATMUL_VECTORS];
-  const vu a = vu_set1(0x3F803F80u), b = vu_set1(0x00010001u);
+  // Unknown to the compiler, which otherwise finds that a large sum does not change, and leaves its chain out.
+  const volatile uint32_t one = 0x3F803F80u, tiny = 0x00010001u;
+  const vu a = vu_set1(one), b = vu_set1(tiny);
   for (int i = 0; i < FV_MATMUL_ROWS * FV_MATMUL_VECTORS; i++) c[i] = vf_set1((float)i);
   for (int64_t round = 0; round < rounds; round++)
 #pragma clang loop unroll(full)

@@ -2,11 +2,15 @@
 #define INLINE static inline __attribute__((always_inline))
 
 #ifndef FV_HARDWARE_BF16
-// The bits of vdpbf16ps: the odd element first, each fma rounded once.
+// Half 0 of units of two bf16 is their odd elements, half 1 the even ones: the order in which vdpbf16ps adds their products.
+INLINE vf vf_half(vu x, const int half) {
+  return vf_bits(half == 0 ? vu_and(x, vu_set1(0xFFFF0000u)) : vu_shift_left(x, 16));
+}
+
+// The bits of vdpbf16ps: each fma rounded once.
 INLINE vf vf_dot_bf16(vf c, vu a, vu b) {
-  const vu high = vu_set1(0xFFFF0000u);
-  c = vf_fma(vf_bits(vu_and(a, high)), vf_bits(vu_and(b, high)), c);
-  return vf_fma(vf_bits(vu_shift_left(a, 16)), vf_bits(vu_shift_left(b, 16)), c);
+  c = vf_fma(vf_half(a, 0), vf_half(b, 0), c);
+  return vf_fma(vf_half(a, 1), vf_half(b, 1), c);
 }
 #endif
 

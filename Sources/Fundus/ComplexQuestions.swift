@@ -53,7 +53,7 @@ extension QuestionWriter {
     }
     return singleChoice(
       .cause, scene, "\(symptom(missing)). What explains it?", options,
-      because: "I see \(scene.signs). \(meaning(of: missing))")
+      because: "I see \(scene.placedSigns). \(meaning(of: missing))")
   }
 
   private mutating func symptom(_ missing: RetinaHalf) -> String { "\(age()), the \(missing.rawValue) field is dark" }

@@ -6,6 +6,11 @@ extension FundusScene {
   /// "drusen and a large cup"; "no lesions".
   var signs: String { signs { $0.name } }
 
+  /// The signs, each with the half of the retina where it has all of its kind: "drusen in the upper half".
+  var placedSigns: String {
+    signs { kind in kind.name + (half(of: kind).map { " in the \($0.rawValue) half" } ?? "") }
+  }
+
   private func signs(_ words: (LesionKind) -> String) -> String {
     (kinds.map(words) + (diagnosis.hasGlaucomatousCupping ? ["a large cup"] : [])).list
   }
@@ -13,12 +18,8 @@ extension FundusScene {
   /// "0.3"
   var ratio: String { "\(disc.cupToDiscRatio)" }
 
-  /// What aligns images with words in stage 1: the signs, and the half of the retina where one has all of a kind.
-  /// Synthetic; not for clinical use.
-  public var caption: String {
-    let signs = signs { kind in kind.name + (half(of: kind).map { " in the \($0.rawValue) half" } ?? "") }
-    return "Synthetic photograph of a \(eye.rawValue) eye, cup \(ratio): \(signs)."
-  }
+  /// What aligns images with words in stage 1. Synthetic; not for clinical use.
+  public var caption: String { "Synthetic photograph of a \(eye.rawValue) eye, cup \(ratio): \(placedSigns)." }
 }
 
 extension [String] {

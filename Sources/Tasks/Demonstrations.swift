@@ -4,7 +4,8 @@ import Imaging
 /// The examples of supervised training: a task's prompts with the completion that the data writes for them, as tokens and pixels.
 ///
 /// Which examples a step gets is a pure function of the data cursor and the run seed, as the draws of reinforcement learning
-/// are. Prompts without a written completion, and those that are longer than the model's context, are passed over.
+/// are, and so is which of them show their reasoning. Prompts without a written completion, and those that are longer than the
+/// model's context, are passed over.
 public struct Demonstrations: Sendable {
   /// What the assistant is shown to say.
   public enum Content: Sendable {
@@ -20,15 +21,21 @@ public struct Demonstrations: Sendable {
 
   private let dataset: any PromptDataset
   private let content: Content
+  private let reasonedShare: Double
   private let tokenizer: Tokenizer
   private let processor: PromptProcessor
   private let positionsMax: Int
 
-  /// - Parameter place: names the model in errors.
+  /// - Parameters:
+  ///   - reasonedShare: 0 ... 1, of the answers: those that show how they are found. The others think nothing, and answer.
+  ///   - place: names the model in errors.
   /// - Throws: `InputError` as `PromptProcessor` does.
-  public init(_ dataset: any PromptDataset, _ content: Content, model: ModelDescription, place: String) throws {
+  public init(
+    _ dataset: any PromptDataset, _ content: Content, reasonedShare: Double = 1, model: ModelDescription, place: String
+  ) throws {
     self.dataset = dataset
     self.content = content
+    self.reasonedShare = reasonedShare
     tokenizer = model.tokenizer
     processor = try PromptProcessor(model, place: place)
     positionsMax = model.config.maxPositions
@@ -80,11 +87,19 @@ public struct Demonstrations: Sendable {
 
   private func chat(_ prompt: Prompt) -> (messages: [ChatMessage], completion: String)? {
     switch content {
-    case .answers: return prompt.annotation.completion.map { (prompt.messages, $0) }
+    case .answers:
+      return prompt.annotation.completion.map { written in
+        (prompt.messages, isReasoned(prompt) ? written : "<think></think><answer>\(prompt.reward.reference)</answer>")
+      }
     case .captions:
       guard let caption = prompt.annotation.caption else { return nil }
       let images = String(repeating: PromptImage.placeholder, count: prompt.images.count)
       return ([ChatMessage(role: "user", content: "\(images)\n\(Self.captionRequest)")], caption)
     }
+  }
+
+  private func isReasoned(_ prompt: Prompt) -> Bool {
+    var random = RandomStream(seed: prompt.id, purpose: .demonstration)
+    return Double(random.uniform()) < reasonedShare
   }
 }

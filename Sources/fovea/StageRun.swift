@@ -20,13 +20,14 @@ struct StageRun {
   func run() async throws -> ExitCode {
     let settings = plan.settings
     let dataset = try makeDataset(settings.task, seed: settings.run.seed)
-    let config = try ModelLoader.describe(path: settings.model.path).config
+    let config = try ModelLoader.describe(path: plan.modelPath).config
     try TrainedModel.check(
       settings.model, training: stage.settings(of: settings).train, of: config, key: stage.partsKey)
     let directory = try plan.openDirectory()
     let display = RunDisplay(
       output: TerminalOutput(), stepCount: UInt32(clamping: stage.settings(of: settings).steps))
     display.note("run directory \(directory.path)", .faint)
+    if let note = plan.startNote { display.note(note, .warning) }
     let isDrainAsked = Drain()
     let interruptions = host.interruptions
     let watchers = [

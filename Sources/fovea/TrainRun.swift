@@ -30,7 +30,7 @@ struct TrainRun {
     let settings = plan.settings
     _ = try makeDataset(settings.task, seed: settings.run.seed)
     try TrainedModel.check(
-      settings.model, training: settings.model.train, of: ModelLoader.describe(path: settings.model.path).config,
+      settings.model, training: settings.model.train, of: ModelLoader.describe(path: plan.modelPath).config,
       key: "model.train")
     let security = try Security.server(settings.farm)
     try Reactor(sockets: [.router(.control, listen: settings.farm.listen)], security: security).close()
@@ -53,6 +53,7 @@ struct TrainRun {
       }
     }
     display.note("run directory \(directory.path)", .faint)
+    if let note = plan.startNote { display.note(note, .warning) }
     let watchers = watch(processes, display, directory, told)
     do {
       try await start(processes, directory, run)

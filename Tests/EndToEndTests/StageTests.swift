@@ -82,9 +82,38 @@ import Wire
     #expect(train.exitCode == 0, "\(train)")
     let settings = try String(contentsOfFile: folder.path + "/second/settings.yaml", encoding: .utf8)
     #expect(settings.contains("first/checkpoints/step-00000"), "\(settings)")
+    #expect(!train.output.contains("of its 6 steps"), "\(train)")
 
     let wrong = try await sft(["--resume", "second"])
     #expect(wrong.exitCode == 1 && wrong.errors.contains("expected a run of fovea sft"), "\(wrong)")
+  }
+
+  @Test(.timeLimit(.minutes(3))) func aRunGoesOnWithoutTheModelThatItStartedFrom() async throws {
+    try FileManager.default.copyItem(atPath: folder.path + "/model", toPath: folder.path + "/first")
+    let begun = try await sft([
+      "--config", "settings.yaml", "--run-directory", "run", "model.path=first", "sft.steps=2", "checkpoint.keep=1",
+    ])
+    #expect(begun.exitCode == 0, "\(begun)")
+    try FileManager.default.removeItem(atPath: folder.path + "/first")
+    let resumed = try await sft(["--resume", "run", "sft.steps=3"])
+    #expect(resumed.exitCode == 0 && resumed.output.contains("step 3/3"), "\(resumed)")
+    let plan = try await sft(["--resume", "run", "--dry-run"])
+    #expect(plan.exitCode == 0 && plan.output.contains("run/checkpoints/step-000003"), "\(plan)")
+  }
+
+  @Test(.timeLimit(.minutes(3))) func whoStartsFromAnUnfinishedRunIsTold() async throws {
+    let first = try await sft(["--config", "settings.yaml", "--run-directory", "first", "sft.steps=2"])
+    #expect(first.exitCode == 0, "\(first)")
+    // As a run that was interrupted after two of its steps.
+    let settings = folder.path + "/first/settings.yaml"
+    let text = try String(contentsOfFile: settings, encoding: .utf8)
+    let longer = text.replacing(#/(sft:\n(?: .*\n)*?  steps: )2\n/#) { "\($0.output.1)9\n" }
+    #expect(longer != text)
+    try longer.write(toFile: settings, atomically: true, encoding: .utf8)
+    let second = try await sft(["--config", "settings.yaml", "--from", "first", "--run-directory", "second"])
+    #expect(
+      second.exitCode == 0 && second.output.contains("first has done 2 of its 9 steps; this run starts from"),
+      "\(second)")
   }
 
   @Test func alignmentOfAModelWithoutEyesIsRefused() async throws {

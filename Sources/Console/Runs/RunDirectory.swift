@@ -49,9 +49,16 @@ public final class RunDirectory: Sendable {
     self.runID = runID ?? String(path.split(separator: "/").last ?? "run")
   }
 
-  private static func recordedID(_ path: String) -> String? {
+  private static func recordedID(_ path: String) -> String? { record(of: path)?["run_id"]?.string }
+
+  /// The command that made a run; nil for a folder that is none.
+  public static func kind(of path: String) -> String? {
+    record(of: path).map { $0["kind"]?.string ?? trainingKind }
+  }
+
+  private static func record(of path: String) -> JSON? {
     guard let bytes = try? readFile("\(path)/run.json", operation: "read run record") else { return nil }
-    return (try? JSON.parse(bytes, place: "\(path)/run.json"))?["run_id"]?.string
+    return try? JSON.parse(bytes, place: "\(path)/run.json")
   }
 
   deinit { if let lock { close(lock) } }

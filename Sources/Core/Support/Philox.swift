@@ -35,6 +35,7 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
     case bootstrap = 4
     case test = 5
     case adapter = 6
+    case demonstration = 7
   }
 
   private let key: SIMD2<UInt32>

@@ -42,7 +42,8 @@ enum SftCommand: Command {
   }
 
   private static func described(_ stage: TrainingStage, _ plan: TrainPlan) throws -> [String] {
-    let config = try ModelLoader.describe(path: plan.settings.model.path).config
+    let path = plan.modelPath
+    let config = try ModelLoader.describe(path: path).config
     let settings = stage.settings(of: plan.settings)
     let adapter = try TrainedModel.check(
       plan.settings.model, training: settings.train, of: config, key: stage.partsKey)
@@ -50,7 +51,7 @@ enum SftCommand: Command {
     let scalars = config.parameters.reduce(0) { $0 + $1.count }
     return [
       "dry run: nothing is started", "",
-      "model          \(plan.settings.model.path), \(scalars) parameters, of which \(memory.trainedCount) are trained",
+      "model          \(path), \(scalars) parameters, of which \(memory.trainedCount) are trained",
       "run directory  \(plan.folder)",
       "steps          \(settings.steps), each of \(settings.examplesPerStep) examples",
       "memory         about \(MemoryEstimate.text(memory.learner)), "

@@ -47,6 +47,8 @@ struct TrainPlan {
   var settings: RunSettings
   /// The folder of the run to go on with.
   var resumes: String?
+  /// What a person should know of the run that this one starts from.
+  private(set) var startNote: String?
   /// The run is open already, in the process that started this one.
   var isAttached = false
   /// The folder to make.
@@ -72,7 +74,10 @@ struct TrainPlan {
         "fovea \(kind) needs --config FILE or --resume RUN", hint: "fovea help \(kind) shows how it is used")
     }
     settings = try SettingsFile.load(path: path, overrides: arguments.operands)
-    if let run = arguments["from"] { settings.model.path = try Self.model(of: run) }
+    if let run = arguments["from"] {
+      settings.model.path = try Self.model(of: run)
+      startNote = Self.unfinished(run)
+    }
     Security.apply(arguments, to: &settings)
   }
 
@@ -84,6 +89,20 @@ struct TrainPlan {
       throw InputError("start from a run", at: folder, expected: "a valid checkpoint", found: "none")
     }
     return path
+  }
+
+  /// That a run has steps left to do: whoever starts from it may have meant to wait.
+  private static func unfinished(_ run: String) -> String? {
+    guard let kind = RunDirectory.kind(of: run), let settings = try? SettingsFile.load(path: run + "/settings.yaml"),
+      let done = CheckpointStore(folder: run + "/checkpoints", keep: 1).steps.last,
+      case let wanted = TrainingStage(rawValue: kind)?.settings(of: settings).steps ?? settings.run.steps, done < wanted
+    else { return nil }
+    return "\(run) has done \(done) of its \(wanted) steps; this run starts from what it has now"
+  }
+
+  /// Where the model comes from: of a run that is resumed, its own newest checkpoint, so that what it once started from may be gone.
+  var modelPath: String {
+    resumes.flatMap { CheckpointStore(folder: $0 + "/checkpoints", keep: 1).newestValid().folder } ?? settings.model.path
   }
 
   var name: String {
@@ -112,7 +131,8 @@ struct TrainPlan {
 
   /// What `--dry-run` prints. Reads the model's description, so that a wrong path shows now.
   func described() throws -> [String] {
-    let config = try ModelLoader.describe(path: settings.model.path).config
+    let path = modelPath
+    let config = try ModelLoader.describe(path: path).config
     let adapter = try TrainedModel.check(
       settings.model, training: settings.model.train, of: config, key: "model.train")
     let memory = MemoryEstimate(
@@ -121,7 +141,7 @@ struct TrainPlan {
     let samples = settings.rollout.promptsPerStep * settings.rollout.groupSize
     return [
       "dry run: nothing is started", "",
-      "model          \(settings.model.path), \(scalars / 1_000_000)M parameters, of which \(memory.trainedCount) are trained",
+      "model          \(path), \(scalars / 1_000_000)M parameters, of which \(memory.trainedCount) are trained",
       "run directory  \(folder)",
       "steps          \(settings.run.steps), each of \(settings.rollout.promptsPerStep) prompts with "
         + "\(settings.rollout.groupSize) samples: \(samples * settings.run.steps) samples in all",
