@@ -7,11 +7,12 @@ import Testing
 @Suite("Demonstrations")
 struct DemonstrationTests {
   private func demonstrations(
-    _ settings: TaskSettings = TaskSettings(), _ content: Demonstrations.Content = .answers, maxPositions: Int = 2048
+    _ settings: TaskSettings = TaskSettings(), _ content: Demonstrations.Content = .answers, reasonedShare: Double = 1,
+    maxPositions: Int = 2048
   ) throws -> Demonstrations {
     try Demonstrations(
-      makeDataset(settings, seed: 1), content, model: ByteModel.description(maxPositions: maxPositions),
-      place: "byte model")
+      makeDataset(settings, seed: 1), content, reasonedShare: reasonedShare,
+      model: ByteModel.description(maxPositions: maxPositions), place: "byte model")
   }
 
   private func text(_ tokens: [Int32]) -> String {
@@ -39,6 +40,24 @@ struct DemonstrationTests {
     let together = try demonstrations.next(6, from: &whole)
     let apart = try (0..<3).flatMap { _ in try demonstrations.next(2, from: &parts) }
     #expect(together == apart && whole == 11 && parts == 11)
+  }
+
+  @Test("show their reasoning in the share that is asked for, and are right without it too", arguments: [0, 0.4, 1])
+  func reasonedShare(_ share: Double) throws {
+    var cursor: UInt64 = 0
+    let examples = try demonstrations(reasonedShare: share).next(400, from: &cursor)
+    var reasoned = 0
+    for (id, example) in examples.enumerated() {
+      let completion = text(try #require(example.completions.first))
+      let score = Scorer.score(
+        text: completion, try makeDataset(TaskSettings(), seed: 1).trainingPrompt(at: UInt64(id)).reward)
+      #expect(score.accuracy == 1 && score.format == 1, "\(completion)")
+      reasoned += completion.hasPrefix("<think></think>") ? 0 : 1
+    }
+    // Three standard deviations of a binomial at 0.4 are 29.
+    #expect(abs(Double(reasoned) - 400 * share) <= (share == 0.4 ? 29 : 0), "\(reasoned) of 400")
+    var again: UInt64 = 0
+    #expect(try demonstrations(reasonedShare: share).next(400, from: &again) == examples)
   }
 
   private func file(_ rows: [String]) throws -> TemporaryDataFile {
