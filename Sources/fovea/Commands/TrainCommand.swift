@@ -100,7 +100,8 @@ struct TrainPlan {
     return "\(run) has done \(done) of its \(wanted) steps; this run starts from what it has now"
   }
 
-  /// Where the model comes from: of a run that is resumed, its own newest checkpoint, so that what it once started from may be gone.
+  /// Where the model comes from: of a run that is resumed, its own newest checkpoint, so that what it once started from may be
+  /// gone.
   var modelPath: String {
     resumes.flatMap { CheckpointStore(folder: $0 + "/checkpoints", keep: 1).newestValid().folder } ?? settings.model.path
   }
