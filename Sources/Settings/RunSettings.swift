@@ -53,8 +53,6 @@ public struct RunSettings: Equatable, Sendable {
     public var warmupSteps = 5
     /// constant | linear | cosine, over steps, down to optimizer.learningRateFloor * learningRate.
     public var decay = Schedule.Decay.cosine
-    /// Share of the examples that are shown with their reasoning; the others only answer. Captions have none.
-    public var reasonedShare = 1.0
     public init(train: [ModelPart] = ModelPart.allCases) { self.train = train }
   }
 

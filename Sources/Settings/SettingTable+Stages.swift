@@ -6,15 +6,9 @@ extension SettingKey {
     "align", "fovea align", train: \.align.train, steps: \.align.steps, examplesPerStep: \.align.examplesPerStep,
     learningRate: \.align.learningRate, warmupSteps: \.align.warmupSteps, decay: \.align.decay)
 
-  static let sft =
-    stage(
-      "sft", "fovea sft", train: \.sft.train, steps: \.sft.steps, examplesPerStep: \.sft.examplesPerStep,
-      learningRate: \.sft.learningRate, warmupSteps: \.sft.warmupSteps, decay: \.sft.decay) + [
-      .number(
-        "sft.reasoned_share", \.sft.reasonedShare, .closed(0, 1),
-        "Share of the examples whose reasoning is shown; the others only answer, as most labelled data does. Below a half, "
-          + "reasoning is left for reinforcement learning to choose.")
-    ]
+  static let sft = stage(
+    "sft", "fovea sft", train: \.sft.train, steps: \.sft.steps, examplesPerStep: \.sft.examplesPerStep,
+    learningRate: \.sft.learningRate, warmupSteps: \.sft.warmupSteps, decay: \.sft.decay)
 
   private static func stage(
     _ name: String, _ command: String, train: Field<[ModelPart]>, steps: Field<Int>, examplesPerStep: Field<Int>,

@@ -148,6 +148,10 @@ extension SettingKey {
       "task.skip_bad_rows", \.task.skipBadRows,
       "mm_retinal_reason: bad rows are counted and left out. Off, because a file with bad rows is seldom what was meant."
     ),
+    .number(
+      "task.reasoned_share", \.task.reasonedShare, .closed(0, 1),
+      "Share of fovea sft's demonstrations that show their reasoning; the others only answer, as most labelled data does. Below a "
+        + "half, the model learns to answer at once, and reinforcement learning to reason."),
     .integer(
       "task.image_size", \.task.imageSize, 16...2048,
       "synthetic-fundus: width and height of the images in pixels. At 64 every sign is readable, and a model of a few million "

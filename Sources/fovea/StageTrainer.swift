@@ -48,8 +48,8 @@ struct StageTrainer {
         display.note($0, .faint)
       })
     demonstrations = try Demonstrations(
-      dataset, stage.demonstrations, reasonedShare: stage.settings(of: settings).reasonedShare,
-      model: model.description, place: model.place)
+      dataset, stage.demonstrations, reasonedShare: settings.task.reasonedShare, model: model.description,
+      place: model.place)
     processor = try PromptProcessor(model.description, place: model.place)
     exam = Exam(dataset, prompts: settings.evaluation.prompts, settings: settings)
     session = SupervisedSession(settings: settings, stage: stage.settings(of: settings), model: model)

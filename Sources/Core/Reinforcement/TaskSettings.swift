@@ -30,6 +30,8 @@ public struct TaskSettings: Equatable, Sendable {
   public var questionTypes: [String] = []
   /// mm_retinal_reason: bad rows are counted and left out instead of refusing the file.
   public var skipBadRows = false
+  /// Of the demonstrations: those that show their reasoning. The others only answer.
+  public var reasonedShare = 1.0
   /// synthetic-fundus: width and height of the images in pixels.
   public var imageSize = 64
   public init() {}

@@ -103,7 +103,8 @@ struct TrainPlan {
   /// Where the model comes from: of a run that is resumed, its own newest checkpoint, so that what it once started from may be
   /// gone.
   var modelPath: String {
-    resumes.flatMap { CheckpointStore(folder: $0 + "/checkpoints", keep: 1).newestValid().folder } ?? settings.model.path
+    resumes.flatMap { CheckpointStore(folder: $0 + "/checkpoints", keep: 1).newestValid().folder }
+      ?? settings.model.path
   }
 
   var name: String {
