@@ -89,7 +89,7 @@ public struct Demonstrations: Sendable {
     switch content {
     case .answers:
       return prompt.annotation.completion.map { written in
-        (prompt.messages, isReasoned(prompt) ? written : "<think></think><answer>\(prompt.reward.reference)</answer>")
+        (prompt.messages, isReasoned(prompt) ? written : Response.text(thinking: "", answer: prompt.reward.reference))
       }
     case .captions:
       guard let caption = prompt.annotation.caption else { return nil }

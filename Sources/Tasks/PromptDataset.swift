@@ -51,7 +51,7 @@ struct Question: Equatable, Sendable {
   var caption: String?
 
   /// A right completion.
-  var workedCompletion: String { "<think>\(reasoning ?? "")</think><answer>\(answer)</answer>" }
+  var workedCompletion: String { Response.text(thinking: reasoning ?? "", answer: answer) }
 }
 
 /// Puts questions into chats: the system message, worked examples as earlier turns, the question.

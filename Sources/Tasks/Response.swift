@@ -37,6 +37,11 @@ struct Response {
       }
   }
 
+  /// The completion of that form.
+  static func text(thinking: String, answer: String) -> String {
+    "<think>\(thinking)</think><answer>\(answer)</answer>"
+  }
+
   private static let spellings = Tag.allCases.map { (tag: $0, bytes: Array($0.rawValue.utf8)) }
 
   private static func tags(_ bytes: [UInt8]) -> [(tag: Tag, range: Range<Int>)] {
