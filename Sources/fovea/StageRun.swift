@@ -20,9 +20,8 @@ struct StageRun {
   func run() async throws -> ExitCode {
     let settings = plan.settings
     let dataset = try makeDataset(settings.task, seed: settings.run.seed)
-    let config = try ModelLoader.describe(path: plan.modelPath).config
     try TrainedModel.check(
-      settings.model, training: stage.settings(of: settings).train, of: config, key: stage.partsKey)
+      settings.model, training: stage.settings(of: settings).train, of: plan.model().config, key: stage.partsKey)
     let directory = try plan.openDirectory()
     let display = RunDisplay(
       output: TerminalOutput(), stepCount: UInt32(clamping: stage.settings(of: settings).steps))

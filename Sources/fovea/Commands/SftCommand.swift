@@ -42,8 +42,7 @@ enum SftCommand: Command {
   }
 
   private static func described(_ stage: TrainingStage, _ plan: TrainPlan) throws -> [String] {
-    let path = plan.modelPath
-    let config = try ModelLoader.describe(path: path).config
+    let (path, config) = try plan.model()
     let settings = stage.settings(of: plan.settings)
     let adapter = try TrainedModel.check(
       plan.settings.model, training: settings.train, of: config, key: stage.partsKey)

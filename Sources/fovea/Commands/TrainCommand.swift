@@ -100,11 +100,16 @@ struct TrainPlan {
     return "\(run) has done \(done) of its \(wanted) steps; this run starts from what it has now"
   }
 
-  /// Where the model comes from: of a run that is resumed, its own newest checkpoint, so that what it once started from may be
-  /// gone.
-  var modelPath: String {
-    resumes.flatMap { CheckpointStore(folder: $0 + "/checkpoints", keep: 1).newestValid().folder }
-      ?? settings.model.path
+  /// Where the run's model lies and what shape it has: of a run that is resumed, its own newest checkpoint that can be read, so
+  /// that what it once started from may be gone. Whether the weights are whole is for the one that loads them.
+  func model() throws -> (path: String, config: ModelConfig) {
+    if let run = resumes {
+      let store = CheckpointStore(folder: run + "/checkpoints", keep: 1)
+      for path in store.steps.reversed().map(store.path) {
+        if let model = try? ModelLoader.describe(path: path) { return (path, model.config) }
+      }
+    }
+    return (settings.model.path, try ModelLoader.describe(path: settings.model.path).config)
   }
 
   var name: String {
@@ -133,8 +138,7 @@ struct TrainPlan {
 
   /// What `--dry-run` prints. Reads the model's description, so that a wrong path shows now.
   func described() throws -> [String] {
-    let path = modelPath
-    let config = try ModelLoader.describe(path: path).config
+    let (path, config) = try model()
     let adapter = try TrainedModel.check(
       settings.model, training: settings.model.train, of: config, key: "model.train")
     let memory = MemoryEstimate(
