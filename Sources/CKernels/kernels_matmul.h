@@ -2,8 +2,8 @@
 INLINE void matmul_unit(
   const fv_kind kind, const int rows, const int vectors, vf c[FV_MATMUL_ROWS][FV_MATMUL_VECTORS], const uint32_t *a,
   int64_t a_row, const uint32_t *b) {
-#ifndef FV_HARDWARE_BF16
-  // One half of the tile's units after the other: the sums, one half of the columns and of a row fill the registers, and both
+#if !defined(FV_HARDWARE_BF16) && FV_MATMUL_VECTORS > 1
+  // One half of a wide tile's units after the other: the sums, one half of the columns and of a row fill the registers, and both
   // halves would not fit. A sum still gets its products in the order of vf_dot.
   if (kind == fv_bf16) {
 #pragma clang loop unroll(full)

@@ -26,7 +26,6 @@ static inline void vu_store(uint32_t *p, vu x) {
   _mm256_storeu_si256((__m256i *)(p + 8), x.hi);
 }
 static inline vu vu_set1(uint32_t x) { return (vu){_mm256_set1_epi32((int)x), _mm256_set1_epi32((int)x)}; }
-static inline vu vu_broadcast(const uint32_t *p) { return vu_set1(*p); }
 static inline vf vf_bits(vu x) { return (vf){_mm256_castsi256_ps(x.lo), _mm256_castsi256_ps(x.hi)}; }
 static inline vu vu_bits(vf x) { return (vu){_mm256_castps_si256(x.lo), _mm256_castps_si256(x.hi)}; }
 static inline vu vu_add(vu a, vu b) { return (vu){_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }

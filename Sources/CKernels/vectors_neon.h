@@ -27,7 +27,6 @@ static inline void vu_store(uint32_t *p, vu x) {
   for (int i = 0; i < 4; i++) vst1q_u32(p + 4 * i, x.v[i]);
 }
 static inline vu vu_set1(uint32_t x) { QUARTERS(vu, vdupq_n_u32(x)); }
-static inline vu vu_broadcast(const uint32_t *p) { return vu_set1(*p); }
 static inline vf vf_bits(vu x) { QUARTERS(vf, vreinterpretq_f32_u32(x.v[i])); }
 static inline vu vu_bits(vf x) { QUARTERS(vu, vreinterpretq_u32_f32(x.v[i])); }
 static inline vu vu_add(vu a, vu b) { QUARTERS(vu, vaddq_u32(a.v[i], b.v[i])); }

@@ -21,7 +21,6 @@ static inline vf vf_fma(vf a, vf b, vf c) { LANES(vf, fmaf(a.v[i], b.v[i], c.v[i
 static inline vu vu_load(const uint32_t *p) { LANES(vu, p[i]); }
 static inline void vu_store(uint32_t *p, vu x) { memcpy(p, x.v, sizeof x.v); }
 static inline vu vu_set1(uint32_t x) { LANES(vu, x); }
-static inline vu vu_broadcast(const uint32_t *p) { return vu_set1(*p); }
 static inline vf vf_bits(vu x) { vf y; memcpy(&y, &x, sizeof y); return y; }
 static inline vu vu_bits(vf x) { vu y; memcpy(&y, &x, sizeof y); return y; }
 static inline vu vu_add(vu a, vu b) { LANES(vu, a.v[i] + b.v[i]); }
