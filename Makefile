@@ -143,11 +143,12 @@ CHECK := $(PYTHON) Tests/Fixtures/model/check_checkpoint.py
 	.venv/bin/pip install --quiet -r Tests/Fixtures/model/requirements.txt
 
 check-transformers: setup $(PYTHON)
-	rm -rf $(SAVED) $(SAVED)-new $(SAVED)-adapters && mkdir -p $(SAVED)
+	rm -rf $(SAVED) $(SAVED)-new $(SAVED)-vision $(SAVED)-adapters && mkdir -p $(SAVED)
 	FOVEA_SAVED_MODELS=$(CURDIR)/$(SAVED) FOVEA_SAVED_NEW_MODELS=$(CURDIR)/$(SAVED)-new \
-	  FOVEA_SAVED_ADAPTERS=$(CURDIR)/$(SAVED)-adapters \
-	  deploy/run-tests --filter 'ModelOracleSavingTests|NewModelTests|AdapterOracleTests'
+	  FOVEA_SAVED_VISION_MODELS=$(CURDIR)/$(SAVED)-vision FOVEA_SAVED_ADAPTERS=$(CURDIR)/$(SAVED)-adapters \
+	  deploy/run-tests --filter 'ModelOracleSavingTests|NewModelTests|VisionOracleTests|AdapterOracleTests'
 	$(PYTHON) Tests/Fixtures/vision/check_new.py $(SAVED)-new
+	$(PYTHON) Tests/Fixtures/vision/check_saved.py $(SAVED)-vision
 	$(PYTHON) Tests/Fixtures/lora/check_saved.py $(SAVED)-adapters
 	for folder in $(SAVED)/*/; do $(CHECK) $${folder%/} $${folder%/}.json || exit 1; done
 ifdef CHECKPOINT
