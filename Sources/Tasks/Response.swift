@@ -37,7 +37,7 @@ struct Response {
       }
   }
 
-  /// The completion of that form.
+  /// A completion of the form that `isWellFormed` asks for.
   static func text(thinking: String, answer: String) -> String {
     "<think>\(thinking)</think><answer>\(answer)</answer>"
   }
