@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Imports go one way only:
-//   C -> Core -> Imaging -> Fundus -> Settings, Tasks, Wire -> Evaluation, Coordinator | RolloutWorker | Learner | Console -> fovea
+//   C -> Core/* -> Imaging -> Fundus -> Settings, Tasks, Wire -> Evaluation, Coordinator | RolloutWorker | Learner | Console -> fovea
 // No role imports another role; FoveaTesting and Fuzzing are imported by tests only, and by the fuzzers' driver.
 
 let swift: [SwiftSetting] = [
@@ -14,6 +14,11 @@ let c: [CSetting] = [.treatAllWarnings(as: .error)]
 
 func module(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
   .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swift)
+}
+
+/// A target of Sources/Core.
+func core(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, path: "Sources/Core/\(name)", swiftSettings: swift)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -44,53 +49,115 @@ let package = Package(
       name: "CImages", cSettings: c, linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png16")]),
     .target(name: "CWire", dependencies: ["CProtobufC"], cSettings: c),
 
-    module("Core", ["CKernels", "CPCRE2", "CXXHash"]),
-    module("Settings", ["Core", "CYAML"]),
-    module("Imaging", ["Core", "CImages"]),
-    // Drawn pictures of the eye with known findings, and questions about them. Synthetic; not for clinical use.
-    module("Fundus", ["Core", "CKernels", "Imaging"]),
-    module("Tasks", ["Core", "Imaging", "Fundus", "CZlib"]),
-    // Held-out prompts, who answers them (a model here, a server elsewhere), and tables of scores.
-    module("Evaluation", ["Core", "Imaging", "Settings", "Tasks", "CCURL"]),
-    module("Wire", ["Core", "CWire", "CZeroMQ", "CZstd", "CXXHash"], exclude: ["farm.proto"]),
+    // What has no kernels: all that a coordinator needs.
+    core("Support", []),
+    core("Prompts", ["CXXHash"]),
+    core("Tensor", ["CXXHash"]),
+    core("Architecture", ["Support", "Tensor"]),
+    core("Tokenizers", ["Support", "Prompts", "CPCRE2"]),
+    core("Reinforcement", []),
+    // What computes.
+    core("Layers", ["Support", "Tensor", "Architecture", "CKernels"]),
+    core("Model", ["Support", "Tensor", "Architecture", "Layers", "CKernels"]),
+    core("ModelFiles", ["Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Layers", "Model"]),
+    core("Processors", ["Support", "Prompts", "Architecture", "Tokenizers", "ModelFiles", "Imaging"]),
+    core("Engine", ["Support", "Prompts", "Tensor", "Architecture", "Layers", "Model", "CKernels"]),
+    core("Training", ["Tensor", "Architecture", "Layers", "Model", "CKernels"]),
 
-    module("Coordinator", ["Core", "Settings", "Tasks", "Wire", "CSQLite"]),
-    module("RolloutWorker", ["Core", "Imaging", "Tasks", "Wire", "CLinux"]),
-    module("Learner", ["Core", "Imaging", "Settings", "Wire", "CXXHash"]),
+    module("Settings", ["Support", "Prompts", "Tensor", "Architecture", "Reinforcement", "CYAML"]),
+    module("Imaging", ["Support", "CImages"]),
+    // Drawn pictures of the eye with known findings, and questions about them. Synthetic; not for clinical use.
+    module("Fundus", ["Support", "Prompts", "Imaging", "CKernels"]),
+    module(
+      "Tasks",
+      [
+        "Support", "Prompts", "Architecture", "Tokenizers", "ModelFiles", "Processors", "Training", "Imaging", "Fundus",
+        "CZlib",
+      ]),
+    // Held-out prompts, who answers them (a model here, a server elsewhere), and tables of scores.
+    module(
+      "Evaluation",
+      [
+        "Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Layers", "Model", "ModelFiles", "Processors",
+        "Engine", "Imaging", "Settings", "Tasks", "CCURL",
+      ]),
+    module(
+      "Wire", ["Support", "Prompts", "Tensor", "Architecture", "CProtobufC", "CWire", "CXXHash", "CZeroMQ", "CZstd"],
+      exclude: ["farm.proto"]),
+
+    module("Coordinator", ["Support", "Prompts", "Settings", "Tasks", "Wire", "CSQLite"]),
+    module(
+      "RolloutWorker",
+      [
+        "Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Layers", "Model", "ModelFiles", "Processors",
+        "Engine", "Tasks", "Wire", "CLinux",
+      ]),
+    module(
+      "Learner",
+      [
+        "Support", "Prompts", "Tensor", "Architecture", "Reinforcement", "Layers", "Model", "ModelFiles", "Processors",
+        "Training", "Settings", "Wire", "CXXHash",
+      ]),
 
     // What a person at a terminal touches: arguments, live view, run directory, child processes. Knows no role.
-    module("Console", ["Core", "Wire", "CLinux"]),
+    module("Console", ["Support", "Prompts", "Reinforcement", "Wire", "CLinux"]),
 
     .executableTarget(
       name: "fovea",
       dependencies: [
-        "Core", "Imaging", "Fundus", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner",
-        "Benchmarks", "Console", "Evaluation",
+        "Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Reinforcement", "Layers", "Model", "ModelFiles",
+        "Processors", "Engine", "Training", "Imaging", "Fundus", "Settings", "Tasks", "Wire", "Evaluation",
+        "Coordinator", "RolloutWorker", "Learner", "Console", "Benchmarks",
       ],
       swiftSettings: swift),
 
-    module("Benchmarks", ["Core", "CKernels"]),
+    module(
+      "Benchmarks",
+      ["Support", "Prompts", "Tensor", "Architecture", "Layers", "Model", "Engine", "Training", "CKernels"]),
     // Everything that reads outside bytes, as deploy/fuzz and the replay of its corpora call it.
     module(
       "Fuzzing",
       [
-        "Core", "Imaging", "Settings", "Tasks", "Evaluation", "Wire", "Coordinator", "RolloutWorker", "Learner",
-        "Console", "CZlib", "FoveaTesting",
+        "Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Layers", "Model", "ModelFiles", "Processors",
+        "Imaging", "Settings", "Tasks", "Wire", "Evaluation", "Coordinator", "RolloutWorker", "Learner", "Console",
+        "FoveaTesting", "CZlib",
       ]),
-    module("FoveaTesting", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner"]),
-    tests("CoreTests", ["Core", "CKernels", "FoveaTesting"]),
-    tests("SettingsTests", ["Settings", "FoveaTesting"]),
-    tests("ImagingTests", ["Core", "Imaging", "FoveaTesting"]),
-    tests("FundusTests", ["Core", "Fundus", "Imaging", "Tasks"]),
-    tests("TasksTests", ["Core", "Imaging", "Tasks", "FoveaTesting"]),
-    tests("EvaluationTests", ["Core", "Evaluation", "Settings", "Tasks", "FoveaTesting"]),
-    tests("WireTests", ["Core", "Wire", "FoveaTesting"]),
-    tests("CoordinatorTests", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "FoveaTesting"]),
-    tests("RolloutWorkerTests", ["Core", "Wire", "RolloutWorker", "FoveaTesting"]),
-    tests("LearnerTests", ["Core", "Settings", "Wire", "Coordinator", "Learner", "RolloutWorker", "FoveaTesting"]),
-    tests("ConsoleTests", ["Core", "Wire", "Console", "FoveaTesting"]),
-    tests("EndToEndTests", ["Core", "Settings", "Wire", "Console", "FoveaTesting"]),
-    tests("BenchmarksTests", ["Core", "Benchmarks", "FoveaTesting"]),
+    module(
+      "FoveaTesting",
+      [
+        "Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "ModelFiles", "Training", "Settings", "Tasks",
+        "Wire", "Coordinator", "RolloutWorker", "Learner",
+      ]),
+    tests(
+      "CoreTests",
+      [
+        "Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Reinforcement", "Layers", "Model", "ModelFiles",
+        "Engine", "Training", "FoveaTesting", "CKernels",
+      ]),
+    tests("SettingsTests", ["Support", "Reinforcement", "Settings"]),
+    tests(
+      "ImagingTests",
+      ["Support", "Prompts", "Architecture", "Layers", "ModelFiles", "Processors", "Training", "Imaging"]),
+    tests("FundusTests", ["Support", "Prompts", "Imaging", "Fundus", "Tasks"]),
+    tests("TasksTests", ["Support", "Prompts", "Imaging", "Tasks", "FoveaTesting"]),
+    tests("EvaluationTests", ["Support", "Prompts", "Settings", "Tasks", "Evaluation"]),
+    tests("WireTests", ["Support", "Prompts", "Tensor", "Architecture", "Wire"]),
+    tests("CoordinatorTests", ["Support", "Prompts", "Settings", "Wire", "Coordinator", "FoveaTesting"]),
+    tests(
+      "RolloutWorkerTests",
+      [
+        "Support", "Prompts", "Tensor", "Architecture", "Layers", "Model", "ModelFiles", "Engine", "Training", "Wire",
+        "RolloutWorker", "FoveaTesting",
+      ]),
+    tests(
+      "LearnerTests",
+      [
+        "Support", "Tensor", "Architecture", "Reinforcement", "Layers", "ModelFiles", "Training", "Settings", "Wire",
+        "Coordinator", "RolloutWorker", "Learner", "FoveaTesting",
+      ]),
+    tests("ConsoleTests", ["Support", "Reinforcement", "Wire", "Console"]),
+    tests("EndToEndTests", ["Support", "Tensor", "Architecture", "ModelFiles", "Wire", "Console", "FoveaTesting"]),
+    tests("BenchmarksTests", ["Tensor", "Layers", "Benchmarks", "FoveaTesting"]),
     tests("FuzzingTests", ["Fuzzing"]),
     tests("TidyTests", []),
   ],

@@ -1,4 +1,11 @@
-import Core
+import Architecture
+import Engine
+import Layers
+import Model
+import Prompts
+import Support
+import Tensor
+import Training
 
 /// `fovea bench engine`: rollouts, prefill, learner steps, whole steps and weight packing of one model, as rates and as shares
 /// of the peak that the same run measured.

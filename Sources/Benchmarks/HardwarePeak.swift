@@ -1,6 +1,7 @@
 import CKernels
-import Core
 import Foundation
+import Layers
+import Tensor
 
 /// What this machine can do at most, measured now: the denominators of every share in a benchmark's table.
 public struct HardwarePeak: Sendable {

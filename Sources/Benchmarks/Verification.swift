@@ -1,4 +1,11 @@
-import Core
+import Architecture
+import Engine
+import Layers
+import Model
+import Prompts
+import Support
+import Tensor
+import Training
 
 /// `fovea verify`: the claims of exactness, proven on this machine and this model, a line each.
 ///

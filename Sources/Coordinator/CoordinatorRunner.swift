@@ -1,5 +1,5 @@
-import Core
 import Settings
+import Support
 import Synchronization
 import Tasks
 import Wire

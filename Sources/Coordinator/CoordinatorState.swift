@@ -1,5 +1,5 @@
-import Core
 import Settings
+import Support
 import Tasks
 import Wire
 

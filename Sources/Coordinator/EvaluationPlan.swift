@@ -1,4 +1,5 @@
-import Core
+import Prompts
+import Support
 import Wire
 
 /// When held-out prompts are asked, and what came of it: at the start, every N steps, and at the end.

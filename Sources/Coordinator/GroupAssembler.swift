@@ -1,5 +1,6 @@
-import Core
+import Prompts
 import Settings
+import Support
 import Wire
 
 /// Collects the groups of one step until the batch is whole.

@@ -1,7 +1,8 @@
 import CSQLite
-import Core
 import Foundation
 import Glibc
+import Prompts
+import Support
 import Synchronization
 import Wire
 

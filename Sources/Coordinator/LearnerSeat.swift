@@ -1,4 +1,4 @@
-import Core
+import Support
 import Wire
 
 /// The one place for a learner: who has it, which step it needs next, and which batch is on its way.

@@ -1,5 +1,6 @@
-import Core
+import Prompts
 import Settings
+import Support
 import Wire
 
 /// What a lease asks for: one prompt, one group of samples.

@@ -1,4 +1,4 @@
-import Core
+import Prompts
 import Tasks
 
 /// A prompt and the cursor that it was drawn at. The cursor identifies the work for the whole life of the run.

@@ -1,4 +1,4 @@
-import Core
+import Prompts
 import Wire
 
 /// Whether a worker's result is what its lease asked for. What a peer sends is never believed: a group that passes is

@@ -1,5 +1,5 @@
 import CSQLite
-import Core
+import Support
 
 /// A value in a row.
 enum SQLiteValue: Equatable {

@@ -1,5 +1,5 @@
-import Core
 import Settings
+import Support
 import Wire
 
 /// What people are shown: the farm at one moment.

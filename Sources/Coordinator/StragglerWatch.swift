@@ -1,5 +1,5 @@
-import Core
 import Settings
+import Support
 import Wire
 
 /// How long groups take, and which one takes too long.

@@ -1,5 +1,6 @@
-import Core
+import Prompts
 import Settings
+import Support
 import Wire
 
 /// The dialogue with the learner: who it is, what it gets, what it has done.

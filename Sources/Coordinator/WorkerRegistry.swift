@@ -1,4 +1,4 @@
-import Core
+import Support
 import Wire
 
 /// A process that samples, as the coordinator knows it.

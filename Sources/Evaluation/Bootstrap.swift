@@ -1,4 +1,4 @@
-import Core
+import Support
 
 /// Confidence intervals by the percentile bootstrap: a statistic of as many prompts, drawn with replacement, many times over.
 ///

@@ -1,4 +1,5 @@
-import Core
+import Prompts
+import Support
 
 /// What a server of OpenAI's chat completions says, read from its JSON. A server may say anything.
 package struct ChatAnswer: Equatable, Sendable {

@@ -1,6 +1,7 @@
-import Core
 import Foundation
 import Imaging
+import Prompts
+import Support
 import Synchronization
 import Tasks
 

@@ -1,6 +1,6 @@
 import CCURL
-import Core
 import Foundation
+import Support
 
 /// One HTTP request by libcurl, from the calling thread, which waits for the answer.
 ///

@@ -1,6 +1,14 @@
-import Core
-import Imaging
+import Architecture
+import Engine
+import Layers
+import Model
+import ModelFiles
+import Processors
+import Prompts
+import Support
 import Tasks
+import Tensor
+import Tokenizers
 
 /// A model of this machine that answers an exam, many prompts at once. The arithmetic is exact: its answers are those that the
 /// learner's own forward pass gives.

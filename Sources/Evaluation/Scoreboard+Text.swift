@@ -1,5 +1,6 @@
-import Core
 import Foundation
+import Prompts
+import Support
 import Tasks
 
 extension Scoreboard {

@@ -1,4 +1,4 @@
-import Core
+import Prompts
 import Tasks
 
 /// The scores of any number of examinees on one exam: a row for each part of the exam and each measure, a value with its

@@ -1,4 +1,5 @@
-import Core
+import ModelFiles
+import Tokenizers
 
 /// A Llama of a few thousand parameters with a tokenizer of bytes and ChatML: the smallest model that can be asked something.
 public enum ByteModel {

@@ -1,7 +1,8 @@
 import Coordinator
-import Core
 import Learner
+import Prompts
 import Settings
+import Support
 import Wire
 
 /// What a simulated run came to.

@@ -1,7 +1,8 @@
 import Coordinator
-import Core
 import Learner
+import Prompts
 import Settings
+import Support
 import Wire
 
 /// A whole farm in one value: the real states of coordinator, learner and workers, on a simulated network and clock, with

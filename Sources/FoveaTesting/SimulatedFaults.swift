@@ -1,4 +1,4 @@
-import Core
+import Support
 
 /// What goes wrong in a simulation, how often, until when.
 public struct SimulatedFaults: Equatable, Sendable {

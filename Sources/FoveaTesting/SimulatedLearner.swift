@@ -1,5 +1,5 @@
-import Core
 import Learner
+import Support
 import Wire
 
 /// The real learner state on simulated time: training and saving take a while that is drawn, one after the other. Training

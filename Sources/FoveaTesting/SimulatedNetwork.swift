@@ -1,4 +1,4 @@
-import Core
+import Support
 
 /// How badly a simulated network behaves.
 public struct NetworkFaults: Equatable, Sendable {

@@ -1,6 +1,6 @@
 import Coordinator
-import Core
 import Settings
+import Support
 
 /// The plans of a campaign: everything about a farm and its bad day, drawn from a seed, so that a number is enough to see a
 /// run again.

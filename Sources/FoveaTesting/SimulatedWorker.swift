@@ -1,5 +1,5 @@
-import Core
 import RolloutWorker
+import Support
 import Wire
 
 /// The real worker state on simulated time: fetching, loading and decoding take a while that is drawn, and samples come from

@@ -1,4 +1,7 @@
-import Core
+import Architecture
+import Support
+import Tensor
+import Training
 
 /// A small random model for tests: grouped-query attention, head norms and biases on, sizes that are no multiples of 16.
 public enum SmallModel {

@@ -1,5 +1,5 @@
-import Core
-import Imaging
+import Prompts
+import Support
 
 /// Endless questions about endless scenes, as pure functions of the run seed and a cursor. Synthetic; not for clinical use.
 ///

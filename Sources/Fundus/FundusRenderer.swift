@@ -1,5 +1,5 @@
-import Core
 import Imaging
+import Support
 
 /// Draws a scene: the picture that a fundus camera would take of it. Synthetic; not for clinical use.
 ///

@@ -1,5 +1,6 @@
-import Core
 import Imaging
+import Prompts
+import Support
 
 /// A question with its scene; the image is drawn when it is asked for. Synthetic; not for clinical use.
 public struct FundusSample: Equatable, Sendable {

@@ -1,6 +1,7 @@
-import Core
 import Evaluation
+import Prompts
 import Settings
+import Support
 import Tasks
 
 /// What comes from elsewhere while a run is evaluated or goes on: a server's answers, a journal.

@@ -1,7 +1,7 @@
 import Coordinator
-import Core
 import FoveaTesting
 import Settings
+import Support
 import Wire
 
 /// A coordinator whose peers say anything: an input is a run of events, most of them frames that the input wrote, or spoilt.

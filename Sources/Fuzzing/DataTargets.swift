@@ -1,5 +1,5 @@
-import Core
-import Imaging
+import Prompts
+import Support
 import Tasks
 
 /// Data sets, as they are downloaded from anywhere, and what a policy answers.

@@ -1,7 +1,7 @@
 import Console
-import Core
 import Learner
 import Settings
+import Support
 import Wire
 
 /// Files that a person edits, and those that a run leaves for its next process.

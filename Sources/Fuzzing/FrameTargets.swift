@@ -1,4 +1,4 @@
-import Core
+import Support
 import Wire
 
 /// Frames of peers: their bytes, and what each process makes of messages that no sound peer sends.

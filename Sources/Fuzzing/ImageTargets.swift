@@ -1,6 +1,6 @@
 import CZlib
-import Core
 import Imaging
+import Support
 
 /// Pictures, which come from data sets and from peers.
 extension FuzzTarget {

@@ -1,9 +1,9 @@
 import Coordinator
-import Core
 import Foundation
 import FoveaTesting
 import Glibc
 import Settings
+import Support
 import Synchronization
 import Wire
 

@@ -1,6 +1,6 @@
-import Core
 import FoveaTesting
 import Learner
+import Support
 import Wire
 
 /// A learner whose coordinator says anything, and whose trainer does what it is asked.

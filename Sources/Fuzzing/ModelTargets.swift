@@ -1,5 +1,13 @@
-import Core
+import Architecture
 import Imaging
+import Layers
+import Model
+import ModelFiles
+import Processors
+import Prompts
+import Support
+import Tensor
+import Tokenizers
 
 /// The files of a model, as they are downloaded from anywhere.
 extension FuzzTarget {

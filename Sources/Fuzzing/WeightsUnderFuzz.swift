@@ -1,4 +1,5 @@
-import Core
+import Support
+import Tensor
 import Wire
 
 /// The transfer of weights: a publisher that is asked for anything, and a fetcher that is told anything.

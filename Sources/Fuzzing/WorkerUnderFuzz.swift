@@ -1,6 +1,7 @@
-import Core
 import FoveaTesting
+import Prompts
 import RolloutWorker
+import Support
 import Wire
 
 /// A worker whose coordinator says anything, and whose engine does what it is asked.

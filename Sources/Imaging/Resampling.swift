@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Support
 
 /// Resizing to the byte as Pillow's `Image.resize` does it.
 ///

@@ -1,6 +1,10 @@
-import Core
+import Architecture
 import Foundation
 import Glibc
+import ModelFiles
+import Support
+import Tensor
+import Training
 import Wire
 
 /// The checkpoints of a run: one folder each, `step-000020` for the state after 20 steps.
@@ -130,13 +134,18 @@ public struct CheckpointStore: Sendable {
       writeModel: writeModel)
   }
 
+  private func write(_ moments: MomentSet, to path: String) throws {
+    try SafetensorsFile.write(
+      moments.parameters, precision: moments.precision, to: path, bytes: { moments.bytes($0) })
+  }
+
   private func write(_ contents: Contents, to aside: String, writeModel: (String) throws -> Void) throws {
     try writeModel(aside)
     try atStage(.modelWritten)
     try SafetensorsFile.write(contents.masterWeights, to: "\(aside)/\(FileName.masterWeights)", encoding: .float32)
     try atStage(.masterWeightsWritten)
-    try SafetensorsFile.write(contents.firstMoments, to: "\(aside)/\(FileName.firstMoments)")
-    try SafetensorsFile.write(contents.secondMoments, to: "\(aside)/\(FileName.secondMoments)")
+    try write(contents.firstMoments, to: "\(aside)/\(FileName.firstMoments)")
+    try write(contents.secondMoments, to: "\(aside)/\(FileName.secondMoments)")
     try atStage(.momentsWritten)
     try FileWriter.write(contents.state.json.serialized(pretty: true), to: "\(aside)/\(FileName.trainerState)")
     try atStage(.stateWritten)

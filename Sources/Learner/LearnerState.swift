@@ -1,4 +1,4 @@
-import Core
+import Support
 import Wire
 
 /// The learner as a pure value: events in, effects out. It reads no clock and does no I/O; `LearnerRunner` performs the

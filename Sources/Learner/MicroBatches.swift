@@ -1,4 +1,7 @@
-import Core
+import Architecture
+import Prompts
+import Support
+import Training
 import Wire
 
 /// How a batch is cut: into the parts of several updates, and each part into micro-batches that fit the learner's memory.

@@ -1,4 +1,5 @@
-import Core
+import Tensor
+import Training
 
 /// Scores completions under a policy: a training model, or the frozen reference.
 public protocol PolicyScorer: AnyObject {

@@ -1,5 +1,7 @@
-import Core
 import Glibc
+import Reinforcement
+import Support
+import Training
 import Wire
 
 /// The measurements of one training step, by the names of docs/METRICS.md.

@@ -1,5 +1,7 @@
-import Core
+import Prompts
+import Reinforcement
 import Settings
+import Training
 import Wire
 
 /// What is known of a batch once it is scored, and stays the same over all updates of the step: steps 3 to 7 of ALGORITHM.md.

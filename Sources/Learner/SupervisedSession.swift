@@ -1,5 +1,6 @@
-import Core
 import Settings
+import Tensor
+import Training
 import Wire
 
 /// Supervised training as it goes on from step to step: the step, what it leaves behind, and the checkpoints.

@@ -1,5 +1,11 @@
-import Core
+import Architecture
+import Layers
+import Model
+import ModelFiles
 import Settings
+import Support
+import Tensor
+import Training
 
 /// The model of a run as its training thread opens it: from the newest valid checkpoint of the run's folder, or, where there is
 /// none, from the model that the settings name.

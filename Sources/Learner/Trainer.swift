@@ -1,6 +1,13 @@
-import Core
-import Imaging
+import Architecture
+import Layers
+import Model
+import ModelFiles
+import Processors
+import Reinforcement
 import Settings
+import Support
+import Tensor
+import Training
 import Wire
 
 /// The training thread's own: it opens the run's model, trains, publishes and saves, one command after the other.

@@ -1,4 +1,4 @@
-import Core
+import Support
 import Wire
 
 /// What training needs beside weights and moments to go on as if it had never stopped: `trainer_state.json`.

@@ -1,4 +1,6 @@
-import Core
+import Reinforcement
+import Tensor
+import Training
 import Wire
 
 /// Training as it goes on from step to step: the step, what it leaves behind, and the checkpoints.

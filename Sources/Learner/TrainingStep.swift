@@ -1,5 +1,10 @@
-import Core
+import Architecture
+import Prompts
+import Reinforcement
 import Settings
+import Support
+import Tensor
+import Training
 import Wire
 
 /// One training step, as ALGORITHM.md defines it: from the complete groups of a batch to new weights.

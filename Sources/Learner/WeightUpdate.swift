@@ -1,5 +1,7 @@
-import Core
+import Architecture
+import Layers
 import Settings
+import Training
 
 /// The end of every step, whatever was trained: global-norm clipping, then AdamW.
 extension AdamW {

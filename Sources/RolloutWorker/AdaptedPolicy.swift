@@ -1,4 +1,7 @@
-import Core
+import Architecture
+import Model
+import Support
+import Tensor
 import Wire
 
 /// A base model that adapters are added to, as a worker holds it beside its decoder, and the adding.

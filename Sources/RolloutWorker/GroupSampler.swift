@@ -1,4 +1,7 @@
-import Core
+import Architecture
+import Engine
+import Prompts
+import Support
 import Wire
 
 /// What the worker asks of a generation engine.

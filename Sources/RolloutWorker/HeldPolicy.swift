@@ -1,4 +1,5 @@
-import Core
+import Model
+import Tensor
 import Wire
 
 /// A version in the decoder's packed weights, as the payload that it came from: both ways, bit for bit.

@@ -1,4 +1,4 @@
-import Core
+import Support
 import Wire
 
 /// The worker's leases: those that wait for a version, those being decoded, and the results that the coordinator has not

@@ -1,8 +1,15 @@
+import Architecture
 import CLinux
-import Core
-import Imaging
+import Engine
+import Layers
+import Model
+import ModelFiles
+import Processors
+import Support
 import Synchronization
 import Tasks
+import Tensor
+import Tokenizers
 import Wire
 
 extension GenerationEngine: SampleGenerator {}

@@ -1,4 +1,5 @@
-import Core
+import Prompts
+import Support
 import Wire
 
 /// The rollout worker as a pure value: events in, effects out. It reads no clock and does no I/O; `RolloutRunner` performs

@@ -1,4 +1,7 @@
-import Core
+import Architecture
+import Prompts
+import Reinforcement
+import Tensor
 
 /// Everything that a run can be told, with its defaults. `SettingsFile` reads it from YAML and from dotted overrides.
 ///
@@ -36,11 +39,11 @@ public struct RunSettings: Equatable, Sendable {
     /// Trained instead of the weights, in those parts.
     public var lora = AdapterSettings()
     /// What `fovea create` makes at `path`.
-    public var create = NewModel()
+    public var create = NewModelSettings()
     public init() {}
   }
 
-  public typealias TaskSettings = Core.TaskSettings
+  public typealias TaskSettings = Prompts.TaskSettings
 
   /// A stage of supervised training: `fovea align` or `fovea sft`. What it does not say is said by `optimizer`.
   public struct Stage: Equatable, Sendable {

@@ -1,4 +1,5 @@
-import Core
+import Architecture
+import Reinforcement
 
 /// The keys of the two stages before reinforcement learning.
 extension SettingKey {

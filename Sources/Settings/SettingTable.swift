@@ -1,4 +1,6 @@
-import Core
+import Architecture
+import Prompts
+import Reinforcement
 
 extension SettingKey {
   /// Every key, in the order of the documentation. The keys of a section stand together.

@@ -1,4 +1,7 @@
-import Core
+import Prompts
+import Reinforcement
+import Support
+import Tensor
 
 /// From a YAML file and dotted overrides to `RunSettings`.
 ///

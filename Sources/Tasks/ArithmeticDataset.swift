@@ -1,4 +1,5 @@
-import Core
+import Prompts
+import Support
 
 /// The built-in task: sums, differences and products of whole numbers, as hard as the settings say.
 ///

@@ -1,4 +1,5 @@
-import Core
+import Prompts
+import Support
 
 /// A sum to be worked out: "12 + 7", "3 + 4 * 5". Products bind tighter.
 struct ArithmeticProblem: Equatable, Sendable {

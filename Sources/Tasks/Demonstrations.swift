@@ -1,5 +1,10 @@
-import Core
-import Imaging
+import Architecture
+import ModelFiles
+import Processors
+import Prompts
+import Support
+import Tokenizers
+import Training
 
 /// The examples of supervised training: a task's prompts with the completion that the data writes for them, as tokens and pixels.
 ///

@@ -1,6 +1,7 @@
-import Core
 import Fundus
 import Imaging
+import Prompts
+import Support
 
 /// The built-in task with images, `synthetic-fundus`: questions about drawn fundus photographs, basic ones that the image alone
 /// answers and complex ones that need image and vignette. Synthetic; not for clinical use.

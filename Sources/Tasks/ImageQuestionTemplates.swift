@@ -1,4 +1,4 @@
-import Core
+import Prompts
 
 /// The wording of questions about images: one system prompt, and a template a question type that repeats the tags and states
 /// the answer's form. It follows the released evaluation in structure; `task.system_prompt` and `task.question_template`

@@ -1,4 +1,5 @@
-import Core
+import Prompts
+import Support
 
 /// What a task asks: an endless stream of training prompts and a fixed list of held-out ones, disjoint from them.
 public protocol PromptDataset: Sendable {

@@ -1,4 +1,5 @@
-import Core
+import Prompts
+import Support
 
 /// Questions from JSONL files: gsm8k, multiple_choice, open_ended.
 ///

@@ -1,4 +1,5 @@
-import Core
+import Prompts
+import Support
 
 /// JSONL files of questions: one object a line, blank lines skipped. Keys that are not listed are ignored.
 ///

@@ -1,5 +1,6 @@
-import Core
 import Imaging
+import Prompts
+import Support
 
 /// RetinaMNIST as a task, `retinamnist`: colour fundus photographs of 28 x 28 pixels and larger, with the grade of diabetic
 /// retinopathy, 0 to 4. `task.train_file` is the npz file as its publisher offers it.

@@ -1,10 +1,12 @@
 import Console
-import Core
 import Evaluation
 import Foundation
 import Glibc
+import Layers
 import Learner
+import ModelFiles
 import Settings
+import Support
 import Tasks
 import Wire
 

@@ -1,7 +1,7 @@
 import Console
-import Core
 import Foundation
 import Glibc
+import Layers
 
 /// A subcommand: what it accepts, and what it does.
 protocol Command {

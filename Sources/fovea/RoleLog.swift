@@ -1,6 +1,5 @@
 import Benchmarks
 import Console
-import Core
 import Foundation
 
 /// What learner and worker share as processes: a log on standard output, which is a file when `fovea train` started them, and

@@ -1,11 +1,13 @@
 import Console
-import Core
 import Evaluation
 import Foundation
-import Imaging
+import Layers
 import Learner
+import Processors
+import Prompts
 import Settings
 import Tasks
+import Training
 import Wire
 
 /// The training thread's own part of a stage: examples in, steps, evaluations and checkpoints out, until the last step or until

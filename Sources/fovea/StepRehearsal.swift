@@ -1,10 +1,18 @@
 import Coordinator
-import Core
-import Imaging
+import Engine
+import Layers
 import Learner
+import Model
+import ModelFiles
+import Processors
+import Prompts
+import Reinforcement
 import RolloutWorker
 import Settings
 import Tasks
+import Tensor
+import Tokenizers
+import Training
 import Wire
 
 /// One step of reinforcement learning up to its advantages, in this process; nothing is trained.

@@ -1,6 +1,7 @@
 import Benchmarks
-import Core
 import FoveaTesting
+import Layers
+import Tensor
 import Testing
 
 @Suite struct VerificationTests {

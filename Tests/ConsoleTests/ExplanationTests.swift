@@ -1,6 +1,6 @@
 import Console
-import Core
 import Foundation
+import Reinforcement
 import Testing
 
 /// What `fovea explain` shows: colours, lines and the picture.

@@ -1,6 +1,6 @@
 import Console
-import Core
 import Foundation
+import Support
 import Testing
 import Wire
 

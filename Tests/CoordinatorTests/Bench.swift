@@ -1,7 +1,7 @@
 import Coordinator
-import Core
 import FoveaTesting
 import Settings
+import Support
 import Wire
 
 /// A coordinator on the bench: events go in by hand, effects are read by hand, time is moved by hand. Its journal is in

@@ -1,6 +1,6 @@
 import Coordinator
-import Core
 import FoveaTesting
+import Prompts
 import Settings
 import Testing
 import Wire

@@ -1,8 +1,8 @@
 import Coordinator
-import Core
 import Foundation
 import FoveaTesting
 import Glibc
+import Support
 import Synchronization
 import Testing
 import Wire

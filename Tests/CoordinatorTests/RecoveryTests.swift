@@ -1,7 +1,7 @@
 import Coordinator
-import Core
 import FoveaTesting
 import Settings
+import Support
 import Testing
 import Wire
 

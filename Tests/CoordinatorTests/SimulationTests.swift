@@ -1,8 +1,8 @@
 import Coordinator
-import Core
 import Foundation
 import FoveaTesting
 import Settings
+import Support
 import Testing
 import Wire
 

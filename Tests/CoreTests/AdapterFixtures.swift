@@ -1,6 +1,9 @@
-import Core
 import Foundation
+import Layers
+import ModelFiles
+import Tensor
 import Testing
+import Training
 
 /// The adapters of Tests/Fixtures/lora, made by its make_adapters.py with PEFT.
 enum PEFTAdapter: String, CaseIterable, Sendable, CustomTestStringConvertible {

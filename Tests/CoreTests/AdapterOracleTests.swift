@@ -1,6 +1,10 @@
-import Core
 import Foundation
+import Layers
+import ModelFiles
+import Support
+import Tensor
 import Testing
+import Training
 
 /// Adapters against PEFT: what a model says with them, the gradients of A and B, and the files. With FOVEA_SAVED_ADAPTERS the
 /// saved folders stay there, for check_saved.py.

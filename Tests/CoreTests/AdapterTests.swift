@@ -1,5 +1,9 @@
-import Core
+import Architecture
 import Foundation
+import Layers
+import Model
+import ModelFiles
+import Support
 import Testing
 
 /// How an adapter begins, which layers it is for, and what is refused.

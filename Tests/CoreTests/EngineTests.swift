@@ -1,6 +1,12 @@
-import Core
+import Engine
 import FoveaTesting
+import Layers
+import Model
+import Prompts
+import Support
+import Tensor
 import Testing
+import Training
 
 /// Batch invariance and the engine's life of a sample, on a small random model.
 @Suite struct EngineTests {

@@ -1,5 +1,8 @@
-import Core
+import Layers
+import Support
+import Tensor
 import Testing
+import Training
 
 /// Gradient checkpointing saves memory and changes nothing else.
 @Suite struct GradientCheckpointingTests {

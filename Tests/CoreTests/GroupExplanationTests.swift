@@ -1,4 +1,4 @@
-import Core
+import Reinforcement
 import Testing
 
 /// A batch taken apart: its numbers are those that a person works out from the formulas of docs/ALGORITHM.md.

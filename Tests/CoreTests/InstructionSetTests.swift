@@ -1,7 +1,10 @@
 import CKernels
-import Core
 import FoveaTesting
+import Layers
+import Support
+import Tensor
 import Testing
+import Training
 
 /// Every kernel gives the bits of its portable twin, on every instruction set that this machine has.
 @Suite(.serialized) struct InstructionSetTests {

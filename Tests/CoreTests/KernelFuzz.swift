@@ -1,6 +1,7 @@
 import CKernels
-import Core
 import Foundation
+import Support
+import Tensor
 import Testing
 
 /// Random inputs of one fuzz case: sizes from 1 to 130 and arrays of every temper, from harmless to raw bits.

@@ -1,5 +1,4 @@
 import CKernels
-import Core
 import Testing
 
 /// The int8 product and its quantization against their portable twins; see `KernelFuzzTests`.

@@ -1,5 +1,4 @@
 import CKernels
-import Core
 import Testing
 
 /// Products, the packing of their operands, and attention against their portable twins; see `KernelFuzzTests`.

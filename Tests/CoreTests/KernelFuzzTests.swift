@@ -1,5 +1,4 @@
 import CKernels
-import Core
 import Testing
 
 /// Every kernel against its portable twin: sizes 1 to 130, values with denormals, infinities, NaN and raw bits. Products and

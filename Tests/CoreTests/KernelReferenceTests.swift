@@ -1,6 +1,7 @@
 import CKernels
-import Core
 import Glibc
+import Layers
+import Tensor
 import Testing
 
 /// Kernels against plain fp64 arithmetic written here from the formulas.

@@ -1,5 +1,6 @@
 import CKernels
-import Core
+import Layers
+import Support
 import Synchronization
 import Testing
 

@@ -1,5 +1,5 @@
-import Core
 import Foundation
+import Support
 import Testing
 
 @Suite("A mailbox between threads")

@@ -1,4 +1,5 @@
-import Core
+import Architecture
+import Support
 
 /// Model files made byte by byte, so that a test can break any one of them: a llama of one layer, width 8, two query heads
 /// and one key head of width 4.

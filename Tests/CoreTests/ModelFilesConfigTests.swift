@@ -1,4 +1,6 @@
-import Core
+import Architecture
+import ModelFiles
+import Support
 import Testing
 
 /// config.json and generation_config.json, right and wrong.

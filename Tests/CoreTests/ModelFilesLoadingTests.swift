@@ -1,5 +1,10 @@
-import Core
+import Architecture
+import Layers
+import ModelFiles
+import Support
+import Tensor
 import Testing
+import Training
 
 /// Whole models: GGUF against Hugging Face folder, saving against loading, the default model against the reference.
 @Suite struct ModelLoadingTests {

@@ -1,5 +1,6 @@
-import Core
 import Glibc
+import ModelFiles
+import Support
 import Testing
 
 /// A model file with one thing wrong, and what the error must name.

@@ -1,5 +1,6 @@
-import Core
 import Foundation
+import Support
+import Tensor
 import Testing
 
 /// What the tests of model files share: fixtures, folders to write in, checksums.

@@ -1,4 +1,4 @@
-import Core
+import ModelFiles
 import Testing
 
 /// Stored scalars become the fp32 numbers that the reference packages make of them.

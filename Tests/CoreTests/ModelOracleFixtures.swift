@@ -1,5 +1,7 @@
-import Core
+import Architecture
 import Foundation
+import Reinforcement
+import Tensor
 import Testing
 
 /// What PyTorch computed for models: Tests/Fixtures/model, made by its make.py.

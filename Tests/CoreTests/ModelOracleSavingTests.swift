@@ -1,5 +1,7 @@
-import Core
 import Foundation
+import Layers
+import Model
+import ModelFiles
 import Testing
 
 /// Saved folders give the logits of the model that was saved. With FOVEA_SAVED_MODELS the folders stay there, each beside

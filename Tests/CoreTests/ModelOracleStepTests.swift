@@ -1,6 +1,9 @@
-import Core
 import Foundation
+import Layers
+import Reinforcement
+import Tensor
 import Testing
+import Training
 
 /// One whole training step of a tiny Llama against PyTorch's autograd: scores, advantages, loss, every gradient, AdamW.
 @Suite struct ModelOracleStepTests {

@@ -1,5 +1,11 @@
-import Core
+import Engine
 import Foundation
+import Layers
+import Model
+import ModelFiles
+import Prompts
+import Support
+import Tensor
 import Testing
 
 /// Forward passes in fp32 against PyTorch.

@@ -1,5 +1,7 @@
-import Core
+import Layers
+import Tensor
 import Testing
+import Training
 
 /// AdamW's moments in bf16: what is lost to rounding is lost without bias.
 @Suite struct MomentTests {

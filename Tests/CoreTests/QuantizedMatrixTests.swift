@@ -1,6 +1,11 @@
 import CKernels
-import Core
+import Engine
 import FoveaTesting
+import Layers
+import Model
+import Prompts
+import Support
+import Tensor
 import Testing
 
 /// The int8 product against its definition, written here a second time, and against the exact product.

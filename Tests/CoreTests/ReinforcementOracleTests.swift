@@ -1,5 +1,5 @@
-import Core
 import Foundation
+import Reinforcement
 import Testing
 
 /// The algorithm against an independent PyTorch implementation: Tests/Fixtures/reinforcement/make.py.

@@ -1,4 +1,5 @@
-import Core
+import Reinforcement
+import Support
 import Testing
 
 @Suite struct GroupAdvantageTests {

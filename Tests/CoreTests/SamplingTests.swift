@@ -1,6 +1,6 @@
 import CKernels
-import Core
 import Glibc
+import Support
 import Testing
 
 @Suite struct SamplingTests {

@@ -1,6 +1,8 @@
-import Core
 import Foundation
+import Prompts
+import Support
 import Testing
+import Tokenizers
 
 /// Chats against Jinja, and templates that are refused.
 @Suite("Chat templates")

@@ -1,6 +1,7 @@
-import Core
 import Foundation
+import Support
 import Testing
+import Tokenizers
 
 /// Malformed tokenizer files: every one is an error that names its place, and none traps.
 @Suite("Tokenizer files")

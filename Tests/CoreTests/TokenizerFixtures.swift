@@ -1,5 +1,7 @@
-import Core
 import Foundation
+import Prompts
+import Support
+import Tokenizers
 
 /// What `Tests/Fixtures/tokenizer/make_fixtures.py` wrote: the same texts for every tokenizer, and their ids.
 enum TokenizerFixtures {

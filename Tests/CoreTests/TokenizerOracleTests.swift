@@ -1,6 +1,8 @@
-import Core
 import Foundation
+import ModelFiles
+import Support
 import Testing
+import Tokenizers
 
 /// Ids and texts against Hugging Face's tokenizers.
 @Suite("Tokenizer oracle")

@@ -1,6 +1,7 @@
-import Core
 import Foundation
+import Support
 import Testing
+import Tokenizers
 
 /// What the tokenizer promises for any input.
 @Suite("Tokenizer")

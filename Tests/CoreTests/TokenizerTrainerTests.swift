@@ -1,5 +1,6 @@
-import Core
+import Support
 import Testing
+import Tokenizers
 
 /// Tokenizers learned here against those of Hugging Face's BpeTrainer.
 @Suite struct TokenizerTrainerTests {

@@ -1,6 +1,14 @@
-import Core
+import Architecture
+import Engine
 import FoveaTesting
+import Layers
+import Model
+import ModelFiles
+import Prompts
+import Support
+import Tensor
 import Testing
+import Training
 
 /// Images in the engine and in the learner: the same bits, alone and in any company, and refusals.
 @Suite(.serialized) struct VisionEngineTests {

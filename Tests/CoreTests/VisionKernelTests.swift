@@ -1,6 +1,7 @@
 import CKernels
-import Core
 import Glibc
+import Layers
+import Tensor
 import Testing
 
 /// The vision kernels: the bits of their portable twins, and plain fp64 arithmetic written here from the formulas.

@@ -1,6 +1,9 @@
-import Core
+import Architecture
 import Foundation
+import ModelFiles
+import Tensor
 import Testing
+import Training
 
 /// The tiny vision-language models of Tests/Fixtures/vision, made by its make.py with transformers.
 enum VisionModel: String, CaseIterable, Sendable, CustomTestStringConvertible {

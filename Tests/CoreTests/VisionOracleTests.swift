@@ -1,6 +1,11 @@
-import Core
+import Architecture
 import Foundation
+import Layers
+import Model
+import ModelFiles
+import Tensor
 import Testing
+import Training
 
 /// Tiny vision-language models against transformers: loading, logits, every gradient, saving.
 @Suite(.serialized) struct VisionOracleTests {

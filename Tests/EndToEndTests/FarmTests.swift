@@ -1,7 +1,7 @@
 import Console
-import Core
 import Foundation
 import Glibc
+import Support
 import Testing
 import Wire
 

@@ -1,7 +1,8 @@
+import Architecture
 import Console
-import Core
 import Foundation
 import Glibc
+import ModelFiles
 import Testing
 import Wire
 

@@ -1,5 +1,7 @@
-import Core
 import FoveaTesting
+import ModelFiles
+import Support
+import Tensor
 
 /// A random `ByteModel`, written as a Hugging Face folder: the smallest thing that a whole farm can train.
 enum TinyModel {

@@ -1,7 +1,8 @@
-import Core
 import Evaluation
 import Foundation
+import Reinforcement
 import Settings
+import Support
 import Testing
 
 private func isNear(_ value: Double?, _ expected: Double) -> Bool {

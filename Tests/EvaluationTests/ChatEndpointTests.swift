@@ -1,6 +1,7 @@
-import Core
 import Evaluation
 import Foundation
+import Prompts
+import Support
 import Synchronization
 import Tasks
 import Testing

@@ -1,7 +1,8 @@
-import Core
 import Evaluation
 import Foundation
+import Prompts
 import Settings
+import Support
 import Tasks
 
 /// What scikit-learn, NumPy, SciPy and a second bootstrap say: Tests/Fixtures/evaluation, made by its make.py.

@@ -1,5 +1,5 @@
-import Core
 import Evaluation
+import Prompts
 import Tasks
 import Testing
 

@@ -1,7 +1,8 @@
-import Core
 import Foundation
 import Fundus
 import Imaging
+import Prompts
+import Support
 import Tasks
 import Testing
 

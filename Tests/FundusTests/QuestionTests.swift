@@ -1,5 +1,5 @@
-import Core
 import Fundus
+import Prompts
 import Testing
 
 /// Samples of one family.

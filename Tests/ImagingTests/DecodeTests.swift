@@ -1,6 +1,6 @@
-import Core
 import Foundation
 import Imaging
+import Support
 import Testing
 
 @Suite struct DecodeTests {

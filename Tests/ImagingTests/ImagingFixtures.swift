@@ -1,6 +1,6 @@
-import Core
 import Foundation
 import Imaging
+import Support
 import Testing
 
 /// What Pillow and transformers made, Tests/Fixtures/imaging, and the photographs of FOVEA_DATA.

@@ -1,7 +1,15 @@
-import Core
+import Architecture
 import Foundation
 import Imaging
+import Layers
+import ModelFiles
+import Processors
+import Prompts
+import Support
+import Tensor
 import Testing
+import Tokenizers
+import Training
 
 /// Models from nothing: what is made, opened again, and asked about an image. With FOVEA_SAVED_NEW_MODELS the folders stay there,
 /// each beside what we compute with it, and `make check-transformers` opens them in transformers.
@@ -11,15 +19,15 @@ import Testing
     "The photograph shows the optic disc, the macula and the vessels. Which grade is it, 0, 1, 2, 3 or 4?",
   ]
 
-  private static func sizes(_ change: (inout NewModel) -> Void = { _ in }) -> NewModel {
-    var sizes = NewModel()
+  private static func sizes(_ change: (inout NewModelSettings) -> Void = { _ in }) -> NewModelSettings {
+    var sizes = NewModelSettings()
     (sizes.vocabularySize, sizes.hiddenSize, sizes.feedForwardSize, sizes.layerCount) = (300, 48, 64, 2)
     (sizes.imageSize, sizes.visionHiddenSize, sizes.visionFeedForwardSize, sizes.visionLayerCount) = (24, 32, 48, 2)
     change(&sizes)
     return sizes
   }
 
-  private static func make(_ sizes: NewModel = sizes(), seed: UInt64 = 1) throws -> LoadedModel {
+  private static func make(_ sizes: NewModelSettings = sizes(), seed: UInt64 = 1) throws -> LoadedModel {
     try sizes.make(texts: texts, seed: seed, place: "test")
   }
 
@@ -54,7 +62,7 @@ import Testing
 
   @Test("the default sizes make one to three million parameters")
   func defaults() throws {
-    let count = try Self.make(NewModel()).parameters.parameters.reduce(0) { $0 + $1.count }
+    let count = try Self.make(NewModelSettings()).parameters.parameters.reduce(0) { $0 + $1.count }
     #expect((1_000_000...3_000_000).contains(count), "\(count)")
   }
 
@@ -122,7 +130,7 @@ import Testing
 
   @Test("sizes that no model has are refused by name")
   func refusals() throws {
-    func refusal(_ change: (inout NewModel) -> Void) throws -> String {
+    func refusal(_ change: (inout NewModelSettings) -> Void) throws -> String {
       "\(try #require(throws: InputError.self) { try Self.make(Self.sizes(change)) })"
     }
     #expect(try refusal { $0.headCount = 5 }.contains("the 5 heads divide, found 48"))

@@ -1,5 +1,6 @@
-import Core
 import Imaging
+import Processors
+import Support
 import Testing
 
 @Suite struct ResamplingTests {

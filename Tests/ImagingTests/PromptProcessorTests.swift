@@ -1,5 +1,9 @@
-import Core
+import Architecture
 import Imaging
+import ModelFiles
+import Processors
+import Prompts
+import Support
 import Testing
 
 /// Chats with pictures against the processors of transformers: equal tokens, equal pixels.

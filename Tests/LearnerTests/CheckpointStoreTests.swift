@@ -1,8 +1,12 @@
-import Core
+import Architecture
 import Foundation
 import Learner
+import ModelFiles
+import Support
 import Synchronization
+import Tensor
 import Testing
+import Training
 import Wire
 
 private let fileNames = [

@@ -1,8 +1,9 @@
 import Coordinator
-import Core
 import Foundation
 import Learner
+import Reinforcement
 import Settings
+import Tensor
 import Testing
 import Wire
 

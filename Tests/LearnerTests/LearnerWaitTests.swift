@@ -1,5 +1,5 @@
-import Core
 import Learner
+import Support
 import Testing
 import Wire
 

@@ -1,8 +1,11 @@
-import Core
 import Foundation
+import Layers
 import Learner
+import ModelFiles
 import Settings
+import Tensor
 import Testing
+import Training
 import Wire
 
 /// A supervised run of the tiny policy in a folder, opened as a stage opens one. The examples follow from the cursor.

@@ -1,8 +1,13 @@
-import Core
+import Architecture
 import Foundation
+import Layers
 import Learner
+import ModelFiles
+import Reinforcement
 import Settings
+import Tensor
 import Testing
+import Training
 
 /// What PyTorch computed: Tests/Fixtures/model/supervised, made by make.py there.
 private struct SupervisedOracle: Decodable {

@@ -1,10 +1,14 @@
+import Architecture
 import Coordinator
-import Core
 import Foundation
 import FoveaTesting
 import Learner
+import ModelFiles
+import Prompts
+import Reinforcement
 import RolloutWorker
 import Settings
+import Support
 import Synchronization
 import Wire
 

@@ -1,8 +1,13 @@
-import Core
+import Architecture
 import Foundation
+import Layers
 import Learner
+import Prompts
 import Settings
+import Support
+import Tensor
 import Testing
+import Training
 import Wire
 
 /// A policy small enough to follow by hand: token v has the logit of the first scalar of its row of the embedding, at every

@@ -1,8 +1,11 @@
-import Core
 import Foundation
+import Layers
 import Learner
+import ModelFiles
 import Settings
+import Tensor
 import Testing
+import Training
 import Wire
 
 /// A tiny run in a folder, opened as the learner opens one.

@@ -1,8 +1,11 @@
-import Core
 import Foundation
 import Learner
+import Reinforcement
 import Settings
+import Support
+import Tensor
 import Testing
+import Training
 import Wire
 
 @Suite("A training step")

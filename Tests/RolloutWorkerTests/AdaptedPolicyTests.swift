@@ -1,7 +1,15 @@
-import Core
+import Architecture
+import Engine
 import FoveaTesting
+import Layers
+import Model
+import ModelFiles
+import Prompts
 import RolloutWorker
+import Support
+import Tensor
 import Testing
+import Training
 import Wire
 
 /// Adapters on their way to a worker: the base model once, then nothing but A and B; and the worker computes as the learner.

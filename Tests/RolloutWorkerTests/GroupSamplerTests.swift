@@ -1,5 +1,8 @@
-import Core
+import Architecture
+import Engine
+import Prompts
 import RolloutWorker
+import Support
 import Testing
 import Wire
 

@@ -1,7 +1,14 @@
-import Core
+import Architecture
+import Engine
 import Foundation
 import FoveaTesting
+import Layers
+import Model
+import ModelFiles
+import Prompts
 import RolloutWorker
+import Support
+import Tensor
 import Testing
 import Wire
 

@@ -1,5 +1,6 @@
-import Core
+import Prompts
 import RolloutWorker
+import Support
 import Testing
 import Wire
 

@@ -1,5 +1,5 @@
-import Core
 import RolloutWorker
+import Support
 import Testing
 import Wire
 

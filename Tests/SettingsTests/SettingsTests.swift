@@ -1,6 +1,9 @@
-import Core
 import Foundation
+import Prompts
+import Reinforcement
 import Settings
+import Support
+import Tensor
 import Testing
 
 private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..")

@@ -1,8 +1,10 @@
-import Core
 import Foundation
 import FoveaTesting
+import Prompts
+import Support
 import Tasks
 import Testing
+import Training
 
 @Suite("Demonstrations")
 struct DemonstrationTests {

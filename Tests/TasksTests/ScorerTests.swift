@@ -1,4 +1,5 @@
-import Core
+import Prompts
+import Support
 import Tasks
 import Testing
 

@@ -8,8 +8,11 @@ enum SourceTree {
     var path: String
     var text: String
     var lines: [Substring] { text.split(separator: "\n", omittingEmptySubsequences: false) }
-    /// The module that the file belongs to: the folder under Sources or Tests.
-    var module: String { String(path.split(separator: "/").dropFirst().first ?? "") }
+    /// The module that the file belongs to: the folder under Sources, Sources/Core or Tests.
+    var module: String {
+      let parts = path.split(separator: "/")
+      return String((path.hasPrefix("Sources/Core/") ? parts.dropFirst(2) : parts.dropFirst()).first ?? "")
+    }
     var description: String { path }
   }
 

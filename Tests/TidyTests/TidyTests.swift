@@ -18,7 +18,8 @@ struct TidyTests {
     // A file of one or two lines says itself what it is.
     for file in SourceTree.sourceFiles where file.path.hasSuffix(".swift") && file.lines.count > 3 {
       let first = file.lines.map { $0.drop { $0 == " " } }.first { line in
-        !line.isEmpty && !line.hasPrefix("#") && !(line.contains("import ") && line.contains(importPattern))
+        !line.isEmpty && !line.hasPrefix("#")
+          && !(line.contains("import ") && line.contains(SourceTree.File.importPattern))
       }
       // An extension belongs to a type that says elsewhere what it is.
       #expect(
@@ -35,19 +36,10 @@ struct TidyTests {
     }
   }
 
-  @Test("Imports go in the one allowed direction")
-  func imports() {
+  @Test("No source file imports a test library")
+  func noTestLibraries() {
     for file in SourceTree.swiftFiles where file.path.hasPrefix("Sources/") {
-      guard let allowed = allowedImports[file.module] else {
-        Issue.record("\(file): module \(file.module) is not in the table of imports")
-        continue
-      }
-      for module in importedModules(file) {
-        #expect(allowed.contains(module) || systemModules.contains(module), "\(file) imports \(module)")
-      }
-    }
-    for file in SourceTree.swiftFiles where file.path.hasPrefix("Sources/") {
-      #expect(!importedModules(file).contains("Testing"), "\(file) imports Testing")
+      #expect(!file.imports.contains("Testing"), "\(file) imports Testing")
     }
   }
 
@@ -141,41 +133,6 @@ struct TidyTests {
       #expect(known.contains(link) || isFolder, "README points at \(link)")
     }
   }
-}
-
-/// What each module may import beside the system's modules. Package.swift says the same to the build.
-private let allowedImports: [String: Set<String>] = {
-  let common: Set<String> = ["Core", "Imaging", "Settings", "Tasks", "Wire"]
-  let roles: Set<String> = ["Coordinator", "RolloutWorker", "Learner"]
-  return [
-    "Core": ["CKernels", "CPCRE2", "CXXHash"],
-    "Imaging": ["Core", "CImages"],
-    "Settings": ["Core", "CYAML"],
-    "Fundus": ["Core", "CKernels", "Imaging"],
-    "Tasks": ["Core", "Imaging", "Fundus", "CZlib"],
-    "Evaluation": common.subtracting(["Wire"]).union(["CCURL"]),
-    "Wire": ["Core", "CWire", "CProtobufC", "CZeroMQ", "CZstd", "CXXHash"],
-    "Coordinator": common.union(["CSQLite"]),
-    "RolloutWorker": common.subtracting(["Settings"]).union(["CLinux"]),
-    "Learner": common.subtracting(["Tasks"]).union(["CXXHash"]),
-    "Console": common.subtracting(["Tasks", "Settings"]).union(["CLinux"]),
-    "Benchmarks": ["Core", "CKernels"],
-    "fovea": common.union(roles).union(["Fundus", "Console", "Benchmarks", "Evaluation"]),
-    "FoveaTesting": common.union(roles),
-    "Fuzzing": common.union(roles).union(["Console", "Evaluation", "FoveaTesting", "CZlib"]),
-    "FuzzDriver": ["Fuzzing"],
-  ]
-}()
-
-private let systemModules: Set<String> = ["Foundation", "Glibc", "Synchronization", "Dispatch"]
-
-private var importPattern: Regex<(Substring, Substring)> {
-  #/^\s*(?:@[A-Za-z_()]+\s+)*(?:(?:public|package|internal|private|fileprivate)\s+)?import\s+(?:(?:struct|class|enum|protocol|func|var|let|typealias)\s+)?([A-Za-z_][A-Za-z_0-9]*)/#
-}
-
-private func importedModules(_ file: SourceTree.File) -> [String] {
-  file.lines.filter { $0.contains("import ") }
-    .compactMap { line in line.firstMatch(of: importPattern).map { String($0.1) } }
 }
 
 /// The folder beside a clone where measuring data may lie; .ci/run alone knows of it.

@@ -1,4 +1,6 @@
-import Core
+import Prompts
+import Support
+import Tensor
 import Testing
 import Wire
 

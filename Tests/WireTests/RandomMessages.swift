@@ -1,4 +1,6 @@
-import Core
+import Prompts
+import Support
+import Tensor
 import Wire
 
 /// Messages with random content within the limits, one for each case, from a seed.

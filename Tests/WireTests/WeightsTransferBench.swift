@@ -1,5 +1,7 @@
-import Core
+import Architecture
 import Foundation
+import Support
+import Tensor
 import Testing
 import Wire
 

@@ -1,7 +1,7 @@
 import CLinux
-import Core
 import Foundation
 import Glibc
+import Support
 
 // posix_spawn, not fork: nothing of this process, which has threads and sockets, runs in the child before its program.
 

@@ -1,6 +1,6 @@
-import Core
 import Foundation
 import Glibc
+import Support
 
 /// Files of the run directory: every failure is an `InputError` that names the file and what the system said.
 

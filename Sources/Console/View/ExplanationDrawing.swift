@@ -1,5 +1,5 @@
-import Core
 import Foundation
+import Reinforcement
 
 /// An `ExplanationPage` as an SVG document for a page of documentation.
 ///

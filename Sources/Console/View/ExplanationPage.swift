@@ -1,5 +1,5 @@
-import Core
 import Foundation
+import Reinforcement
 
 /// How one group of completions came to its advantages, as a person reads it: the completions with the entropies of their
 /// tokens as colours, the numbers of each, and the formulas with the step's own numbers in them.

@@ -1,4 +1,7 @@
 import CKernels
+import Prompts
+import Support
+import Tensor
 
 /// A request on its way: its prompt's blocks and last logits are kept until all of its samples have started.
 final class PromptGroup {

@@ -1,4 +1,10 @@
+import Architecture
 import CKernels
+import Layers
+import Model
+import Prompts
+import Support
+import Tensor
 
 /// Continuous batching over slots: requests join and leave between decode steps.
 ///

@@ -1,4 +1,8 @@
+import Architecture
 import Glibc
+import Model
+import Support
+import Tensor
 
 /// Reads and writes adapters as PEFT does: `adapter_config.json` and `adapter_model.safetensors`.
 ///

@@ -1,3 +1,6 @@
+import Architecture
+import Support
+
 /// Hugging Face's config.json and generation_config.json, read and written.
 ///
 /// A key that would change the arithmetic and is not supported is refused by name; a key that is absent has the value that

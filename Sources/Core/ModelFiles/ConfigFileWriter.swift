@@ -1,3 +1,6 @@
+import Architecture
+import Support
+
 /// Writes config.json for a model that did not come with one, and preprocessor_config.json of one that sees.
 ///
 /// `transformers` since 4.45 reads them (Qwen2.5-VL's since 4.52), and `ConfigFile` reads back an equal `ModelConfig`.

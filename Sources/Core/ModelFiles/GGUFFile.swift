@@ -1,3 +1,5 @@
+import Support
+
 /// Reads GGUF, version 3: metadata, tensor descriptions, and after them the tensors' bytes, each at an aligned offset.
 ///
 /// Everything in front of the tensors' bytes is checked first: counts and lengths against the bytes that are left, types,

@@ -1,4 +1,7 @@
+import Architecture
 import Foundation
+import Support
+import Tokenizers
 
 /// A language model in a GGUF file, seen as Hugging Face would store it: names, shapes, row order, configuration, tokenizer.
 ///

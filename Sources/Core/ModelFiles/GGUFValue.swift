@@ -1,3 +1,5 @@
+import Support
+
 /// A value of GGUF metadata.
 ///
 /// An array stays in the file, checked but not decoded, until it is asked for; so a file with huge arrays costs no memory.

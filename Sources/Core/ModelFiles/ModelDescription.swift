@@ -1,3 +1,8 @@
+import Architecture
+import Support
+import Tensor
+import Tokenizers
+
 /// A model without its weights: what a worker needs before the weights reach it, and what a checkpoint stores beside them.
 public struct ModelDescription: Sendable {
   public let config: ModelConfig

@@ -1,4 +1,7 @@
 import Glibc
+import Support
+import Tensor
+import Tokenizers
 
 /// Loads a model from where it lies: a Hugging Face folder, the folder of an adapter on such a model, or a GGUF file.
 ///

@@ -1,4 +1,7 @@
+import Architecture
 import Foundation
+import Support
+import Tensor
 
 /// Saves a model as a Hugging Face folder that `transformers` opens as it is.
 public enum ModelSaver {

@@ -1,3 +1,9 @@
+import Architecture
+import Model
+import Prompts
+import Support
+import Tokenizers
+
 /// A model from nothing: its sizes, and the making of one with a tokenizer learned from text and random weights.
 ///
 /// A Llama decoder with a tied head; with `imageSize` above 0, a SigLIP tower and a projector of two layers in front of it, as
@@ -6,27 +12,7 @@
 ///
 /// Source: Touvron et al., "Llama 2", 2023; Zhai et al., "Sigmoid Loss for Language Image Pre-Training", 2023; Liu et al.,
 /// "Improved Baselines with Visual Instruction Tuning", 2023.
-public struct NewModel: Equatable, Sendable {
-  /// Tokens at most; fewer when the text does not give so many.
-  public var vocabularySize = 1024
-  public var hiddenSize = 192
-  public var feedForwardSize = 512
-  public var layerCount = 4
-  public var headCount = 4
-  public var keyValueHeadCount = 2
-  public var maxPositions = 2048
-  /// Pixels along each side of an image; 0 makes a model of text alone.
-  public var imageSize = 64
-  public var patchSize = 8
-  public var visionHiddenSize = 128
-  public var visionFeedForwardSize = 512
-  public var visionLayerCount = 4
-  public var visionHeadCount = 4
-  /// Files of text for the tokenizer, for whoever calls `make`.
-  public var textFiles: [String] = []
-
-  public init() {}
-
+extension NewModelSettings {
   /// The image token's text, which is also the placeholder of images in chats.
   public static let imageToken = PromptImage.placeholder
   private static let (padding, turnStart, turnEnd) = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")

@@ -1,3 +1,6 @@
+import Architecture
+import Tensor
+
 /// Hugging Face's names of a multimodal model's tensors, from the canonical ones of `ModelConfig.parameters`.
 ///
 /// Models of text have their canonical names in files. Of the names that files have had over the years, the published ones are

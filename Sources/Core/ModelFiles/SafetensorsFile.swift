@@ -1,4 +1,5 @@
 import Glibc
+import Support
 
 /// Reads safetensors: an 8-byte length, a JSON header, and the tensors' bytes side by side.
 ///

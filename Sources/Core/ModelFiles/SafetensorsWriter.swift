@@ -1,3 +1,6 @@
+import Support
+import Tensor
+
 /// Writes parameters as one safetensors file that other tools open.
 ///
 /// Scalars go through one small buffer, so that saving takes no memory to speak of. Tensors of fp32 lie in front of those of
@@ -34,14 +37,21 @@ extension SafetensorsFile {
     try writer.finish()
   }
 
-  /// The same for an optimizer's moments, as they are.
-  package static func write(_ moments: MomentSet, to path: String) throws {
+  /// Writes tensors of one precision as they are in memory, such as an optimizer's moments.
+  ///
+  /// - Parameters:
+  ///   - precision: the scalars' type, of every tensor.
+  ///   - bytes: the scalars of a parameter by its index, row-major.
+  /// - Throws: `InputError` when the disk refuses.
+  package static func write(
+    _ parameters: [ParameterShape], precision: Precision, to path: String, bytes: (Int) -> UnsafeRawBufferPointer
+  ) throws {
     let writer = try FileWriter(path: path)
-    let encoding: ModelSaver.Encoding = moments.precision == .bfloat16 ? .bfloat16 : .float32
-    let layout = layout(of: moments.parameters, encoding: { _ in encoding })
-    let header = header(of: moments.parameters, layout: layout, fileName: { $0 })
+    let encoding: ModelSaver.Encoding = precision == .bfloat16 ? .bfloat16 : .float32
+    let layout = layout(of: parameters, encoding: { _ in encoding })
+    let header = header(of: parameters, layout: layout, fileName: { $0 })
     try header.withUnsafeBytes { try writer.write($0) }
-    for (index, _) in layout { try writer.write(moments.bytes(index)) }
+    for (index, _) in layout { try writer.write(bytes(index)) }
     try writer.finish()
   }
 

@@ -1,4 +1,7 @@
+import Architecture
 import Dispatch
+import Support
+import Tensor
 
 /// One tensor of a model file, not yet decoded.
 ///

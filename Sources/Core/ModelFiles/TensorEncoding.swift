@@ -90,15 +90,6 @@ public enum TensorEncoding: String, Equatable, Sendable, CaseIterable {
   }
 }
 
-extension Float {
-  /// The upper half of the value, rounded to nearest even: bf16's bits. NaN stays NaN, with its sign.
-  package var bfloat16Bits: UInt16 {
-    if isNaN { return UInt16(truncatingIfNeeded: bitPattern >> 16) | 0x0040 }
-    let rounding = 0x7FFF &+ (bitPattern >> 16 & 1)
-    return UInt16(truncatingIfNeeded: (bitPattern &+ rounding) >> 16)
-  }
-}
-
 extension UnsafeRawPointer {
   /// The fp16 number at a byte offset.
   @inline(__always)

@@ -1,3 +1,6 @@
+import Architecture
+import Support
+
 /// The vision part of Hugging Face's config.json, and the text part that stands beside it.
 ///
 /// A key that would change the arithmetic and is not supported is refused by name; a key that is absent has the value that

@@ -1,3 +1,5 @@
+import CXXHash
+
 /// All parameters of one model as fp32, in one block, in the canonical order of `ModelConfig.parameters`.
 ///
 /// The same layout holds master weights, gradients and both AdamW moments, so that an optimizer step or a checksum is one
@@ -11,9 +13,6 @@ public final class ParameterSet: Sendable {
   public let values: AlignedBuffer<Float>
   private let indexOfName: [String: Int]
 
-  /// Allocates zeroed parameters for a model.
-  public convenience init(config: ModelConfig) { self.init(parameters: config.parameters) }
-
   /// Allocates zeroed parameters for a list of shapes.
   public init(parameters: [ParameterShape]) {
     self.parameters = parameters
@@ -24,7 +23,7 @@ public final class ParameterSet: Sendable {
   }
 
   /// Where each parameter starts, and the scalars of all, those between two parameters included.
-  static func layout(of parameters: [ParameterShape]) -> (offsets: [Int], count: Int) {
+  package static func layout(of parameters: [ParameterShape]) -> (offsets: [Int], count: Int) {
     var offsets: [Int] = []
     var next = 0
     for parameter in parameters {
@@ -52,5 +51,16 @@ public final class ParameterSet: Sendable {
   public subscript(name: String) -> UnsafeMutableBufferPointer<Float> {
     guard let index = indexOfName[name] else { preconditionFailure("no parameter named \(name)") }
     return scalars(index)
+  }
+}
+
+extension ParameterSet {
+  /// XXH3-128 of all scalars, 32 hexadecimal digits.
+  package var checksum: String {
+    let hash = XXH3_128bits(values.pointer, values.count * 4)
+    return [hash.high64, hash.low64].map { half in
+      let digits = String(half, radix: 16)
+      return String(repeating: "0", count: 16 - digits.count) + digits
+    }.joined()
   }
 }

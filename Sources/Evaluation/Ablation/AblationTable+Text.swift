@@ -1,5 +1,5 @@
-import Core
 import Foundation
+import Support
 
 extension AblationTable {
   /// How a cell is to be read.

@@ -1,4 +1,5 @@
-import Core
+import Prompts
+import Support
 import Tasks
 
 /// A named measurement of one model or one run. Names are those of a table's rows; docs/COMMANDS.md tells them.

@@ -1,5 +1,6 @@
-import Core
 import Foundation
+import Prompts
+import Support
 
 /// MM-Retinal-Reason as a task: `mm_retinal_reason`.
 ///

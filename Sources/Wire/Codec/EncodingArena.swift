@@ -1,7 +1,7 @@
 import CProtobufC
 import CWire
-import Core
 import Glibc
+import Prompts
 
 /// The memory behind the C structs of one message while it is encoded, freed all at once afterwards.
 ///

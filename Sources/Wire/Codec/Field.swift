@@ -1,6 +1,7 @@
 import CProtobufC
 import CWire
-import Core
+import Prompts
+import Support
 
 /// Checks of single fields on decode. Every one either gives the value or throws an `InputError` that names the field.
 enum Field {

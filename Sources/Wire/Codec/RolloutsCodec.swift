@@ -1,5 +1,5 @@
 import CWire
-import Core
+import Prompts
 
 extension Rollout {
   func encoded(in arena: EncodingArena) -> UnsafeMutablePointer<Fovea__Rollout> {

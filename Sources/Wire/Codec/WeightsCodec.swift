@@ -1,5 +1,5 @@
 import CWire
-import Core
+import Tensor
 
 extension RolloutPrecision {
   fileprivate var encoded: Fovea__RolloutPrecision {

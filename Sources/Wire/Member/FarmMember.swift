@@ -1,4 +1,4 @@
-import Core
+import Support
 
 /// What learner and worker have in common as members of a farm: hello until the coordinator knows them, heartbeats when due,
 /// the line to the coordinator, and what they wait for. Pure: the clock is the caller's.

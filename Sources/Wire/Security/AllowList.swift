@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Support
 
 /// The public keys that a server lets in, each with a name: a text file of lines "NAME KEY".
 ///

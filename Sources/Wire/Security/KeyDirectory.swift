@@ -1,6 +1,6 @@
 import CZeroMQ
-import Core
 import Glibc
+import Support
 
 /// The folder of a farm's keys, on the machine of coordinator and learner:
 ///

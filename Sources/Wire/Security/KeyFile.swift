@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Support
 
 /// A key on the disk, in the format of ZeroMQ's certificates (ZPL, RFC 4), so that other ZeroMQ tools read it too:
 ///

@@ -1,6 +1,6 @@
 import CXXHash
-import Core
 import Synchronization
+import Tensor
 
 /// The payload of the version that a worker computes with, read back from where it computes with it.
 ///

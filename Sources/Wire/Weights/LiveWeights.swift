@@ -1,6 +1,6 @@
 import CXXHash
-import Core
 import Glibc
+import Tensor
 
 /// The newest policy version where the learner has it: the bytes that travel are rounded from the master weights when they are
 /// asked for, so that they take no memory of their own.

@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Support
 
 /// The worker's side of the weight transfer: a pure state machine, events in, effects out.
 ///

@@ -1,6 +1,7 @@
 import CXXHash
-import Core
 import Glibc
+import Support
+import Tensor
 
 /// The weights of one policy version as the bytes that travel, with their manifest.
 ///

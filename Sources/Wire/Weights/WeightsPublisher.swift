@@ -1,5 +1,6 @@
-import Core
+import Architecture
 import Synchronization
+import Tensor
 
 /// The learner's side of the weight transfer: it holds the newest versions and answers requests.
 ///

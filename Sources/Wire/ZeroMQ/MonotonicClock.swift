@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Support
 
 /// The clock of ticks. It never jumps; its zero means nothing.
 public enum MonotonicClock {

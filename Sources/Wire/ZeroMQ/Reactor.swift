@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Support
 import Synchronization
 
 /// What went through a reactor since it began.

@@ -1,6 +1,6 @@
 import CZeroMQ
-import Core
 import Glibc
+import Support
 
 /// The body of the reactor's thread. Once it runs, everything here is touched by that thread alone.
 final class ReactorLoop {

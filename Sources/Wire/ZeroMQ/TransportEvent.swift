@@ -1,4 +1,4 @@
-import Core
+import Support
 import Synchronization
 
 /// What the reactor tells its process.

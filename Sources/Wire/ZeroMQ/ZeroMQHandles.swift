@@ -1,6 +1,6 @@
 import CZeroMQ
-import Core
 import Glibc
+import Support
 
 /// Owners of libzmq's handles: each is closed exactly once, by its only owner.
 

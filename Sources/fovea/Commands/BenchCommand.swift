@@ -1,6 +1,9 @@
 import Benchmarks
 import Console
-import Core
+import Layers
+import ModelFiles
+import Support
+import Tensor
 
 /// `fovea bench engine`: rates of one model on this machine, as shares of the peak that the same run measured.
 enum BenchCommand: Command {

@@ -1,7 +1,7 @@
 import Console
-import Core
 import Foundation
 import Learner
+import Support
 
 /// `fovea checkpoints`: what a run has saved, and whether it is whole.
 enum CheckpointsCommand: Command {

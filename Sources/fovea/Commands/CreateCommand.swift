@@ -1,9 +1,15 @@
+import Architecture
 import Console
-import Core
 import Foundation
 import Imaging
+import ModelFiles
+import Processors
+import Prompts
 import Settings
+import Support
 import Tasks
+import Tensor
+import Tokenizers
 
 /// `fovea create`: a model from nothing, as a Hugging Face folder.
 enum CreateCommand: Command {

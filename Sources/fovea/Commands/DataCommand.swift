@@ -1,7 +1,8 @@
 import Console
-import Core
 import Foundation
 import Imaging
+import Prompts
+import Support
 import Tasks
 
 /// `fovea data`: what a file of questions about images holds, before a run depends on it.

@@ -1,8 +1,11 @@
 import Console
-import Core
 import Evaluation
 import Foundation
+import Layers
+import ModelFiles
+import Prompts
 import Settings
+import Support
 import Tasks
 import Wire
 

@@ -1,8 +1,11 @@
 import Console
-import Core
 import Foundation
+import Layers
 import Learner
+import Prompts
+import Reinforcement
 import Settings
+import Support
 import Wire
 
 /// `fovea explain`: the next step of a run, one prompt of it in full: completions, token entropies as colours, tau, omega,

@@ -1,8 +1,8 @@
 import Console
-import Core
 import Foundation
 import Fundus
 import Imaging
+import Support
 
 /// `fovea fundus`: what the synthetic-fundus task asks, as files: to look at, and for other programs to train on.
 enum FundusCommand: Command {

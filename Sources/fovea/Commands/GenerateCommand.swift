@@ -1,7 +1,15 @@
+import Architecture
 import Console
-import Core
+import Engine
 import Foundation
-import Imaging
+import Layers
+import Model
+import ModelFiles
+import Processors
+import Prompts
+import Support
+import Tensor
+import Tokenizers
 
 /// `fovea generate`: completions of a prompt, as they are drawn.
 enum GenerateCommand: Command {

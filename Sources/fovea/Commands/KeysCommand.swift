@@ -1,5 +1,5 @@
 import Console
-import Core
+import Support
 import Wire
 
 /// `fovea keys`: makes, lists and revokes the keys that processes of a farm know each other by.

@@ -1,6 +1,12 @@
+import Architecture
 import Console
-import Core
 import Foundation
+import Layers
+import ModelFiles
+import Support
+import Tensor
+import Tokenizers
+import Training
 
 /// `fovea score`: how probable a model finds a text, token by token.
 enum ScoreCommand: Command {

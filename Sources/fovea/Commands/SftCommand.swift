@@ -1,7 +1,8 @@
+import Architecture
 import Console
-import Core
 import Learner
 import Settings
+import Tensor
 
 /// `fovea sft`: the second stage, everything on question, reasoning and answer. In this process; there is no farm.
 enum SftCommand: Command {

@@ -1,6 +1,6 @@
 import Console
-import Core
 import Foundation
+import Support
 import Wire
 
 /// `fovea status`: asks a running coordinator what the farm is doing.

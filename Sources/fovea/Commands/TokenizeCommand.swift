@@ -1,6 +1,8 @@
 import Console
-import Core
 import Foundation
+import ModelFiles
+import Support
+import Tokenizers
 
 /// `fovea tokenize`: the token ids of a text.
 enum TokenizeCommand: Command {

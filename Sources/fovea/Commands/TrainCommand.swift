@@ -1,8 +1,11 @@
+import Architecture
 import Console
-import Core
 import Foundation
 import Learner
+import ModelFiles
 import Settings
+import Support
+import Tensor
 
 /// `fovea train`: a whole farm on this machine, from one file of settings.
 enum TrainCommand: Command {

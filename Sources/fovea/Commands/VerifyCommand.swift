@@ -1,6 +1,7 @@
 import Benchmarks
 import Console
-import Core
+import ModelFiles
+import Tensor
 
 /// `fovea verify`: the proofs of exactness, on this machine and a model.
 enum VerifyCommand: Command {

@@ -1,6 +1,6 @@
-import Core
 import Foundation
 import Glibc
+import Support
 import Wire
 
 /// A peer that follows no rule: it speaks TCP, and as much of ZeroMQ's protocol (ZMTP 3.0, RFC 23) as it takes to be heard
