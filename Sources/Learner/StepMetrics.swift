@@ -8,8 +8,6 @@ import Wire
 ///
 /// Entropies and log-probabilities are in nats; shares lie between 0 and 1. Sums run in the batch's order, in Double.
 struct StepMetrics {
-  private static let histogramBinCount = 10
-
   private var values: [String: Double]
   private var loss = 0.0
   private var statistics = LossStatistics()
@@ -40,10 +38,10 @@ struct StepMetrics {
     describe(entropies: entropies)
     values["tau"] = Double(advantages.threshold)
 
-    let factors = advantages.factors.flatMap { $0.map(Double.init) }
     let signs = advantages.samples.flatMap { $0 }
     let count = Double(max(1, signs.count))
-    if shaping.kind == .uadt { describe(factors: factors) }
+    let weights = advantages.weights.flatMap { $0.map(Double.init) }
+    values.merge(shaping.shaping.metrics(weights: weights)) { $1 }
     let quadrants = advantages.samples.indices.flatMap { prompt in
       advantages.samples[prompt].indices.compactMap { advantages.quadrant(prompt, $0) }
     }
@@ -64,19 +62,6 @@ struct StepMetrics {
     for percent in [10, 25, 50, 75, 90] {
       values["entropy_p\(percent)"] = quantile(Double(percent) / 100, of: sorted)
     }
-  }
-
-  private mutating func describe(factors: [Double]) {
-    let count = Double(max(1, factors.count))
-    let mean = factors.reduce(0, +) / count
-    values["omega"] = mean
-    values["omega_std"] = (factors.reduce(0.0) { $0 + ($1 - mean) * ($1 - mean) } / count).squareRoot()
-    let bins = Self.histogramBinCount
-    var histogram = [Int](repeating: 0, count: bins)
-    for factor in factors where factor.isFinite {
-      histogram[min(bins - 1, max(0, Int((factor + 1) / 2 * Double(bins))))] += 1
-    }
-    for (bin, members) in histogram.enumerated() { values["omega_bin_\(bin)"] = Double(members) / count }
   }
 
   /// |learner's log pi - worker's log pi_b| over the tokens that were sampled from this very version, and by the same tokens

@@ -211,7 +211,7 @@ extension SettingKey {
       "algorithm.advantage.normalize", \.algorithm.advantage.normalize,
       "Divide by the group's standard deviation (GRPO), or not (Dr. GRPO, RLOO)."),
     .choice(
-      "algorithm.shaping.kind", \.algorithm.shaping.kind,
+      "algorithm.shaping.kind", \.algorithm.shaping.kind, among: ShapingDefinition.all.map(\.name),
       "How uncertainty shapes an advantage. UADT is what Fovea is for; none is the preset as it is."),
     .choice(
       "algorithm.shaping.level", \.algorithm.shaping.level,

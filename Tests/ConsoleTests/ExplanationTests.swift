@@ -7,7 +7,7 @@ import Testing
 @Suite struct ExplanationTests {
   private static let pieces = [["<think>", " so & so", "\nyes"], ["no\u{1B}[2J", ""]]
 
-  private static func page(_ pieces: [[String]] = Self.pieces, kind: ShapingSettings.Kind = .uadt) -> ExplanationPage {
+  private static func page(_ pieces: [[String]] = Self.pieces, kind: String = "uadt") -> ExplanationPage {
     let rewards: [[Float]] = [[1.1, 0.1]]
     let entropies: [[[Float]]] = [[[0.01, 1.2, 1.5], [0.3, 0.2]]]
     var shaping = ShapingSettings()
@@ -78,8 +78,8 @@ import Testing
     }
   }
 
-  @Test(arguments: ShapingSettings.Kind.allCases)
-  func thePictureIsXMLWithEverythingEscapedAndTheSameAgain(_ kind: ShapingSettings.Kind) {
+  @Test(arguments: ShapingDefinition.all.map(\.name))
+  func thePictureIsXMLWithEverythingEscapedAndTheSameAgain(_ kind: String) {
     let svg = ExplanationDrawing.svg(Self.page(kind: kind))
     #expect(svg == ExplanationDrawing.svg(Self.page(kind: kind)))
     var open: [Substring] = []

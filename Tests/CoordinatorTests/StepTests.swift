@@ -1,5 +1,6 @@
 import Coordinator
 import FoveaTesting
+import Prompts
 import Settings
 import Support
 import Testing

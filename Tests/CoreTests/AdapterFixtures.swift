@@ -1,5 +1,6 @@
 import Foundation
 import Layers
+import Model
 import ModelFiles
 import Tensor
 import Testing

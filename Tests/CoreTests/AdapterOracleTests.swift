@@ -1,5 +1,7 @@
+import Architecture
 import Foundation
 import Layers
+import Model
 import ModelFiles
 import Support
 import Tensor

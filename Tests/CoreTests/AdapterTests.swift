@@ -4,6 +4,7 @@ import Layers
 import Model
 import ModelFiles
 import Support
+import Tensor
 import Testing
 
 /// How an adapter begins, which layers it is for, and what is refused.

@@ -1,3 +1,4 @@
+import Architecture
 import Layers
 import Support
 import Tensor

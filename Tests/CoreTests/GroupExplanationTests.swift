@@ -27,8 +27,8 @@ import Testing
     let (one, two) = (group.samples[0], group.samples[1])
     expect(one.meanEntropy, 1.5)
     // tanh(0.4875 / 1.0125) = tanh(0.481481) = 0.447429; tanh(-0.5125 / 1.0125) = tanh(-0.506173) = -0.466958
-    expect(one.factor, 0.447429)
-    expect(two.factor, -0.466958)
+    expect(one.weight, 0.447429)
+    expect(two.weight, -0.466958)
     // mean 0.6, deviation 0.707107: 0.5 / 0.707207
     expect(one.advantage, 0.707007)
     expect(two.advantage, -0.707007)
@@ -41,22 +41,22 @@ import Testing
 
   @Test func atTheLevelOfThePromptTheGroupsMeanEntropyDecides() {
     var shaping = ShapingSettings()
-    shaping.level = .sample
+    shaping.level = .group
     let group = Self.explanation(shaping)
     // (1.5 + 0.5) / 2 = 1; tanh(-0.0125 / 1.0125) = -0.012345
-    for sample in group.samples { expect(sample.factor, -0.012345) }
+    for sample in group.samples { expect(sample.weight, -0.012345) }
     expect(group.samples[0].meanEntropy, 1.5)
     #expect(group.samples.map(\.quadrant) == [.certainPositive, .certainNegative])
   }
 
   @Test func whatIsShapedByTokenHasAMean() {
     var shaping = ShapingSettings()
-    shaping.kind = .entropyBonus
+    shaping.kind = "entropy_bonus"
     let group = Self.explanation(shaping)
     // min(0.4 x 1.2, 0.707007 / 2) = 0.353504 for both tokens of the first; min(0.4 x 0.5, ...) = 0.2
     expect(group.samples[0].shapedMean, 1.060511)
     expect(group.samples[1].shapedMean, -0.507007)
-    #expect(group.samples.allSatisfy { $0.factor == 0 })
+    #expect(group.samples.allSatisfy { $0.weight == 0 })
   }
 
   @Test(arguments: [

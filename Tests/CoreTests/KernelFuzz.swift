@@ -1,5 +1,6 @@
 import CKernels
 import Foundation
+import Layers
 import Support
 import Tensor
 import Testing

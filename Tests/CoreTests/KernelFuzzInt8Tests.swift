@@ -1,4 +1,6 @@
 import CKernels
+import Layers
+import Support
 import Testing
 
 /// The int8 product and its quantization against their portable twins; see `KernelFuzzTests`.

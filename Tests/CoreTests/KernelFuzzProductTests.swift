@@ -1,4 +1,6 @@
 import CKernels
+import Layers
+import Tensor
 import Testing
 
 /// Products, the packing of their operands, and attention against their portable twins; see `KernelFuzzTests`.

@@ -1,4 +1,7 @@
 import CKernels
+import Layers
+import Support
+import Tensor
 import Testing
 
 /// Every kernel against its portable twin: sizes 1 to 130, values with denormals, infinities, NaN and raw bits. Products and

@@ -1,5 +1,6 @@
 import Architecture
 import Support
+import Tensor
 
 /// Model files made byte by byte, so that a test can break any one of them: a llama of one layer, width 8, two query heads
 /// and one key head of width 4.

@@ -4,6 +4,7 @@ import ModelFiles
 import Support
 import Tensor
 import Testing
+import Tokenizers
 import Training
 
 /// Whole models: GGUF against Hugging Face folder, saving against loading, the default model against the reference.

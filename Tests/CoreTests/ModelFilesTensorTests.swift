@@ -1,4 +1,5 @@
 import ModelFiles
+import Tensor
 import Testing
 
 /// Stored scalars become the fp32 numbers that the reference packages make of them.

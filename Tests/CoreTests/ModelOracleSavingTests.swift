@@ -1,8 +1,11 @@
+import Architecture
 import Foundation
 import Layers
 import Model
 import ModelFiles
+import Tensor
 import Testing
+import Tokenizers
 
 /// Saved folders give the logits of the model that was saved. With FOVEA_SAVED_MODELS the folders stay there, each beside
 /// what we compute with it, and `make check-transformers` opens them in transformers.

@@ -178,7 +178,7 @@ struct StepLoss {
     var advantage = AdvantageSettings()
     advantage.normalize = named(expected.normalize)
     var shaping = ShapingSettings()
-    (shaping.kind, shaping.level) = (named(expected.shaping), named(expected.level))
+    (shaping.kind, shaping.level) = (expected.shaping, expected.level == "sequence" ? .sequence : .group)
     (shaping.lambda, shaping.gamma, shaping.sensitivity) = (c.uadtLambda, c.gamma, c.sensitivity)
     (shaping.alpha, shaping.kappa) = (c.alpha, c.kappa)
     var loss = LossSettings()

@@ -1,3 +1,4 @@
+import Architecture
 import Engine
 import Foundation
 import Layers
@@ -7,6 +8,7 @@ import Prompts
 import Support
 import Tensor
 import Testing
+import Tokenizers
 
 /// Forward passes in fp32 against PyTorch.
 @Suite(.serialized) struct ModelOracleTests {

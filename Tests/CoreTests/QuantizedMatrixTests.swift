@@ -1,3 +1,4 @@
+import Architecture
 import CKernels
 import Engine
 import FoveaTesting

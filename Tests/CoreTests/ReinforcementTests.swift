@@ -39,12 +39,14 @@ import Testing
     var random = RandomStream(seed: 1, purpose: .test)
     for _ in 0..<2000 {
       let advantage = random.uniform() * 4 - 2
-      let factor = UADT.factor(
-        entropy: random.uniform() * 10, threshold: random.uniform() * 2, sensitivity: random.uniform() * 5)
-      #expect(abs(factor) <= 1)
-      let uadt = UADT.shaped(advantage: advantage, factor: factor, lambda: 1)
+      let (uncertainty, threshold) = (random.uniform() * 10, random.uniform() * 2)
+      var settings = ShapingSettings()
+      (settings.lambda, settings.sensitivity) = (1, random.uniform() * 5)
+      let weight = UADT(settings).weight(uncertainty: uncertainty, threshold: threshold)
+      #expect(abs(weight) <= 1)
+      let uadt = UADT(settings).shaped(advantage: advantage, weight: weight)
       #expect(uadt * advantage >= 0)
-      let bonus = EntropyBonus.shaped(advantage: advantage, entropy: random.uniform() * 10, alpha: 0.4, kappa: 2)
+      let bonus = EntropyBonus(settings).shaped(advantage: advantage, entropy: random.uniform() * 10)
       #expect(bonus * advantage >= 0)
     }
   }
@@ -53,13 +55,13 @@ import Testing
     // uncertain and right, uncertain and wrong, certain and right, certain and wrong
     (Float(1), Float(1), Float(1.5)), (-1, 1, -0.5), (1, -1, 0.5), (-1, -1, -1.5),
   ])
-  func theSignTableIsAsDocumented(_ advantage: Float, _ factor: Float, _ shaped: Float) {
-    #expect(UADT.shaped(advantage: advantage, factor: factor, lambda: 0.5) == shaped)
+  func theSignTableIsAsDocumented(_ advantage: Float, _ weight: Float, _ shaped: Float) {
+    #expect(UADT(ShapingSettings()).shaped(advantage: advantage, weight: weight) == shaped)
   }
 
   @Test func aThresholdOfZeroIsHarmless() {
-    #expect(UADT.factor(entropy: 0, threshold: 0, sensitivity: 1) == 0)
-    #expect(UADT.factor(entropy: 5, threshold: 0, sensitivity: 1) == 1)
+    #expect(UADT(ShapingSettings()).weight(uncertainty: 0, threshold: 0) == 0)
+    #expect(UADT(ShapingSettings()).weight(uncertainty: 5, threshold: 0) == 1)
   }
 }
 
@@ -112,7 +114,7 @@ import Testing
     var uadt = ShapingSettings()
     uadt.lambda = 0
     var plain = ShapingSettings()
-    plain.kind = .none
+    plain.kind = "none"
     var random = RandomStream(seed: 7, purpose: .test)
     let rewards = (0..<8).map { _ in (0..<8).map { _ in Float(random.integer(below: 12)) / 10 } }
     let entropies = rewards.map { $0.map { _ in (0..<10).map { _ in random.uniform() * 3 } } }
@@ -191,7 +193,7 @@ import Testing
     func isNear(_ a: Float, _ b: Float) -> Bool { abs(a - b) < 5e-5 }
     #expect(isNear(batch.meanEntropy, 1) && isNear(batch.threshold, 1))
     #expect(isNear(batch.samples[0][0], 0.7070) && isNear(batch.samples[0][1], -0.7070))
-    #expect(isNear(batch.factors[0][0], 0.4621) && isNear(batch.factors[0][1], -0.4621))
+    #expect(isNear(batch.weights[0][0], 0.4621) && isNear(batch.weights[0][1], -0.4621))
     #expect(isNear(batch.tokens[0][0][0], 0.8704) && isNear(batch.tokens[0][1][0], -0.8704))
 
     let policyLoss = PolicyLoss(settings: LossSettings(), sequenceCount: 2, tokenCount: 3)

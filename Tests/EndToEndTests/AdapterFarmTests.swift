@@ -2,6 +2,7 @@ import Console
 import Foundation
 import Glibc
 import ModelFiles
+import Tensor
 import Testing
 import Wire
 

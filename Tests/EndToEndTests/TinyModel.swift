@@ -1,3 +1,4 @@
+import Architecture
 import FoveaTesting
 import ModelFiles
 import Support

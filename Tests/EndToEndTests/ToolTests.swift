@@ -141,15 +141,12 @@ import Wire
     #expect(damaged.exitCode == 1 && damaged.output.contains("model.safetensors"), "\(damaged)")
   }
 
-  @Test func everyMetricIsDocumented() async throws {
+  @Test("Every metric of a run stands in the table of metrics") func everyMetricIsDocumented() async throws {
     let farm = try Farm()
     let train = await (try farm.train(["run.steps=2"])).wait(seconds: 90)
     #expect(train.exitCode == 0, "\(train)\n\(farm.diagnosis)")
-    let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent().appendingPathComponent("docs/METRICS.md")
-    let text = try String(contentsOf: page, encoding: .utf8)
-    for name in Set(try farm.metrics.flatMap(\.values.keys)) where !name.hasPrefix("omega_bin_") {
-      #expect(text.contains("`\(name)`"), "docs/METRICS.md does not tell what \(name) is")
-    }
+    let names = Set(try farm.metrics.flatMap(\.values.keys))
+    #expect(names.count > 40)
+    for name in names { #expect(MetricDefinition.named(name) != nil, "\(name) is not in the table of metrics") }
   }
 }

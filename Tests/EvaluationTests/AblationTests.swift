@@ -106,7 +106,7 @@ struct AblationPlanTests {
   func standard() throws {
     let plan = try plan()
     #expect(plan.variants.map(\.name) == ["grpo", "uadt", "entropy_bonus"])
-    #expect(plan.variants.map(\.settings.algorithm.shaping.kind) == [.none, .uadt, .entropyBonus])
+    #expect(plan.variants.map(\.settings.algorithm.shaping.kind) == ["none", "uadt", "entropy_bonus"])
   }
 
   @Test(

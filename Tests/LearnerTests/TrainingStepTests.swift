@@ -77,7 +77,7 @@ struct TrainingStepTests {
 
   @Test("lambda 0 gives the weights of no shaping, bit for bit")
   func lambdaZero() throws {
-    func run(_ kind: ShapingSettings.Kind, lambda: Float) throws -> [UInt32] {
+    func run(_ kind: String, lambda: Float) throws -> [UInt32] {
       var settings = RunSettings.tiny
       settings.algorithm.shaping.kind = kind
       settings.algorithm.shaping.lambda = lambda
@@ -88,9 +88,9 @@ struct TrainingStepTests {
       }
       return policy.parameters.bits
     }
-    let plain = try run(.none, lambda: 0.5)
-    #expect(try run(.uadt, lambda: 0) == plain)
-    #expect(try run(.uadt, lambda: 0.5) != plain)
+    let plain = try run("none", lambda: 0.5)
+    #expect(try run("uadt", lambda: 0) == plain)
+    #expect(try run("uadt", lambda: 0.5) != plain)
   }
 
   @Test("scores the reference only for the KL term")

@@ -106,7 +106,7 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
     #expect(settings.rollout.stopStrings == ["</answer>", "#"])
     #expect(settings.task.systemPrompt == "Two\nlines\n")
     #expect(settings.farm.listen == "tcp://*:5555")
-    #expect(settings.algorithm.shaping.level == .sample)
+    #expect(settings.algorithm.shaping.level == .group)
     #expect(settings.algorithm.loss.importanceCap == 2)
   }
 

@@ -49,7 +49,7 @@ public struct ExplanationDrawing {
     let width = Self.short(Self.width)
     let words = page.group.samples.enumerated().map { index, sample in
       "Completion \(index + 1): \"\(page.pieces[index].joined())\"; H \(page.number(sample.meanEntropy)), "
-        + "omega \(page.signed(sample.factor)), A \(page.signed(sample.advantage)), "
+        + "omega \(page.signed(sample.weight)), A \(page.signed(sample.advantage)), "
         + "A' \(page.signed(sample.shapedMean)), \(page.verdict(sample))."
     }
     return """
@@ -137,7 +137,7 @@ public struct ExplanationDrawing {
     text("H \(page.number(sample.meanEntropy))", x: Self.right, fill: Colour.text)
     bar(sample.advantage, fill: Colour.before, label: Colour.faint)
     y += Self.lineHeight
-    text("ω \(page.signed(sample.factor))", x: Self.right, fill: Colour.text)
+    text("ω \(page.signed(sample.weight))", x: Self.right, fill: Colour.text)
     bar(sample.shapedMean, fill: colour, label: colour)
     y += Self.lineHeight
     text("r \(page.number(sample.reward, digits: 2))  \(page.verdict(sample))", x: Self.right, fill: colour)

@@ -74,30 +74,13 @@ public struct ExplanationPage: Sendable {
     }
   }
 
-  private var shapedAdvantage: String {
-    switch shaping.kind {
-    case .none: return "A' = A: nothing is shaped."
-    case .entropyBonus:
-      return "A' = A + min(\(shaping.alpha) H_t, |A| / \(shaping.kappa)) for each token t; its mean is shown."
-    case .uadt:
-      let slope = shaping.sensitivity == 1 ? "" : " x \(shaping.sensitivity)"
-      let entropy = shaping.level == .sample ? "group's mean H" : "H"
-      let size = "\(shaping.lambda) omega"
-      return "omega = tanh((\(entropy) - tau) / tau\(slope)).  A' = A (1 + \(size)) if A > 0, A (1 - \(size)) if A < 0."
-    }
-  }
+  private var shapedAdvantage: String { shaping.shaping.formula }
 
-  /// Where a completion stands, and what UADT does about it.
+  /// The quadrant of a completion, and what shaping does to it.
   func verdict(_ sample: GroupExplanation.Sample) -> String {
     guard let quadrant = sample.quadrant else { return "no better or worse than the group" }
     let place = "\(quadrant.isUncertain ? "uncertain" : "certain"), \(quadrant.isPositive ? "better" : "worse")"
-    guard shaping.kind == .uadt, sample.factor != 0, shaping.lambda != 0 else { return place }
-    switch quadrant {
-    case .uncertainPositive: return "\(place): reinforced more"
-    case .uncertainNegative: return "\(place): punished less"
-    case .certainPositive: return "\(place): reinforced less"
-    case .certainNegative: return "\(place): punished more"
-    }
+    return shaping.shaping.effect(on: quadrant, weight: sample.weight).map { "\(place): \($0)" } ?? place
   }
 
   func number(_ value: Float, digits: Int = 4) -> String { String(format: "%.\(digits)f", Double(value)) }
@@ -120,7 +103,7 @@ public struct ExplanationPage: Sendable {
     for (index, sample) in group.samples.enumerated() {
       var line = StyledLine("\(index + 1)  ", .title)
       line.add(
-        "H \(number(sample.meanEntropy))  omega \(signed(sample.factor))  r \(number(sample.reward, digits: 2))")
+        "H \(number(sample.meanEntropy))  omega \(signed(sample.weight))  r \(number(sample.reward, digits: 2))")
       line.add("  A \(signed(sample.advantage)) -> \(signed(sample.shapedMean))", .accent)
       line.add("  \(verdict(sample))", .faint)
       lines += [StyledLine(), line]

@@ -8,8 +8,8 @@ public struct GroupExplanation: Equatable, Sendable {
     public var entropies: [Float]
     /// H_i, nats.
     public var meanEntropy: Float
-    /// omega; 0 when the shaping has none.
-    public var factor: Float
+    /// The shaping weight omega; 0 when the shaping has none.
+    public var weight: Float
     /// nil for an advantage of 0.
     public var quadrant: Quadrant?
     public var reward: Float
@@ -44,7 +44,7 @@ public struct GroupExplanation: Equatable, Sendable {
     samples = rewards[group].indices.map { sample in
       Sample(
         entropies: entropies[group][sample], meanEntropy: meanEntropy(entropies[group][sample]),
-        factor: batch.factors[group][sample],
+        weight: batch.weights[group][sample],
         quadrant: batch.quadrant(group, sample), reward: rewards[group][sample],
         advantage: batch.samples[group][sample], shaped: batch.tokens[group][sample])
     }

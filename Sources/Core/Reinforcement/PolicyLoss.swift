@@ -159,7 +159,6 @@ public struct LossStatistics: Equatable, Sendable {
   /// Tokens without gradient because their ratio rose above 1 + clipHigh while the advantage is positive.
   public var clippedHighCount = 0
   public var ratioSum = 0.0
-  public var ratioMin = Double.infinity
   public var ratioMax = 0.0
   /// Sum of k3 against the reference, nats; 0 without a reference.
   public var klSum = 0.0
@@ -174,7 +173,6 @@ public struct LossStatistics: Equatable, Sendable {
     clippedLowCount += clippedLow ? 1 : 0
     clippedHighCount += clippedHigh ? 1 : 0
     ratioSum += ratio
-    ratioMin = min(ratioMin, ratio)
     ratioMax = max(ratioMax, ratio)
   }
 
@@ -184,7 +182,6 @@ public struct LossStatistics: Equatable, Sendable {
     clippedLowCount += other.clippedLowCount
     clippedHighCount += other.clippedHighCount
     ratioSum += other.ratioSum
-    ratioMin = min(ratioMin, other.ratioMin)
     ratioMax = max(ratioMax, other.ratioMax)
     klSum += other.klSum
     importanceWeightSum += other.importanceWeightSum

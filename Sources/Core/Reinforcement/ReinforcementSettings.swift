@@ -21,26 +21,20 @@ public struct AdvantageSettings: Equatable, Sendable {
 
 /// How uncertainty shapes an advantage.
 public struct ShapingSettings: Equatable, Sendable {
-  public enum Kind: String, Sendable, CaseIterable {
-    case none
-    /// Uncertainty-Aware Dynamic Thinking, arXiv 2508.16129.
-    case uadt
-    /// Entropy bonus on the advantage, arXiv 2506.14758.
-    case entropyBonus = "entropy_bonus"
-  }
   public enum Level: String, Sendable, CaseIterable {
     /// The entropy of the sample itself.
     case sequence
     /// The mean over the prompt's group.
-    case sample
+    case group
   }
-  public var kind = Kind.uadt
+  /// The name of a shaping of `ShapingDefinition.all`.
+  public var kind = "uadt"
   public var level = Level.sequence
   /// UADT: strength, 0...1.
   public var lambda: Float = 0.5
   /// UADT: memory of the threshold, 0..<1.
   public var gamma: Float = 0.9
-  /// UADT: slope of the factor.
+  /// UADT: slope of the shaping weight.
   public var sensitivity: Float = 1
   /// entropy_bonus: A + min(alpha H, |A| / kappa).
   public var alpha: Float = 0.4

@@ -1,92 +1,109 @@
-/// From the rewards and entropies of a batch to an advantage per token: all that the loss sees of the algorithm.
+/// A way in which uncertainty shapes the advantages of a batch, as pure functions of its rewards and entropies.
 ///
-/// Everything is indexed `[prompt][sample]` and, for tokens, `[prompt][sample][T]`, in the batch's order (sorted by prompt),
-/// which fixes the order of every sum.
+/// A new shaping is one file with a type that conforms, and one line in `ShapingDefinition.all`. Most shapings look at one
+/// sample at a time and implement `weight` and `shaped`; one that compares samples or prompts implements `shape`.
+public protocol Shaping: Sendable {
+  /// The shaping weight omega of a sample; 0 by default.
+  /// - Parameters:
+  ///   - uncertainty: H of the sample, nats.
+  ///   - threshold: tau, nats.
+  func weight(uncertainty: Float, threshold: Float) -> Float
 
-/// The advantages of a batch, and what is reported about them.
-public struct BatchAdvantages: Equatable, Sendable {
-  /// What the loss gets. `[prompt][sample][T]`
-  public var tokens: [[[Float]]]
-  /// Before shaping. `[prompt][sample]`
-  public var samples: [[Float]]
-  /// H that each sample's omega comes from, as `ShapingSettings.level` says, nats. `[prompt][sample]`
+  /// The advantage of each token of one sample.
+  /// - Parameters:
+  ///   - weight: omega of the sample.
+  ///   - entropies: nats. `[T]`
+  /// - Returns: `[T]`
+  func shaped(advantage: Float, weight: Float, entropies: [Float]) -> [Float]
+
+  /// Weights and advantages of a whole batch; by default `weight` and `shaped` of every sample.
+  func shape(_ batch: UnshapedBatch) -> ShapedBatch
+
+  /// The formula with the settings' values in it, for a person who follows one group by hand.
+  var formula: String { get }
+
+  /// What shaping does to a sample of the quadrant and weight, in two words; nil when it does nothing.
+  func effect(on quadrant: Quadrant, weight: Float) -> String?
+
+  /// Measurements of a step besides those that every shaping has. Their names and meanings stand in the table of metrics.
+  /// - Parameter weights: omega of every sample of the batch.
+  func metrics(weights: [Double]) -> [String: Double]
+}
+
+extension Shaping {
+  public func weight(uncertainty: Float, threshold: Float) -> Float { 0 }
+  public func effect(on quadrant: Quadrant, weight: Float) -> String? { nil }
+  public func metrics(weights: [Double]) -> [String: Double] { [:] }
+
+  public func shape(_ batch: UnshapedBatch) -> ShapedBatch {
+    let weights = batch.uncertainties.map { group in
+      group.map { weight(uncertainty: $0, threshold: batch.threshold) }
+    }
+    let tokens = batch.advantages.indices.map { p in
+      batch.advantages[p].indices.map { i in
+        shaped(advantage: batch.advantages[p][i], weight: weights[p][i], entropies: batch.entropies[p][i])
+      }
+    }
+    return ShapedBatch(weights: weights, tokens: tokens)
+  }
+}
+
+/// What a shaping may look at.
+public struct UnshapedBatch: Equatable, Sendable {
+  /// `[prompt][sample]`
+  public var rewards: [[Float]]
+  /// `[prompt][sample]`
+  public var advantages: [[Float]]
+  /// The entropy of each token, nats. `[prompt][sample][T]`
+  public var entropies: [[[Float]]]
+  /// The entropy H that each sample is judged by, nats. `[prompt][sample]`
   public var uncertainties: [[Float]]
-  /// omega of each sample; 0 when the shaping has none. `[prompt][sample]`
-  public var factors: [[Float]]
-  /// Hbar: the mean of the samples' mean entropies, nats.
-  public var meanEntropy: Float
-  /// tau after this batch, nats.
+  /// tau, nats.
   public var threshold: Float
-  /// Groups whose rewards are all equal.
-  public var zeroVarianceGroupCount: Int
+}
 
-  /// Where a sample stands; uncertain is above tau.
-  public func quadrant(_ prompt: Int, _ sample: Int) -> Quadrant? {
-    Quadrant(isUncertain: uncertainties[prompt][sample] > threshold, advantage: samples[prompt][sample])
+/// What a shaping gives.
+public struct ShapedBatch: Equatable, Sendable {
+  /// omega; 0 when the shaping has none. `[prompt][sample]`
+  public var weights: [[Float]]
+  /// The advantage of each token. `[prompt][sample][T]`
+  public var tokens: [[[Float]]]
+}
+
+/// One line of the table of shapings.
+public struct ShapingDefinition: Sendable {
+  /// The value of `algorithm.shaping.kind`.
+  public var name: String
+  /// What it is and where it comes from, one line.
+  public var summary: String
+  public var make: @Sendable (ShapingSettings) -> any Shaping
+
+  /// Every shaping that the settings can name.
+  public static let all = [
+    ShapingDefinition(name: "none", summary: "the preset as it is") { _ in Unshaped() },
+    ShapingDefinition(name: "uadt", summary: "Uncertainty-Aware Dynamic Thinking, arXiv 2508.16129") { UADT($0) },
+    ShapingDefinition(name: "entropy_bonus", summary: "an entropy bonus on each token, arXiv 2506.14758") {
+      EntropyBonus($0)
+    },
+  ]
+}
+
+extension ShapingSettings {
+  /// The shaping that `kind` names, which must be one of `ShapingDefinition.all`.
+  public var shaping: any Shaping {
+    guard let definition = ShapingDefinition.all.first(where: { $0.name == kind }) else {
+      preconditionFailure("no shaping named \(kind)")
+    }
+    return definition.make(self)
   }
 }
 
-/// Steps 3 to 7 of the algorithm: uncertainty, threshold, factor, advantage, shaping.
-/// - Parameters:
-///   - rewards: `[prompt][sample]`
-///   - entropies: of each completion token under the policy at the start of the step, nats. `[prompt][sample][T]`
-///   - threshold: tau; updated by this batch first, then used.
-public func batchAdvantages(
-  rewards: [[Float]], entropies: [[[Float]]], threshold: inout UncertaintyThreshold, advantage: AdvantageSettings,
-  shaping: ShapingSettings
-) -> BatchAdvantages {
-  precondition(rewards.map(\.count) == entropies.map(\.count), "rewards and entropies of different shapes")
-  let means = entropies.map { $0.map(meanEntropy) }
-  let batchMean = mean(means.flatMap { $0 })
-  let tau = threshold.update(meanEntropy: batchMean)
-  let uncertainties =
-    switch shaping.level {
-    case .sequence: means
-    case .sample: means.map { group in [Float](repeating: mean(group), count: group.count) }
-    }
-  let advantages = rewards.map { groupAdvantages(rewards: $0, settings: advantage) }
-  let factors = uncertainties.map { group in
-    group.map { entropy in
-      shaping.kind == .uadt
-        ? UADT.factor(entropy: entropy, threshold: tau, sensitivity: shaping.sensitivity) : 0
-    }
-  }
-  let tokens = advantages.indices.map { p in
-    advantages[p].indices.map { i in
-      shapedAdvantages(
-        advantage: advantages[p][i], factor: factors[p][i], entropies: entropies[p][i], settings: shaping)
-    }
-  }
-  return BatchAdvantages(
-    tokens: tokens, samples: advantages, uncertainties: uncertainties, factors: factors, meanEntropy: batchMean,
-    threshold: tau,
-    zeroVarianceGroupCount: rewards.count { hasZeroVariance(rewards: $0) })
-}
+/// No shaping: every token has its sample's advantage.
+public struct Unshaped: Shaping {
+  public init() {}
+  public var formula: String { "A' = A: nothing is shaped." }
 
-/// The advantage of each token of one sample. A new shaping is one file and one case here.
-/// - Parameters:
-///   - factor: omega of the sample.
-///   - entropies: nats. `[T]`
-/// - Returns: `[T]`
-public func shapedAdvantages(
-  advantage: Float, factor: Float, entropies: [Float], settings: ShapingSettings
-) -> [Float] {
-  switch settings.kind {
-  case .none:
+  public func shaped(advantage: Float, weight: Float, entropies: [Float]) -> [Float] {
     [Float](repeating: advantage, count: entropies.count)
-  case .uadt:
-    [Float](
-      repeating: UADT.shaped(advantage: advantage, factor: factor, lambda: settings.lambda), count: entropies.count)
-  case .entropyBonus:
-    entropies.map {
-      EntropyBonus.shaped(advantage: advantage, entropy: $0, alpha: settings.alpha, kappa: settings.kappa)
-    }
   }
-}
-
-/// H_i, the mean entropy of a sample's tokens, nats; 0 for a sample without tokens.
-public func meanEntropy(_ entropies: [Float]) -> Float { mean(entropies) }
-
-func mean(_ values: [Float]) -> Float {
-  values.isEmpty ? 0 : Float(values.reduce(0.0) { $0 + Double($1) } / Double(values.count))
 }

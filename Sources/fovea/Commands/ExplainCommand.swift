@@ -114,7 +114,7 @@ enum ExplainCommand: Command {
         "text": .string(step.batch.groups[group].rollouts[index].text),
         "tokens": .array(page.pieces[index].map { .string($0) }),
         "entropies": .array(sample.entropies.map(number)), "entropy": number(sample.meanEntropy),
-        "omega": number(sample.factor), "quadrant": sample.quadrant.map { .string($0.rawValue) } ?? .null,
+        "omega": number(sample.weight), "quadrant": sample.quadrant.map { .string($0.rawValue) } ?? .null,
         "reward": number(sample.reward), "advantage": number(sample.advantage),
         "shaped": .array(sample.shaped.map(number)),
       ])
