@@ -2,7 +2,8 @@
 import PackageDescription
 
 // Imports go one way only:
-//   C -> Core -> Imaging -> Fundus -> Settings, Tasks, Wire -> Evaluation, Coordinator | RolloutWorker | Learner | Console -> fovea
+//   C -> Core -> Imaging -> Fundus -> Settings, Tasks, Wire -> Evaluation, Runs
+//     -> Coordinator | RolloutWorker | Learner | Console -> Experiments -> fovea
 // No role imports another role; FoveaTesting and Fuzzing are imported by tests only, and by the fuzzers' driver.
 
 let swift: [SwiftSetting] = [
@@ -54,18 +55,28 @@ let package = Package(
     module("Evaluation", ["Core", "Imaging", "Settings", "Tasks", "CCURL"]),
     module("Wire", ["Core", "CWire", "CZeroMQ", "CZstd", "CXXHash"], exclude: ["farm.proto"]),
 
+    // The folder of a run: paths, metrics, samples, the list of checkpoints, and how far the run is. Computes nothing.
+    module("Runs", ["Core", "Wire", "CLinux", "CXXHash"]),
+
     module("Coordinator", ["Core", "Settings", "Tasks", "Wire", "CSQLite"]),
     module("RolloutWorker", ["Core", "Imaging", "Tasks", "Wire", "CLinux"]),
-    module("Learner", ["Core", "Imaging", "Settings", "Wire", "CXXHash"]),
+    module("Learner", ["Core", "Imaging", "Settings", "Wire", "Runs"]),
 
-    // What a person at a terminal touches: arguments, live view, run directory, child processes. Knows no role.
-    module("Console", ["Core", "Wire", "CLinux"]),
+    // What a person at a terminal touches: arguments, live view, child processes. Knows no role.
+    module("Console", ["Core", "Wire", "Runs", "CLinux"]),
+
+    // Whole experiments out of the roles: ablations, and a dry run of a step. `fovea` only asks for them.
+    module(
+      "Experiments",
+      [
+        "Core", "Imaging", "Settings", "Tasks", "Wire", "Runs", "Evaluation", "Coordinator", "RolloutWorker", "Learner",
+      ]),
 
     .executableTarget(
       name: "fovea",
       dependencies: [
         "Core", "Imaging", "Fundus", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner",
-        "Benchmarks", "Console", "Evaluation",
+        "Runs", "Benchmarks", "Console", "Evaluation", "Experiments",
       ],
       swiftSettings: swift),
 
@@ -75,7 +86,7 @@ let package = Package(
       "Fuzzing",
       [
         "Core", "Imaging", "Settings", "Tasks", "Evaluation", "Wire", "Coordinator", "RolloutWorker", "Learner",
-        "Console", "CZlib", "FoveaTesting",
+        "Runs", "CZlib", "FoveaTesting",
       ]),
     module("FoveaTesting", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner"]),
     tests("CoreTests", ["Core", "CKernels", "FoveaTesting"]),
@@ -84,12 +95,19 @@ let package = Package(
     tests("FundusTests", ["Core", "Fundus", "Imaging", "Tasks"]),
     tests("TasksTests", ["Core", "Imaging", "Tasks", "FoveaTesting"]),
     tests("EvaluationTests", ["Core", "Evaluation", "Settings", "Tasks", "FoveaTesting"]),
+    tests(
+      "ExperimentsTests",
+      [
+        "Core", "Settings", "Wire", "Runs", "Evaluation", "Learner", "Experiments", "FoveaTesting",
+      ]),
     tests("WireTests", ["Core", "Wire", "FoveaTesting"]),
     tests("CoordinatorTests", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "FoveaTesting"]),
     tests("RolloutWorkerTests", ["Core", "Wire", "RolloutWorker", "FoveaTesting"]),
-    tests("LearnerTests", ["Core", "Settings", "Wire", "Coordinator", "Learner", "RolloutWorker", "FoveaTesting"]),
-    tests("ConsoleTests", ["Core", "Wire", "Console", "FoveaTesting"]),
-    tests("EndToEndTests", ["Core", "Settings", "Wire", "Console", "FoveaTesting"]),
+    tests("RunsTests", ["Core", "Wire", "Runs"]),
+    tests(
+      "LearnerTests", ["Core", "Settings", "Wire", "Runs", "Coordinator", "Learner", "RolloutWorker", "FoveaTesting"]),
+    tests("ConsoleTests", ["Core", "Wire", "Runs", "Console", "FoveaTesting"]),
+    tests("EndToEndTests", ["Core", "Settings", "Wire", "Runs", "Console", "FoveaTesting"]),
     tests("BenchmarksTests", ["Core", "Benchmarks", "FoveaTesting"]),
     tests("FuzzingTests", ["Fuzzing"]),
     tests("TidyTests", []),

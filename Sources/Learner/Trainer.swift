@@ -1,12 +1,13 @@
 import Core
 import Imaging
+import Runs
 import Settings
 import Wire
 
 /// The training thread's own: it opens the run's model, trains, publishes and saves, one command after the other.
 ///
-/// Made and used on that one thread; it hears from the event loop through `commands` and answers through `outcomes`, so a
-/// step of minutes delays no heartbeat and no worker that fetches weights.
+/// Made and used on that one thread; it hears from the event loop through `commands` and answers through `outcomes`, so
+/// a step of minutes delays no heartbeat and no worker that fetches weights.
 struct Trainer {
   enum Command: Sendable {
     case train(TrainBatch)
@@ -77,7 +78,7 @@ struct Trainer {
         base: adapted.base, precision: precision, rolloutPrecision: rolloutPrecision, files: description.files)
     }
     publish()
-    outcomes.post(.opened(model.state, bestAccuracy: model.store.best?.accuracy))
+    outcomes.post(.opened(model.state, bestAccuracy: model.store.folder.best?.accuracy))
   }
 
   /// The frozen reference of the KL term: the model that the run began with.

@@ -3,11 +3,13 @@ import Core
 import Foundation
 import Testing
 
-/// What `fovea explain` shows: colours, lines and the picture.
+/// What `fovea explain` shows: colours, lines and the image.
 @Suite struct ExplanationTests {
-  private static let pieces = [["<think>", " so & so", "\nyes"], ["no\u{1B}[2J", ""]]
+  private static let tokenTexts = [["<think>", " so & so", "\nyes"], ["no\u{1B}[2J", ""]]
 
-  private static func page(_ pieces: [[String]] = Self.pieces, kind: ShapingSettings.Kind = .uadt) -> ExplanationPage {
+  private static func page(_ tokenTexts: [[String]] = Self.tokenTexts, kind: ShapingSettings.Kind = .uadt)
+    -> ExplanationPage
+  {
     let rewards: [[Float]] = [[1.1, 0.1]]
     let entropies: [[[Float]]] = [[[0.01, 1.2, 1.5], [0.3, 0.2]]]
     var shaping = ShapingSettings()
@@ -17,13 +19,14 @@ import Testing
       rewards: rewards, entropies: entropies, threshold: &threshold, advantage: AdvantageSettings(), shaping: shaping)
     return ExplanationPage(
       title: "run <1>, step 4", question: "Which \"one\"?", reference: "B", images: [[0x89, 0x50]],
-      notice: "Synthetic; not for clinical use.", pieces: pieces,
+      notice: "Synthetic; not for clinical use.", tokenTexts: tokenTexts,
       group: GroupExplanation(
         group: 0, rewards: rewards, entropies: entropies, batch: batch, thresholdBefore: 0.5),
       advantage: AdvantageSettings(), shaping: shaping)
   }
 
-  @Test func theColoursDarkenStepByStepUnderTextThatCanBeRead() {
+  @Test("The colours darken step by step under text that can be read")
+  func theColoursDarkenStepByStepUnderTextThatCanBeRead() {
     // Relative luminance and contrast as WCAG 2.1 defines them.
     func luminance(_ level: Int) -> Double {
       let (red, green, blue) = EntropyScale.rgb(level)
@@ -41,7 +44,9 @@ import Testing
     #expect(red == 255 && green == 215 && blue == 135, "colour 222 of the terminals' 256")
   }
 
-  @Test(arguments: [(Float(0), 0), (0.0199, 0), (0.02, 1), (0.6931, 4), (1, 5), (2, 6), (12, 6)])
+  @Test(
+    "An entropy has the step that its label says",
+    arguments: [(Float(0), 0), (0.0199, 0), (0.02, 1), (0.6931, 4), (1, 5), (2, 6), (12, 6)])
   func anEntropyHasTheStepThatItsLabelSays(_ entropy: Float, _ level: Int) {
     #expect(EntropyScale.level(entropy) == level)
     let bounds = EntropyScale.label(level).matches(of: #/[0-9.]+/#).compactMap { Float($0.0) }
@@ -52,7 +57,8 @@ import Testing
     }
   }
 
-  @Test func theLinesShowEveryTokenOnItsColourAndTheStepsOwnNumbers() {
+  @Test("The lines show every token on its colour, and the step's own numbers")
+  func theLinesShowEveryTokenOnItsColourAndTheStepsOwnNumbers() {
     let lines = Self.page().lines(width: 100)
     let text = lines.map(\.text)
     #expect(text.contains("  <think> so & so⏎") && text.contains("  yes") && text.contains("  no?[2J"), "\(text)")
@@ -67,7 +73,8 @@ import Testing
     #expect(!lines.contains { $0.rendered(colour: false).contains("\u{1B}") })
   }
 
-  @Test func longTokensAndLinesAreBrokenAtTheWidth() {
+  @Test("Long tokens and lines are broken at the width")
+  func longTokensAndLinesAreBrokenAtTheWidth() {
     let long = String(repeating: "wörter ", count: 40)
     let page = Self.page([[long, "abc", String(repeating: "眼", count: 50)], ["", ""]])
     for width in [40, 57, 100] {
@@ -78,7 +85,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ShapingSettings.Kind.allCases)
+  @Test("The image is XML with everything escaped, and the same again", arguments: ShapingSettings.Kind.allCases)
   func thePictureIsXMLWithEverythingEscapedAndTheSameAgain(_ kind: ShapingSettings.Kind) {
     let svg = ExplanationDrawing.svg(Self.page(kind: kind))
     #expect(svg == ExplanationDrawing.svg(Self.page(kind: kind)))

@@ -70,7 +70,7 @@ struct WrittenPrompts: PromptDataset {
   }
 }
 
-extension Exam {
+extension EvaluationSet {
   init(_ prompts: WrittenPrompts) { self.init(prompts, prompts: prompts.heldOutCount, settings: RunSettings()) }
 
   /// Answers with these words in the tags.

@@ -39,8 +39,8 @@ struct ScoreTests {
   @Test("Multiple choice, exact and partial, is scikit-learn's", arguments: 0..<12)
   func multipleChoice(index: Int) {
     let expected = EvaluationOracle.shared.partial[index]
-    let exam = Exam(WrittenPrompts([("multiple_choice", expected.right, "", "")]))
-    let answer = exam.answers([expected.given])[0]
+    let evaluationSet = EvaluationSet(WrittenPrompts([("multiple_choice", expected.right, "", "")]))
+    let answer = evaluationSet.answers([expected.given])[0]
     var reward = answer.prompt.reward
     reward.options["option_count"] = "6"
     #expect(Double(Scorer.accuracy(text: answer.text, reward, isStrict: true)) == expected.exact)
@@ -65,13 +65,13 @@ struct ScoreboardTests {
     ("multiple_choice", "A, C", "CFP", "out_of_domain"), ("open_ended", "macular hole", "OCT", "in_domain"),
   ])
 
-  @Test("has cells, margins and the whole, a value for each examinee, and the difference from the first")
+  @Test("has cells, margins and the whole, a value for each model, and the difference from the first")
   func parts() throws {
-    let exam = Exam(prompts)
+    let evaluationSet = EvaluationSet(prompts)
     let board = Scoreboard(
       [
-        ("first", exam.answers(["A", "A", "A, B", "a hole"])),
-        ("second", exam.answers(["A", "B", "A, C", "Macular hole"])),
+        ("first", evaluationSet.answers(["A", "A", "A, B", "a hole"])),
+        ("second", evaluationSet.answers(["A", "B", "A, C", "Macular hole"])),
       ], bootstrap: Bootstrap(seed: 1, replicateCount: 50))
     let cell = try row(board, .accuracy, modality: "CFP", domain: "in_domain", type: .trueFalse)
     #expect(cell.count == 2 && cell.values.map { $0?.value } == [0.5, 1])
@@ -87,10 +87,11 @@ struct ScoreboardTests {
     #expect(try row(board, .format).values.map { $0?.value } == [1, 1])
   }
 
-  @Test("is one row of accuracy and one of format where nothing divides the exam")
+  @Test("is one row of accuracy and one of format where nothing divides the evaluation set")
   func single() {
-    let exam = Exam(WrittenPrompts([("number", "3", "", ""), ("number", "4", "", "")]))
-    let board = Scoreboard([("it", exam.answers(["3", "5"]))], bootstrap: Bootstrap(seed: 1, replicateCount: 20))
+    let evaluationSet = EvaluationSet(WrittenPrompts([("number", "3", "", ""), ("number", "4", "", "")]))
+    let board = Scoreboard(
+      [("it", evaluationSet.answers(["3", "5"]))], bootstrap: Bootstrap(seed: 1, replicateCount: 20))
     #expect(board.rows.map(\.measure) == [.accuracy, .format])
     #expect(board.lines.count == 3 && board.lines[0].hasPrefix("questions  n  measure"))
     #expect(board.lines[1].hasPrefix("all        2  accuracy  0.500 ["))
@@ -100,9 +101,12 @@ struct ScoreboardTests {
   func grades() throws {
     let prompts = WrittenPrompts(
       (0..<5).map { ("single_choice", "\("ABCDE".map(String.init)[$0])", "CFP", "in_domain") }, grades: true)
-    let exam = Exam(prompts)
+    let evaluationSet = EvaluationSet(prompts)
     let board = Scoreboard(
-      [("right", exam.answers(["A", "B", "C", "D", "E"])), ("silent", exam.answers(["A", "B", "C", "D", ""]))],
+      [
+        ("right", evaluationSet.answers(["A", "B", "C", "D", "E"])),
+        ("silent", evaluationSet.answers(["A", "B", "C", "D", ""])),
+      ],
       bootstrap: Bootstrap(seed: 1, replicateCount: 50))
     let values = try #require(board.rows.first { $0.measure == .kappa }).values
     #expect(values[0]?.value == 1)
@@ -113,9 +117,10 @@ struct ScoreboardTests {
 
   @Test("is the same whenever it is made")
   func repeatable() {
-    let exam = Exam(prompts)
+    let evaluationSet = EvaluationSet(prompts)
     let boards = (0..<2).map { _ in
-      Scoreboard([("it", exam.answers(["A", "A", "A", "hole"]))], bootstrap: Bootstrap(seed: 4, replicateCount: 100))
+      Scoreboard(
+        [("it", evaluationSet.answers(["A", "A", "A", "hole"]))], bootstrap: Bootstrap(seed: 4, replicateCount: 100))
     }
     #expect(boards[0].lines == boards[1].lines)
   }

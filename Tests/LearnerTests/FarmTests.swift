@@ -2,6 +2,7 @@ import Coordinator
 import Core
 import Foundation
 import Learner
+import Runs
 import Settings
 import Testing
 import Wire
@@ -29,7 +30,7 @@ struct FarmTests {
     #expect(steps.last?.values["kl"] ?? 0 > 0)
     #expect(steps.last?.values["gradient_norm"] ?? 0 > 0)
     #expect(outcome.rows.filter { $0.kind == .evaluation }.map(\.step) == [0, 2, 4])
-    try CheckpointStore.verify("\(folder.path)/run/checkpoints/step-000004")
+    try CheckpointFolder.verify("\(folder.path)/run/checkpoints/step-000004")
   }
 
   @Test("trains on int8 samples with importance weights, and gives the same bytes with one worker and with three")

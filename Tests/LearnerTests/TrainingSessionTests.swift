@@ -1,6 +1,7 @@
 import Core
 import Foundation
 import Learner
+import Runs
 import Settings
 import Testing
 import Wire
@@ -12,9 +13,9 @@ private struct TinyRun {
   let optimizer: AdamW
 
   init(folder: String, settings: RunSettings) throws {
-    let store = CheckpointStore(folder: folder, keep: 2)
+    let store = CheckpointStore(CheckpointFolder(folder), keep: 2)
     var state = TrainerState()
-    if let newest = store.newestValid().folder {
+    if let newest = store.folder.newestValid().path {
       let checkpoint = try CheckpointStore.load(
         newest, config: TinyPolicy.config, moments: settings.optimizer.moments)
       policy = TinyPolicy(parameters: checkpoint.masterWeights)
@@ -91,6 +92,8 @@ struct TrainingSessionTests {
     #expect(try run.session.keepBest(step: 2, accuracy: 0.5) == false)
     try run.session.save()
     #expect(try run.session.keepBest(step: 2, accuracy: 0.5))
-    #expect(CheckpointStore(folder: folder.path, keep: 1).best == CheckpointStore.Best(step: 2, accuracy: 0.5))
+    #expect(
+      CheckpointStore(CheckpointFolder(folder.path), keep: 1).folder.best
+        == CheckpointFolder.Best(step: 2, accuracy: 0.5))
   }
 }
