@@ -30,7 +30,8 @@ private func parse(_ line: String) throws -> ParsedArguments {
   @Test("A list takes every value in order")
   func aListTakesEveryValueInOrder() throws {
     let parsed = try parse("--model b --config a --model=a --model b")
-    #expect(parsed.all("model") == ["b", "a", "b"] && parsed["model"] == "b")
+    #expect(parsed.all("model") == ["b", "a", "b"])
+    #expect(parsed["model"] == "b")
     #expect(try parse("--config a").all("model").isEmpty)
   }
 

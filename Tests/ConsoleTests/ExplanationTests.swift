@@ -41,7 +41,9 @@ import Testing
     for (lighter, darker) in zip(luminances, luminances.dropFirst()) { #expect(lighter > darker) }
     for luminance in luminances { #expect((luminance + 0.05) / 0.05 >= 4.5, "black on it") }
     let (red, green, blue) = EntropyScale.rgb(2)
-    #expect(red == 255 && green == 215 && blue == 135, "colour 222 of the terminals' 256")
+    #expect(red == 255, "colour 222 of the terminals' 256")
+    #expect(green == 215, "colour 222 of the terminals' 256")
+    #expect(blue == 135, "colour 222 of the terminals' 256")
   }
 
   @Test(
@@ -61,7 +63,9 @@ import Testing
   func theLinesShowEveryTokenOnItsColourAndTheStepsOwnNumbers() {
     let lines = Self.page().lines(width: 100)
     let text = lines.map(\.text)
-    #expect(text.contains("  <think> so & so⏎") && text.contains("  yes") && text.contains("  no?[2J"), "\(text)")
+    #expect(text.contains("  <think> so & so⏎"), "\(text)")
+    #expect(text.contains("  yes"), "\(text)")
+    #expect(text.contains("  no?[2J"), "\(text)")
     // H 0.9033 and 0.25, Hbar 0.5767, tau 0.9 x 0.5 + 0.1 x 0.5767 = 0.5077
     #expect(text.contains { $0.hasPrefix("1  H 0.9033  omega +0.6524  r 1.10  A +0.7070 -> +0.9376") }, "\(text)")
     #expect(text.contains { $0.contains("uncertain, better: reinforced more") })
@@ -69,7 +73,8 @@ import Testing
     #expect(text.contains("tau = 0.9 x 0.5000 + 0.1 x 0.5767 = 0.5077: the threshold follows Hbar."), "\(text)")
     let coloured = lines.map { $0.rendered(colour: true) }.joined()
     #expect(coloured.contains("\u{1B}[38;5;16;48;5;202m so & so\u{1B}[0m\u{1B}[38;5;16;48;5;202m⏎\u{1B}[0m"))
-    #expect(coloured.contains("\u{1B}[38;5;16;48;5;231m<think>\u{1B}[0m") && !coloured.contains("\u{1B}[2J"))
+    #expect(coloured.contains("\u{1B}[38;5;16;48;5;231m<think>\u{1B}[0m"))
+    #expect(!coloured.contains("\u{1B}[2J"))
     #expect(!lines.contains { $0.rendered(colour: false).contains("\u{1B}") })
   }
 
@@ -99,10 +104,12 @@ import Testing
     }
     #expect(open.isEmpty)
     let text = svg.replacing(#/<[^>]*>/#, with: "")
-    #expect(!text.contains("<") && !text.contains(">"))
+    #expect(!text.contains("<"))
+    #expect(!text.contains(">"))
     #expect(svg.matches(of: #/&/#).count == svg.matches(of: #/&(?:amp|lt|gt|quot);/#).count)
     #expect(!svg.unicodeScalars.contains { $0.value < 32 && $0 != "\n" })
-    #expect(svg.contains("Synthetic; not for clinical use.") && svg.contains("data:image/png;base64,iVA="))
+    #expect(svg.contains("Synthetic; not for clinical use."))
+    #expect(svg.contains("data:image/png;base64,iVA="))
     #expect(svg.contains("A = (r - 0.6000) / (0.7071 + 0.0001)"))
   }
 }

@@ -35,13 +35,17 @@ struct ChatEndpointTests {
     #expect(endpoint.model == "stub")
     let seen = Mutex(0)
     let answers = try endpoint.answers(evaluationSet) { done in seen.withLock { $0 = max($0, done) } }
-    #expect(answers.map(\.accuracy) == [1, 1, 1, 1, 1] && answers.map(\.prompt.id) == [0, 1, 2, 3, 4])
+    #expect(answers.map(\.accuracy) == [1, 1, 1, 1, 1])
+    #expect(answers.map(\.prompt.id) == [0, 1, 2, 3, 4])
     #expect(answers.allSatisfy { $0.tokenCount == 7 && $0.finish == .stop && $0.format == 1 })
     #expect(seen.withLock { $0 } == 5)
     for request in server.requests.dropFirst() {
       let json = try JSON.parse(request.body, place: "request")
-      #expect(request.method == "POST" && request.path == "/v1/chat/completions")
-      #expect(json["temperature"]?.double == 0 && json["model"]?.string == "stub" && json["max_tokens"]?.int == 48)
+      #expect(request.method == "POST")
+      #expect(request.path == "/v1/chat/completions")
+      #expect(json["temperature"]?.double == 0)
+      #expect(json["model"]?.string == "stub")
+      #expect(json["max_tokens"]?.int == 48)
       #expect(request.headers.contains("Authorization: Bearer secret"))
     }
   }
@@ -59,9 +63,11 @@ struct ChatEndpointTests {
       reward: RewardSpecification(kind: "open_ended", reference: "it"))
     let server = try HTTPStub { _ in (200, Self.completion("<answer>it</answer>", finish: "length")) }
     let answers = try endpoint(server.url + "#named").answers(EvaluationSet(WrittenPrompts([prompt]))) { _ in }
-    #expect(answers[0].accuracy == 1 && answers[0].finish == .length)
+    #expect(answers[0].accuracy == 1)
+    #expect(answers[0].finish == .length)
     let json = try JSON.parse(try #require(server.requests.first).body, place: "request")
-    #expect(json["model"]?.string == "named" && server.requests.count == 1)
+    #expect(json["model"]?.string == "named")
+    #expect(server.requests.count == 1)
     let messages = try #require(json["messages"]?.array)
     #expect(messages[0]["content"]?.string == "Be brief.")
     let parts = try #require(messages[1]["content"]?.array)
@@ -84,7 +90,8 @@ struct ChatEndpointTests {
     #expect(try endpoint(server.url + "#m").answers(one) { _ in }.first?.accuracy == 1)
     let never = try HTTPStub { _ in (500, "broken\nserver") }
     let error = #expect(throws: InputError.self) { try endpoint(never.url + "#m").answers(one) { _ in } }
-    #expect(error?.found == "status 500: broken server" && never.requests.count == 3)
+    #expect(error?.found == "status 500: broken server")
+    #expect(never.requests.count == 3)
   }
 
   @Test(
@@ -93,7 +100,8 @@ struct ChatEndpointTests {
   func refusal(status: Int, body: String) throws {
     let server = try HTTPStub { _ in (status, body) }
     let error = #expect(throws: InputError.self) { try endpoint(server.url + "#m").answers(evaluationSet) { _ in } }
-    #expect(error?.found == "status \(status): \(body)" && error?.place.contains("held-out prompt") == true)
+    #expect(error?.found == "status \(status): \(body)")
+    #expect(error?.place.contains("held-out prompt") == true)
   }
 
   @Test(

@@ -22,18 +22,24 @@ struct SpreadTests {
   func interval(index: Int) throws {
     let expected = EvaluationOracle.shared.spread[index]
     let spread = try #require(Spread(expected.values))
-    #expect(spread.count == expected.values.count && isNear(spread.mean, expected.mean))
+    #expect(spread.count == expected.values.count)
+    #expect(isNear(spread.mean, expected.mean))
     #expect(isNear(spread.deviation, expected.deviation))
     let interval = try #require(spread.interval)
-    #expect(isNear(interval.lowerBound, expected.low) && isNear(interval.upperBound, expected.high))
+    #expect(isNear(interval.lowerBound, expected.low))
+    #expect(isNear(interval.upperBound, expected.high))
   }
 
   @Test("One measurement has no interval, equal ones have one of no width, and none is no spread")
   func few() throws {
     let one = try #require(Spread([0.5]))
-    #expect(one.mean == 0.5 && one.deviation == nil && one.interval == nil)
+    #expect(one.mean == 0.5)
+    #expect(one.deviation == nil)
+    #expect(one.interval == nil)
     #expect(Spread([0.25, 0.25, 0.25])?.interval == 0.25...0.25)
-    #expect(Spread([]) == nil && Spread([1, .nan]) == nil && Spread([.infinity]) == nil)
+    #expect(Spread([]) == nil)
+    #expect(Spread([1, .nan]) == nil)
+    #expect(Spread([.infinity]) == nil)
   }
 }
 
@@ -55,8 +61,11 @@ struct FigureTests {
         "accuracy", "accuracy basic", "accuracy complex", "accuracy multiple_choice", "accuracy single_choice",
         "format", "completion tokens",
       ])
-    #expect(values["accuracy"] == 0.5 && values["accuracy basic"] == 0.5 && values["accuracy complex"] == 0.5)
-    #expect(values["format"] == 1 && values["completion tokens"] == 11.5)
+    #expect(values["accuracy"] == 0.5)
+    #expect(values["accuracy basic"] == 0.5)
+    #expect(values["accuracy complex"] == 0.5)
+    #expect(values["format"] == 1)
+    #expect(values["completion tokens"] == 11.5)
   }
 
   @Test("of a task without parts are three")

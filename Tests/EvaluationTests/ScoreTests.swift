@@ -13,7 +13,8 @@ struct ScoreTests {
     let interval = Bootstrap(seed: expected.seed, replicateCount: expected.replicates)
       .interval(count: pairs.count) { QuadraticKappa.value($0.map { pairs[$0] }) }
     guard let wanted = expected.value, let low = expected.low, let high = expected.high else {
-      #expect(value == nil && interval == nil)
+      #expect(value == nil)
+      #expect(interval == nil)
       return
     }
     #expect(value.map { abs($0 - wanted) < 1e-9 } == true, "\(value ?? .nan), not \(wanted)")
@@ -28,7 +29,8 @@ struct ScoreTests {
       bootstrap.interval(count: expected.values.count) { indices in
         indices.reduce(0) { $0 + expected.values[$1] } / Double(indices.count)
       })
-    #expect(abs(interval.lowerBound - expected.low) < 1e-12 && abs(interval.upperBound - expected.high) < 1e-12)
+    #expect(abs(interval.lowerBound - expected.low) < 1e-12)
+    #expect(abs(interval.upperBound - expected.high) < 1e-12)
   }
 
   @Test("An answer that is no grade counts as the farthest one")
@@ -74,7 +76,8 @@ struct ScoreboardTests {
         ("second", evaluationSet.answers(["A", "B", "A, C", "Macular hole"])),
       ], bootstrap: Bootstrap(seed: 1, replicateCount: 50))
     let cell = try row(board, .accuracy, modality: "CFP", domain: "in_domain", type: .trueFalse)
-    #expect(cell.count == 2 && cell.values.map { $0?.value } == [0.5, 1])
+    #expect(cell.count == 2)
+    #expect(cell.values.map { $0?.value } == [0.5, 1])
     #expect(cell.values[1]?.interval == 1...1)
     let choice = try row(board, .partial, modality: "CFP", domain: "out_of_domain", type: .multipleChoice)
     #expect(choice.values.compactMap { $0.map { ($0.value * 300).rounded() } } == [100, 300])
@@ -93,7 +96,8 @@ struct ScoreboardTests {
     let board = Scoreboard(
       [("it", evaluationSet.answers(["3", "5"]))], bootstrap: Bootstrap(seed: 1, replicateCount: 20))
     #expect(board.rows.map(\.measure) == [.accuracy, .format])
-    #expect(board.lines.count == 3 && board.lines[0].hasPrefix("questions  n  measure"))
+    #expect(board.lines.count == 3)
+    #expect(board.lines[0].hasPrefix("questions  n  measure"))
     #expect(board.lines[1].hasPrefix("all        2  accuracy  0.500 ["))
   }
 

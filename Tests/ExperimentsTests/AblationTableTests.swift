@@ -36,7 +36,8 @@ struct AblationPlanTests {
   func runs() throws {
     let plan = try plan(["a:", "b:algorithm.shaping.lambda=0.25  optimizer.learning_rate=1e-4"], ["run.steps=3"])
     #expect(plan.runs.map(\.name) == ["a-seed7", "b-seed7", "a-seed8", "b-seed8"])
-    #expect(plan.runs.map(\.variant) == [0, 1, 0, 1] && plan.seeds == [7, 8])
+    #expect(plan.runs.map(\.variant) == [0, 1, 0, 1])
+    #expect(plan.seeds == [7, 8])
     #expect(plan.runs[0].overrides == ["run.steps=3", "run.seed=7"])
     #expect(
       plan.runs[3].overrides
@@ -98,16 +99,20 @@ struct AblationTableTests {
     let table = table()
     #expect(table.sections.map(\.title) == ["mean over seeds", "gain over the start", "minus grpo, seed by seed"])
     let means = try #require(table.sections[0].rows.first)
-    #expect(means.measure == "accuracy" && means.start == 0.4)
+    #expect(means.measure == "accuracy")
+    #expect(means.start == 0.4)
     #expect(means.spreads.map { $0?.count } == [2, 3, nil])
     #expect(isNear(means.spreads[1]?.mean, 0.5))
     let gains = try #require(table.sections[1].rows.first)
     #expect(isNear(gains.spreads[0]?.mean, 0.2))
     // Seed 3 has no partner.
     let difference = try #require(table.sections[2].rows.first)
-    #expect(difference.spreads[0] == nil && difference.spreads[2] == nil)
+    #expect(difference.spreads[0] == nil)
+    #expect(difference.spreads[2] == nil)
     let spread = try #require(difference.spreads[1])
-    #expect(spread.count == 2 && isNear(spread.mean, 0.1) && isNear(spread.deviation, 0))
+    #expect(spread.count == 2)
+    #expect(isNear(spread.mean, 0.1))
+    #expect(isNear(spread.deviation, 0))
     #expect(table.sections[2].rows.last?.spreads == [nil, nil, nil])
   }
 
@@ -129,12 +134,14 @@ struct AblationTableTests {
     #expect(json["variants"]?.array?.map { $0["runs"]?.array?.count } == [2, 3, 0])
     #expect(json["variants"]?.array?[0]["runs"]?.array?[1]["figures"]?["accuracy"]?.double == 0.7)
     let value = json["sections"]?.array?[0]["rows"]?.array?[0]["values"]?.array?[0]
-    #expect(value?["seeds"]?.int == 2 && isNear(value?["mean"]?.double, 0.6))
+    #expect(value?["seeds"]?.int == 2)
+    #expect(isNear(value?["mean"]?.double, 0.6))
   }
 
   @Test("of nothing is empty")
   func empty() {
     let table = AblationTable([.init("grpo", runs: [:])], start: [])
-    #expect(table.sections.isEmpty && table.lines.count == 1)
+    #expect(table.sections.isEmpty)
+    #expect(table.lines.count == 1)
   }
 }

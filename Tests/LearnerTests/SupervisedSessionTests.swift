@@ -75,9 +75,14 @@ struct SupervisedSessionTests {
     var stage = try TinyStage(folder: folder.path, settings: RunSettings())
     stage.train(steps: 4)
     let state = stage.session.state
-    #expect(state.nextStep == 4 && state.policyVersion.value == 4 && state.updateCount == 4)
-    #expect(state.cursor == 12 && state.samplesTrained == 12 && state.tokensTrained == 24)
-    #expect(state.threshold == nil && state.lastCompleted == nil)
+    #expect(state.nextStep == 4)
+    #expect(state.policyVersion.value == 4)
+    #expect(state.updateCount == 4)
+    #expect(state.cursor == 12)
+    #expect(state.samplesTrained == 12)
+    #expect(state.tokensTrained == 24)
+    #expect(state.threshold == nil)
+    #expect(state.lastCompleted == nil)
   }
 
   @Test("hands the next stage its best checkpoint, else its newest that is whole")
