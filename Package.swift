@@ -2,7 +2,8 @@
 import PackageDescription
 
 // Imports go one way only:
-//   C -> Core/* -> Imaging -> Fundus -> Settings, Tasks, Wire -> Evaluation, Coordinator | RolloutWorker | Learner | Console -> fovea
+//   C -> Core/* -> Imaging -> Fundus -> Settings, Tasks, Wire -> Evaluation, Runs
+//     -> Coordinator | RolloutWorker | Learner | Console -> Experiments -> fovea
 // No role imports another role; FoveaTesting and Fuzzing are imported by tests only, and by the fuzzers' driver.
 
 let swift: [SwiftSetting] = [
@@ -85,6 +86,9 @@ let package = Package(
       "Wire", ["Support", "Prompts", "Tensor", "Architecture", "CProtobufC", "CWire", "CXXHash", "CZeroMQ", "CZstd"],
       exclude: ["farm.proto"]),
 
+    // The folder of a run: paths, metrics, samples, the list of checkpoints, and how far the run is. Computes nothing.
+    module("Runs", ["Wire"]),
+
     module("Coordinator", ["Support", "Prompts", "Settings", "Tasks", "Wire", "CSQLite"]),
     module(
       "RolloutWorker",
@@ -99,8 +103,11 @@ let package = Package(
         "Training", "Settings", "Wire", "CXXHash",
       ]),
 
-    // What a person at a terminal touches: arguments, live view, run directory, child processes. Knows no role.
+    // What a person at a terminal touches: arguments, live view, child processes. Knows no role.
     module("Console", ["Support", "Prompts", "Reinforcement", "Wire", "CLinux"]),
+
+    // Whole experiments out of the roles: ablations, and a dry run of a step. `fovea` only asks for them.
+    module("Experiments", ["Wire"]),
 
     .executableTarget(
       name: "fovea",
@@ -141,6 +148,8 @@ let package = Package(
     tests("FundusTests", ["Support", "Prompts", "Imaging", "Fundus", "Tasks"]),
     tests("TasksTests", ["Support", "Prompts", "Imaging", "Tasks", "FoveaTesting"]),
     tests("EvaluationTests", ["Support", "Prompts", "Settings", "Tasks", "Evaluation"]),
+    tests("ExperimentsTests", ["Experiments"]),
+    tests("RunsTests", ["Runs"]),
     tests("WireTests", ["Support", "Prompts", "Tensor", "Architecture", "Wire"]),
     tests("CoordinatorTests", ["Support", "Prompts", "Settings", "Wire", "Coordinator", "FoveaTesting"]),
     tests(

@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Engine
 import Layers
 import Model
@@ -7,11 +8,11 @@ import Support
 import Tensor
 import Training
 
-/// `fovea bench engine`: rollouts, prefill, learner steps, whole steps and weight packing of one model, as rates and as shares
-/// of the peak that the same run measured.
+/// `fovea bench engine`: rollouts, prefill, learner steps, whole steps and weight packing of one model, as rates and as
+/// shares of the peak that the same run measured.
 ///
-/// Operations are counted from the shapes: 2 for each weight of a product and row, and attention's products; sampling is
-/// part of the time and adds none. Weights and prompts do not matter to the time, so tokens are drawn from Philox.
+/// Operations are counted from the shapes: 2 for each weight of a product and row, and attention's products; sampling
+/// is part of the time and adds none. Weights and prompts do not matter to the time, so random tokens do.
 public struct EngineBenchmark {
   /// One measured line.
   public struct Row: Sendable {
@@ -25,7 +26,7 @@ public struct EngineBenchmark {
     public var threads: Int?
     /// The most that was resident during the line, weights of the benchmark itself included; where it was measured.
     public var peakByteCount: Int?
-    /// What drew the samples, whose peak the operations are compared with.
+    /// The arithmetic of the products, whose peak the operations are compared with.
     public var arithmetic = RolloutPrecision.exact
     /// Bytes of weights that the line read from memory, where that is what bounds it.
     public var weightBytes: Double?
@@ -118,7 +119,8 @@ public struct EngineBenchmark {
     ]
   }
 
-  /// The decoder's products alone, as a decode step of `batch` rows makes them: all matrices of all layers and the head.
+  /// The decoder's products alone, as a decode step of `batch` rows makes them: all matrices of all layers and the
+  /// head.
   public func products(
     _ decoder: Decoder, _ arithmetic: RolloutPrecision = .exact, batch: Int, threads: ThreadPool
   ) -> Row {
@@ -147,8 +149,8 @@ public struct EngineBenchmark {
   // MARK: Learner
 
   /// One step of a fresh learner, optimizer and packing included: `prompts` prompts of `prompt` tokens with `group`
-  /// completions of `completion` tokens each. Counts all completion tokens and every prompt once per completion, as a padded
-  /// trainer would. Done twice, timed once.
+  /// completions of `completion` tokens each. Counts all completion tokens and every prompt once per completion, as a
+  /// padded trainer would. Done twice, timed once.
   public func learner(
     prompts: Int, prompt: Int, group: Int, completion: Int, checkpointing: Bool = false,
     moments: Precision = .float32
@@ -182,8 +184,8 @@ public struct EngineBenchmark {
 
   // MARK: The whole step
 
-  /// One synchronous step: `group` samples of `completion` tokens for each of `prompts` prompts, the learner's step on them,
-  /// and the new weights packed for the next rollout. Counts the sampled tokens. Done twice, timed once.
+  /// One synchronous step: `group` samples of `completion` tokens for each of `prompts` prompts, the learner's step on
+  /// them, and the new weights packed for the next rollout. Counts the sampled tokens. Done twice, timed once.
   public func wholeStep(
     _ decoder: Decoder, _ engine: GenerationEngine, _ session: LearnerSession, prompts: Int, prompt: Int, group: Int,
     completion: Int

@@ -1,4 +1,5 @@
 import CKernels
+import Core
 import Foundation
 import Layers
 import Tensor
@@ -65,24 +66,5 @@ public struct Stopwatch: Sendable {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
-  }
-}
-
-/// Memory of this process.
-public enum ProcessMemory {
-  /// The most that was resident since the start or the last `resetPeak`, in bytes; files that are mapped count.
-  public static var peakByteCount: Int {
-    guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
-      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
-      let kibibytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
-    else { return 0 }
-    return kibibytes * 1024
-  }
-
-  /// The peak is from now on what is resident now. Without permission it stays as it is, which only makes it larger.
-  public static func resetPeak() {
-    guard let file = fopen("/proc/self/clear_refs", "w") else { return }
-    fputs("5", file)
-    fclose(file)
   }
 }

@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Engine
 import Layers
 import Model
@@ -9,8 +10,9 @@ import Training
 
 /// `fovea verify`: the claims of exactness, proven on this machine and this model, a line each.
 ///
-/// Every claim compares bits that two different ways of computing gave: alone and in company, prefill and decode, worker
-/// and learner, one thread and three, each instruction set that the processor has. Nothing is compared with itself.
+/// Every claim compares bits that two different ways of computing gave: alone and in company, prefill and decode,
+/// worker and learner, one thread and three, each instruction set that the processor has. Nothing is compared with
+/// itself.
 public struct Verification {
   /// A claim and whether it held.
   public struct Line: Sendable {
@@ -36,11 +38,11 @@ public struct Verification {
     let alone = try sample(one, slots: 1, company: 0)
     report(
       Line(
-        claim: "a sample is the same alone and beside 6 others",
+        claim: "a sample is the same alone and next to 6 others",
         holds: try sample(one, slots: 7, company: 6) == alone, detail: detail(alone)))
     report(
       Line(
-        claim: "a sample is the same alone and beside 63 others that join and leave",
+        claim: "a sample is the same alone and next to 63 others that join and leave",
         holds: try sample(one, slots: 64, company: 63) == alone, detail: detail(alone)))
     report(
       Line(
@@ -99,7 +101,7 @@ public struct Verification {
     }
     report(
       Line(
-        claim: "an int8 sample is the same alone and beside 63 others, with 1, 2 and 3 threads", holds: holds,
+        claim: "an int8 sample is the same alone and next to 63 others, with 1, 2 and 3 threads", holds: holds,
         detail: detail(alone)))
     for set in InstructionSet.allCases where set != best && set.force() {
       let short = try sample(self.decoder(threads: 2, .int8), slots: 2, company: 0, tokens: set == .portable ? 2 : 8)

@@ -1,8 +1,10 @@
 /// A table as lines of text: two spaces between columns, each as wide as its widest cell, nothing at the end of a line.
-struct AlignedColumns {
-  var columns: [(head: String, cells: [String])]
+package struct AlignedColumns {
+  package var columns: [(head: String, cells: [String])]
 
-  var lines: [String] {
+  package init(columns: [(head: String, cells: [String])]) { self.columns = columns }
+
+  package var lines: [String] {
     let rowCount = columns.map(\.cells.count).max() ?? 0
     return (-1..<rowCount).map { row in
       columns.map { column in

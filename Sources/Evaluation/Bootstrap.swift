@@ -1,9 +1,11 @@
+import Core
 import Support
 
-/// Confidence intervals by the percentile bootstrap: a statistic of as many prompts, drawn with replacement, many times over.
+/// Confidence intervals by the percentile bootstrap: a statistic of as many prompts, resampled with replacement, many
+/// times over.
 ///
-/// Draws are counter-based: replicate r of n prompts draws the same ones whenever it is asked, so that an interval is a pure
-/// function of answers and seed, and two models are compared on the same draws.
+/// The resampling is counter-based: replicate r of n prompts takes the same ones whenever it is asked, so that an
+/// interval is a pure function of answers and seed, and two models are compared on the same prompts.
 /// Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
 public struct Bootstrap: Sendable {
   public let seed: UInt64
@@ -19,7 +21,8 @@ public struct Bootstrap: Sendable {
   }
 
   /// The interval of a statistic over `count` prompts.
-  /// - Parameter statistic: of the prompts at some indices, each as often as it was drawn; nil where it is not defined.
+  /// - Parameter statistic: of the prompts at some indices, each as often as it was resampled; nil where it is not
+  ///   defined.
   /// - Returns: nil where it is never defined.
   public func interval(count: Int, of statistic: ([Int]) -> Double?) -> ClosedRange<Double>? {
     guard count > 0 else { return nil }

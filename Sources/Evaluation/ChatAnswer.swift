@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Support
 
@@ -22,7 +23,8 @@ package struct ChatAnswer: Equatable, Sendable {
     finish = choice["finish_reason"]?.string == "length" ? .length : .stop
   }
 
-  /// The first model of a server's list; nil for a body without one, and for a name that does not fit a line of a table.
+  /// The first model of a server's list; nil for a body without one, and for a name that does not fit a line of a
+  /// table.
   package static func firstModel(_ json: JSON) -> String? {
     guard let name = json["data"]?.array?.first?["id"]?.string, (1...256).contains(name.utf8.count),
       name.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })

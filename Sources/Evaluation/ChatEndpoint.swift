@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Imaging
 import Prompts
@@ -5,13 +6,14 @@ import Support
 import Synchronization
 import Tasks
 
-/// A server that speaks OpenAI's chat completions and answers an exam, so that other models stand in the same table.
+/// A server that speaks OpenAI's chat completions and answers an evaluation set, so that other models stand in the same
+/// table.
 ///
-/// Asked greedily (temperature 0) and without stop strings, which such servers would cut from the answer. Images go as base64
-/// where the chat has their placeholders. What a server cannot do now (429, 5xx, no connection) is asked twice more; what it
-/// refuses ends the exam, for a table with holes compares nothing.
+/// Asked greedily (temperature 0) and without stop strings, which such servers would cut from the answer. Images go as
+/// base64 where the chat has their placeholders. What a server cannot do now (429, 5xx, no connection) is asked twice
+/// more; what it refuses ends the evaluation, for a table with holes compares nothing.
 /// Source: OpenAI API reference, "Create chat completion".
-public struct ChatEndpoint: Examinee, Sendable {
+public struct ChatEndpoint: EvaluatedModel, Sendable {
   /// The model's name, as the server knows it.
   public let model: String
   private let base: String
@@ -22,8 +24,8 @@ public struct ChatEndpoint: Examinee, Sendable {
   private static let attempts = 3
 
   /// - Parameters:
-  ///   - text: the API's base, "http://HOST:PORT/v1"; "#NAME" at the end names the model, which otherwise is the first that
-  ///     the server lists.
+  ///   - text: the API's base, "http://HOST:PORT/v1"; "#NAME" at the end names the model, which otherwise is the first
+  ///     that the server lists.
   ///   - key: sent as bearer token.
   ///   - parallel: prompts asked at once, at least 1.
   ///   - pauseSeconds: between attempts; doubles.
@@ -53,14 +55,14 @@ public struct ChatEndpoint: Examinee, Sendable {
     return name
   }
 
-  public func answers(_ exam: Exam, progress: (Int) -> Void) throws -> [Answer] {
-    let work = Work(exam.count)
+  public func answers(_ evaluationSet: EvaluationSet, progress: (Int) -> Void) throws -> [Answer] {
+    let work = Work(evaluationSet.count)
     let finished = DispatchSemaphore(value: 0)
-    for _ in 0..<min(parallel, exam.count) {
+    for _ in 0..<min(parallel, evaluationSet.count) {
       // Threads of their own: they wait for the network, which Swift's pool must not.
       let thread = Thread {
         while let index = work.next() {
-          work.finish(index, Result { try answer(exam, index) })
+          work.finish(index, Result { try answer(evaluationSet, index) })
           finished.signal()
         }
       }
@@ -73,15 +75,15 @@ public struct ChatEndpoint: Examinee, Sendable {
     return try work.answers()
   }
 
-  private func answer(_ exam: Exam, _ index: Int) throws -> Answer {
-    let prompt = exam.prompt(index)
+  private func answer(_ evaluationSet: EvaluationSet, _ index: Int) throws -> Answer {
+    let prompt = evaluationSet.prompt(index)
     let url = "\(base)/chat/completions"
-    let body = request(prompt, maxNewTokens: exam.sampling.maxNewTokens).serialized()
+    let body = request(prompt, maxNewTokens: evaluationSet.sampling.maxNewTokens).serialized()
     var pause = pauseSeconds
     for attempt in 1... {
       do {
         let (status, answer) = try HTTPRequest(url: url, body: body, bearer: key).perform()
-        if status == 200 { return try read(answer, exam, index, place: url) }
+        if status == 200 { return try read(answer, evaluationSet, index, place: url) }
         guard attempt < Self.attempts, status == 429 || status >= 500 else {
           throw Refusal(status: status, text: Self.excerpt(answer))
         }
@@ -132,11 +134,11 @@ public struct ChatEndpoint: Examinee, Sendable {
     return .array(parts)
   }
 
-  private func read(_ body: [UInt8], _ exam: Exam, _ index: Int, place: String) throws -> Answer {
+  private func read(_ body: [UInt8], _ evaluationSet: EvaluationSet, _ index: Int, place: String) throws -> Answer {
     guard let said = ChatAnswer(try JSON.parse(body, place: place)) else {
       throw Refusal(status: 200, text: Self.excerpt(body))
     }
-    return exam.answer(index, text: said.text, tokenCount: said.tokenCount, finish: said.finish)
+    return evaluationSet.answer(index, text: said.text, tokenCount: said.tokenCount, finish: said.finish)
   }
 
   /// The beginning of a body on one line, without control characters.

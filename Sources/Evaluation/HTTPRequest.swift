@@ -1,11 +1,13 @@
 import CCURL
+import Core
 import Foundation
 import Support
 
 /// One HTTP request by libcurl, from the calling thread, which waits for the answer.
 ///
-/// Nothing hangs and nothing grows without bound: a connection takes 10 seconds at most, the whole request `secondsMax`, and an
-/// answer of more than `byteCountMax` bytes ends it. Redirections are not followed, and only http and https are spoken.
+/// Nothing hangs and nothing grows without bound: a connection takes 10 seconds at most, the whole request
+/// `secondsMax`, and an answer of more than `byteCountMax` bytes ends it. Redirections are not followed, and only http
+/// and https are spoken.
 struct HTTPRequest {
   static let byteCountMax = 16 << 20
 

@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Engine
 import Layers
 import Model
@@ -10,9 +11,10 @@ import Tasks
 import Tensor
 import Tokenizers
 
-/// A model of this machine that answers an exam, many prompts at once. The arithmetic is exact: its answers are those that the
-/// learner's own forward pass gives.
-public struct LocalModel: Examinee {
+/// A model on this machine that answers an evaluation set, many prompts at once.
+///
+/// The arithmetic is exact: its answers are those that the learner's own forward pass gives.
+public struct LocalModel: EvaluatedModel {
   private let decoder: Decoder
   private let model: ModelDescription
   private let processor: PromptProcessor
@@ -36,19 +38,19 @@ public struct LocalModel: Examinee {
     self.init(decoder, model.description, try PromptProcessor(model.description, place: path), slots: slots)
   }
 
-  public func answers(_ exam: Exam, progress: (Int) -> Void) throws -> [Answer] {
+  public func answers(_ evaluationSet: EvaluationSet, progress: (Int) -> Void) throws -> [Answer] {
     let engine = GenerationEngine(
       decoder: decoder, slotCount: slots, bytesOfToken: { model.tokenizer.bytes(of: $0) })
-    var answers = [Answer?](repeating: nil, count: exam.count)
+    var answers = [Answer?](repeating: nil, count: evaluationSet.count)
     var (submitted, done) = (0, 0)
-    while done < exam.count {
-      while submitted < exam.count, engine.freeSlotCount > 0 {
-        try engine.submit(request(exam, submitted))
+    while done < evaluationSet.count {
+      while submitted < evaluationSet.count, engine.freeSlotCount > 0 {
+        try engine.submit(request(evaluationSet, submitted))
         submitted += 1
       }
       for completion in engine.step() {
         let index = Int(completion.request)
-        answers[index] = exam.answer(
+        answers[index] = evaluationSet.answer(
           index, text: model.tokenizer.decode(completion.tokens, skipSpecial: true),
           tokenCount: completion.tokens.count, finish: completion.finish)
         done += 1
@@ -58,12 +60,13 @@ public struct LocalModel: Examinee {
     return answers.compactMap { $0 }
   }
 
-  private func request(_ exam: Exam, _ index: Int) throws -> GenerationRequest {
-    let prompt = exam.prompt(index)
+  private func request(_ evaluationSet: EvaluationSet, _ index: Int) throws -> GenerationRequest {
+    let prompt = evaluationSet.prompt(index)
     let encoded = try processor.encode(prompt.messages, images: prompt.images, place: "held-out prompt \(prompt.id)")
     return GenerationRequest(
       id: UInt64(index), promptTokens: encoded.tokens,
-      key: SampleKey(seed: exam.seed, step: 0, prompt: prompt.id, sample: 0), sampleCount: 1, sampling: exam.sampling,
-      stopTokens: model.stopTokens, stopStrings: exam.stopStrings, images: encoded.images)
+      key: SampleKey(seed: evaluationSet.seed, step: 0, prompt: prompt.id, sample: 0), sampleCount: 1,
+      sampling: evaluationSet.sampling,
+      stopTokens: model.stopTokens, stopStrings: evaluationSet.stopStrings, images: encoded.images)
   }
 }

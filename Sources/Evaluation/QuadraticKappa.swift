@@ -2,8 +2,8 @@
 ///
 ///     kappa = 1 - sum w[i][j] O[i][j] / sum w[i][j] E[i][j],  w = (i - j)^2
 ///
-/// O counts the pairs, E what the margins alone would give. An answer that is no grade counts as the grade farthest from the
-/// right one, so that silence is never better than a wrong guess.
+/// O counts the pairs, E what the margins alone would give. An answer that is no grade counts as the grade farthest
+/// from the right one, so that silence is never better than a wrong guess.
 /// Source: Cohen, "Weighted kappa", 1968; the formula of scikit-learn's cohen_kappa_score.
 public enum QuadraticKappa {
   /// A right grade and the one given, below `count` each.

@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Prompts
 import Support
@@ -13,7 +14,7 @@ extension Scoreboard {
     columns.append(("questions", rows.map { $0.part.type?.rawValue ?? "all" }))
     columns.append(("n", rows.map { "\($0.count)" }))
     columns.append(("measure", rows.map(\.measure.rawValue)))
-    for (index, name) in examinees.enumerated() {
+    for (index, name) in models.enumerated() {
       columns.append((name, rows.map { $0.values[index].map(Self.text) ?? "-" }))
     }
     return AlignedColumns(columns: columns).lines
@@ -25,10 +26,10 @@ extension Scoreboard {
     String(format: "%.3f [%.3f, %.3f]", value.value, value.interval.lowerBound, value.interval.upperBound)
   }
 
-  /// The table for other programs: a list of rows, each with a list of examinees' values.
+  /// The table for other programs: a list of rows, each with a list of values, one for each model.
   public var json: JSON {
     .object([
-      "examinees": .array(examinees.map { .string($0) }), "level": .number(bootstrap.level),
+      "models": .array(models.map { .string($0) }), "level": .number(bootstrap.level),
       "rows": .array(
         rows.map { row in
           .object([

@@ -1,12 +1,13 @@
+import Core
 import Prompts
 import Tasks
 
-/// The scores of any number of examinees on one exam: a row for each part of the exam and each measure, a value with its
-/// interval for each examinee.
+/// The scores of any number of models on one evaluation set: a row for each part of the set and each measure, a value
+/// with its interval for each model.
 ///
-/// Parts are the cells of modality, domain and question type, the margins of each of the three, and the whole. Measures are
-/// accuracy; of multiple choice exact and partial, of open-ended questions exact and fuzzy, of grades the quadratic weighted
-/// kappa. All answers are to the same prompts, in the same order.
+/// Parts are the cells of modality, domain and question type, the margins of each of the three, and the whole. Measures
+/// are accuracy; of multiple choice exact and partial, of open-ended questions exact and fuzzy, of grades the quadratic
+/// weighted kappa. All answers are to the same prompts, in the same order.
 public struct Scoreboard: Sendable {
   public enum Measure: String, Sendable {
     case accuracy
@@ -17,11 +18,11 @@ public struct Scoreboard: Sendable {
     case fuzzy
     case kappa = "quadratic kappa"
     case format
-    /// Of accuracy, from the first examinee's, on the same draws.
+    /// Of accuracy, from the first model's, on the same resampled prompts.
     case difference
   }
 
-  /// A part of the exam; nil is any.
+  /// A part of the evaluation set; nil is any.
   public struct Part: Hashable, Sendable {
     public var modality: String?
     public var domain: String?
@@ -44,19 +45,19 @@ public struct Scoreboard: Sendable {
     public var measure: Measure
     /// Prompts.
     public var count: Int
-    /// One an examinee; nil where the measure is not defined.
+    /// One for each model; nil where the measure is not defined.
     public var values: [Value?]
   }
 
-  public let examinees: [String]
+  public let models: [String]
   public private(set) var rows: [Row] = []
   private let answers: [[Answer]]
   public let bootstrap: Bootstrap
 
-  /// - Parameter results: of at least one examinee, all of equal length.
+  /// - Parameter results: of at least one model, all of equal length.
   public init(_ results: [(name: String, answers: [Answer])], bootstrap: Bootstrap) {
-    precondition(Set(results.map(\.answers.count)).count == 1, "examinees with other numbers of answers")
-    examinees = results.map(\.name)
+    precondition(Set(results.map(\.answers.count)).count == 1, "models with different numbers of answers")
+    models = results.map(\.name)
     answers = results.map(\.answers)
     self.bootstrap = bootstrap
     for part in Self.parts(answers[0].map(\.prompt)) { add(part) }
@@ -105,7 +106,7 @@ public struct Scoreboard: Sendable {
     if part.type != nil || types.count == 1 { addKappa(part, indices) }
     guard part == Part() else { return }
     measure(.format) { Double($0.format) }
-    if examinees.count > 1 {
+    if models.count > 1 {
       let scores = answers.map { $0.map(accuracy(isStrict: true)) }
       addMeans(part, .difference, scores.map { mine in zip(mine, scores[0]).map { $0 - $1 } })
     }

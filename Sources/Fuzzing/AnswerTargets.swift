@@ -1,3 +1,4 @@
+import Core
 import Evaluation
 import Prompts
 import Settings
@@ -20,7 +21,7 @@ extension FuzzTarget {
       promise(isOneLine(name), "a model's name fits a table")
     } else {
       guard let said = ChatAnswer(json) else { throw refusal("an answer") }
-      let answer = exam.answer(0, text: said.text, tokenCount: said.tokenCount, finish: said.finish)
+      let answer = evaluationSet.answer(0, text: said.text, tokenCount: said.tokenCount, finish: said.finish)
       promise([answer].metrics.values.allSatisfy { $0.isFinite && $0 >= 0 }, "measurements are numbers")
       let board = Scoreboard([("server", [answer])], bootstrap: Bootstrap(seed: 1, replicateCount: 2))
       promise(board.lines.allSatisfy(isOneLine), "a table has lines")
@@ -29,9 +30,9 @@ extension FuzzTarget {
 
   private static let journal = FuzzTarget("journal", JournalUnderFuzz.run)
 
-  private static let exam: Exam = {
+  private static let evaluationSet: EvaluationSet = {
     do {
-      return Exam(try makeDataset(TaskSettings(), seed: 1), prompts: 1, settings: RunSettings())
+      return EvaluationSet(try makeDataset(TaskSettings(), seed: 1), prompts: 1, settings: RunSettings())
     } catch { fatalError("\(error)") }
   }()
 

@@ -1,5 +1,6 @@
-import Console
+import Core
 import Learner
+import Runs
 import Settings
 import Support
 import Wire

@@ -1,35 +1,27 @@
 import Architecture
+import Core
 import Foundation
-import Glibc
 import ModelFiles
+import Runs
 import Support
 import Tensor
 import Training
 import Wire
 
-/// The checkpoints of a run: one folder each, `step-000020` for the state after 20 steps.
+/// Saves and loads the checkpoints of a run; `CheckpointFolder` finds them.
 ///
-/// A checkpoint is a Hugging Face folder (the weights that the policy computes with, or an adapter as PEFT saves it; configuration,
-/// tokenizer) that other tools open as it is, and beside these the fp32 master weights, both AdamW moments in their precision, the
-/// trainer's state and a manifest with checksums.
+/// A checkpoint is a Hugging Face folder that other tools open as it is: the weights that the policy computes with, or
+/// an adapter as PEFT saves it, the configuration and the tokenizer. Next to these it holds the fp32 master weights,
+/// both AdamW moments in their precision, the trainer's state and a manifest with checksums.
 ///
 /// Invariants:
-/// - A folder named `step-*` is complete: it is written under another name, every file and the folder reach the disk, and
-///   then it is renamed. A name that starts with a dot is left over from a process that died, and `recover` removes it.
+/// - A folder named `step-*` is complete: it is written under another name, every file and the folder reach the disk,
+///   and then it is renamed. A name that starts with a dot is left over from a process that died, and `recover` removes
+///   it.
 /// - What fails (no space, no permission) throws and leaves the earlier checkpoints as they were.
-/// - The newest `keep` and the best (`evaluated`) stay; a removed one is renamed first, so that it is never half there.
+/// - The newest `keep` and the best evaluated one stay; a removed one is renamed first, so that it is never half there.
 public struct CheckpointStore: Sendable {
-  /// The files that every checkpoint has, beside those of the model's description.
-  package enum FileName {
-    package static let weights = "model.safetensors"
-    /// Instead of the weights, where only an adapter is trained.
-    package static let adapter = AdaptedModel.FileName.weights
-    package static let masterWeights = "master_weights.safetensors"
-    package static let firstMoments = "adamw_first_moments.safetensors"
-    package static let secondMoments = "adamw_second_moments.safetensors"
-    package static let trainerState = "trainer_state.json"
-    package static let training = [masterWeights, firstMoments, secondMoments, trainerState]
-  }
+  package typealias FileName = CheckpointFolder.FileName
 
   /// What a checkpoint is made of.
   public struct Contents {
@@ -48,26 +40,15 @@ public struct CheckpointStore: Sendable {
     }
   }
 
-  /// The best evaluated checkpoint.
-  public struct Best: Equatable, Sendable {
-    public var step: UInt32
-    public var accuracy: Float
-
-    public init(step: UInt32, accuracy: Float) {
-      self.step = step
-      self.accuracy = accuracy
-    }
-  }
-
   /// The moments of a save at which tests look at what a crash would leave.
   package enum WriteStage: CaseIterable, Sendable {
-    case modelWritten, masterWeightsWritten, momentsWritten, stateWritten, manifestWritten, oneMovedAside, renamed,
+    case modelWritten, masterWeightsWritten, momentsWritten, stateWritten, manifestWritten, earlierRenamed, renamed,
       pruned
   }
 
-  /// The folder that holds the checkpoints.
-  public let folder: String
-  /// The newest ones that stay.
+  /// Where the checkpoints are.
+  public let folder: CheckpointFolder
+  /// The number of newest ones that stay.
   public let keep: Int
   private let availableBytes: @Sendable (String) -> UInt64?
   private let atStage: @Sendable (WriteStage) throws -> Void
@@ -75,29 +56,19 @@ public struct CheckpointStore: Sendable {
   /// - Parameters:
   ///   - folder: made when the first checkpoint is saved.
   ///   - keep: at least 1.
-  public init(folder: String, keep: Int) {
-    self.init(folder: folder, keep: keep, availableBytes: availableDiskBytes, atStage: { _ in })
+  public init(_ folder: CheckpointFolder, keep: Int) {
+    self.init(folder, keep: keep, availableBytes: Files.availableByteCount(at:), atStage: { _ in })
   }
 
   package init(
-    folder: String, keep: Int, availableBytes: @escaping @Sendable (String) -> UInt64? = availableDiskBytes,
+    _ folder: CheckpointFolder, keep: Int,
+    availableBytes: @escaping @Sendable (String) -> UInt64? = Files.availableByteCount(at:),
     atStage: @escaping @Sendable (WriteStage) throws -> Void
   ) {
     self.folder = folder
     self.keep = max(1, keep)
     self.availableBytes = availableBytes
     self.atStage = atStage
-  }
-
-  /// The folder of the checkpoint after `step` steps.
-  public func path(step: UInt32) -> String { "\(folder)/\(name(step))" }
-
-  /// The steps of all checkpoints that are there, ascending; whether they are valid is not asked.
-  public var steps: [UInt32] {
-    names.compactMap { name in
-      guard name.hasPrefix("step-") else { return nil }
-      return UInt32(name.dropFirst(5))
-    }.sorted()
   }
 
   // MARK: Save
@@ -107,17 +78,17 @@ public struct CheckpointStore: Sendable {
   /// - Parameter writeModel: writes the Hugging Face files (configuration, tokenizer, weights) into the folder.
   /// - Throws: `InputError`; what was there before is untouched.
   public func save(_ contents: Contents, writeModel: (_ folder: String) throws -> Void) throws {
-    try makeFolder(folder)
+    try Files.makeFolder(folder.path)
     try recover()
     let step = contents.state.nextStep
     try checkSpace(contents)
-    let aside = "\(folder)/.writing-\(name(step))"
+    let temporary = "\(folder.path)/.writing-\(CheckpointFolder.name(step: step))"
     do {
-      try makeFolder(aside)
-      try write(contents, to: aside, writeModel: writeModel)
-      try putInPlace(aside, step: step)
+      try Files.makeFolder(temporary)
+      try write(contents, to: temporary, writeModel: writeModel)
+      try putInPlace(temporary, step: step)
     } catch {
-      try? FileManager.default.removeItem(atPath: aside)
+      try? FileManager.default.removeItem(atPath: temporary)
       throw error
     }
     try prune()
@@ -139,44 +110,44 @@ public struct CheckpointStore: Sendable {
       moments.parameters, precision: moments.precision, to: path, bytes: { moments.bytes($0) })
   }
 
-  private func write(_ contents: Contents, to aside: String, writeModel: (String) throws -> Void) throws {
-    try writeModel(aside)
+  private func write(_ contents: Contents, to temporary: String, writeModel: (String) throws -> Void) throws {
+    try writeModel(temporary)
     try atStage(.modelWritten)
-    try SafetensorsFile.write(contents.masterWeights, to: "\(aside)/\(FileName.masterWeights)", encoding: .float32)
+    try SafetensorsFile.write(contents.masterWeights, to: "\(temporary)/\(FileName.masterWeights)", encoding: .float32)
     try atStage(.masterWeightsWritten)
-    try write(contents.firstMoments, to: "\(aside)/\(FileName.firstMoments)")
-    try write(contents.secondMoments, to: "\(aside)/\(FileName.secondMoments)")
+    try write(contents.firstMoments, to: "\(temporary)/\(FileName.firstMoments)")
+    try write(contents.secondMoments, to: "\(temporary)/\(FileName.secondMoments)")
     try atStage(.momentsWritten)
-    try FileWriter.write(contents.state.json.serialized(pretty: true), to: "\(aside)/\(FileName.trainerState)")
+    try Files.write(contents.state.json.serialized(pretty: true), to: "\(temporary)/\(FileName.trainerState)")
     try atStage(.stateWritten)
-    let files = try listing(aside)
-    for name in files { try synchronize("\(aside)/\(name)") }
-    let manifest = try CheckpointManifest(folder: aside, names: files)
-    try FileWriter.write(manifest.json.serialized(pretty: true), to: "\(aside)/\(CheckpointManifest.fileName)")
+    let files = try Files.names(in: temporary)
+    for name in files { try Files.synchronize("\(temporary)/\(name)") }
+    let manifest = try CheckpointManifest(folder: temporary, names: files)
+    try Files.write(manifest.json.serialized(pretty: true), to: "\(temporary)/\(CheckpointManifest.fileName)")
     try atStage(.manifestWritten)
-    try synchronize(aside)
+    try Files.synchronize(temporary)
   }
 
-  /// Gives the finished folder its name. One of the same name (left by an earlier life of the run) is moved aside first, and
-  /// `recover` moves it back if the process dies in between.
-  private func putInPlace(_ aside: String, step: UInt32) throws {
-    let target = path(step: step)
-    let replaced = "\(folder)/.replaced-\(name(step))"
-    let exists = FileManager.default.fileExists(atPath: target)
-    if exists { try move(target, replaced) }
-    try atStage(.oneMovedAside)
-    try move(aside, target)
-    try synchronize(folder)
+  /// Gives the finished folder its name. One of the same name (left by an earlier life of the run) is renamed first,
+  /// and `recover` moves it back if the process dies in between.
+  private func putInPlace(_ temporary: String, step: UInt32) throws {
+    let target = folder.path(step: step)
+    let replaced = "\(folder.path)/.replaced-\(CheckpointFolder.name(step: step))"
+    let exists = Files.exists(target)
+    if exists { try Files.move(target, to: replaced) }
+    try atStage(.earlierRenamed)
+    try Files.move(temporary, to: target)
+    try Files.synchronize(folder.path)
     try atStage(.renamed)
     if exists { try? FileManager.default.removeItem(atPath: replaced) }
   }
 
   /// Removes what need not stay.
   private func prune() throws {
-    let best = best?.step
-    for step in steps.dropLast(keep) where step != best {
-      let removed = "\(folder)/.removing-\(name(step))"
-      try move(path(step: step), removed)
+    let best = folder.best?.step
+    for step in folder.steps.dropLast(keep) where step != best {
+      let removed = "\(folder.path)/.removing-\(CheckpointFolder.name(step: step))"
+      try Files.move(folder.path(step: step), to: removed)
       try? FileManager.default.removeItem(atPath: removed)
     }
     try atStage(.pruned)
@@ -186,53 +157,30 @@ public struct CheckpointStore: Sendable {
     // bf16 weights, fp32 master weights and two moments, and room for the text files.
     let moment = contents.firstMoments.precision == .bfloat16 ? 2 : 4
     let needed = UInt64(contents.masterWeights.values.count * (2 + 4 + 2 * moment)) + (16 << 20)
-    guard let available = availableBytes(folder), available < needed else { return }
+    guard let available = availableBytes(folder.path), available < needed else { return }
     throw InputError(
-      "save checkpoint", at: folder, expected: "\(needed >> 20) MiB of free space", found: "\(available >> 20) MiB")
+      "save checkpoint", at: folder.path, expected: "\(needed >> 20) MiB of free space", found: "\(available >> 20) MiB"
+    )
   }
 
   // MARK: Resume
 
   /// Cleans up after a process that died while it saved: completes or undoes what it had begun.
   public func recover() throws {
-    for name in names {
+    for name in folder.names {
       if name.hasPrefix(".replaced-step-") {
-        let target = "\(folder)/\(name.dropFirst(".replaced-".count))"
-        if FileManager.default.fileExists(atPath: target) {
-          try? FileManager.default.removeItem(atPath: "\(folder)/\(name)")
+        let target = "\(folder.path)/\(name.dropFirst(".replaced-".count))"
+        if Files.exists(target) {
+          try? FileManager.default.removeItem(atPath: "\(folder.path)/\(name)")
         } else {
-          try move("\(folder)/\(name)", target)
+          try Files.move("\(folder.path)/\(name)", to: target)
         }
-      } else if name.hasPrefix(".writing-") || name.hasPrefix(".removing-") {
-        try? FileManager.default.removeItem(atPath: "\(folder)/\(name)")
+      } else if name.hasPrefix(".writing-") || name.hasPrefix(".removing-")
+        || name == FileName.best + Files.temporarySuffix
+      {
+        try? FileManager.default.removeItem(atPath: "\(folder.path)/\(name)")
       }
     }
-  }
-
-  /// The newest checkpoint whose files are what was written.
-  /// - Returns: its folder, or nil when there is none; and why each newer one was passed over.
-  public func newestValid() -> (folder: String?, passedOver: [InputError]) {
-    var passedOver: [InputError] = []
-    for step in steps.reversed() {
-      do {
-        try Self.verify(path(step: step))
-        return (path(step: step), passedOver)
-      } catch let error as InputError {
-        passedOver.append(error)
-      } catch {
-        passedOver.append(
-          InputError("verify checkpoint", at: path(step: step), expected: "readable files", found: "\(error)"))
-      }
-    }
-    return (nil, passedOver)
-  }
-
-  /// Checks a checkpoint against its manifest.
-  /// - Throws: `InputError` that names the file.
-  public static func verify(_ folder: String) throws {
-    let manifest = try CheckpointManifest(folder: folder)
-    let model = manifest.files[FileName.adapter] == nil ? FileName.weights : FileName.adapter
-    try manifest.verify(folder: folder, required: [model] + FileName.training)
   }
 
   /// Reads a checkpoint that `verify` accepted.
@@ -260,102 +208,30 @@ public struct CheckpointStore: Sendable {
   /// Reads the trainer's state of a checkpoint.
   package static func state(_ folder: String) throws -> TrainerState {
     let place = "\(folder)/\(FileName.trainerState)"
-    return try TrainerState(
-      json: JSON.parse(MappedFile.contents(of: place, byteCountMax: 1 << 20), place: place), place: place)
+    let bytes = try Files.read(place, operation: "read the trainer's state", byteCountMax: 1 << 20)
+    return try TrainerState(json: JSON.parse(bytes, place: place), place: place)
+  }
+
+  /// Reads the trainer's state, where a folder has one.
+  /// - Returns: nil for any other model.
+  package static func stateIfCheckpoint(_ folder: String) throws -> TrainerState? {
+    Files.exists("\(folder)/\(FileName.trainerState)") ? try state(folder) : nil
   }
 
   // MARK: The best checkpoint
 
-  /// The best evaluated checkpoint that was kept; nil before the first, or when the file makes no sense.
-  public var best: Best? {
-    guard let json = document("best.json"), let step = json["step"]?.int.flatMap({ UInt32(exactly: $0) }),
-      let accuracy = json["accuracy"]?.double
-    else { return nil }
-    return Best(step: step, accuracy: Float(accuracy))
-  }
-
   /// Remembers that the checkpoint after `step` steps is the best; it is not removed from now on.
-  public func setBest(_ best: Best) throws {
-    try replace(
-      "best.json", .object(["step": .integer(Int64(best.step)), "accuracy": .number(Double(best.accuracy))]))
+  public func setBest(_ best: CheckpointFolder.Best) throws {
+    try Files.makeFolder(folder.path)
+    let json = JSON.object(["step": .integer(Int64(best.step)), "accuracy": .number(Double(best.accuracy))])
+    try Files.write(json.serialized(pretty: true), to: "\(folder.path)/\(FileName.best)")
   }
 
   /// Keeps the checkpoint of a step as the best one.
   /// - Returns: whether it is there.
-  func keepBest(_ best: Best) throws -> Bool {
-    guard steps.contains(best.step) else { return false }
+  func keepBest(_ best: CheckpointFolder.Best) throws -> Bool {
+    guard folder.steps.contains(best.step) else { return false }
     try setBest(best)
     return true
   }
-
-  /// Where the next stage of training starts: the best checkpoint, else the newest valid one; nil where there is none.
-  public var bestOrNewestValid: String? {
-    if let best, (try? Self.verify(path(step: best.step))) != nil { return path(step: best.step) }
-    return newestValid().folder
-  }
-
-  private func document(_ name: String) -> JSON? {
-    let path = "\(folder)/\(name)"
-    guard let bytes = try? MappedFile.contents(of: path, byteCountMax: 1 << 16) else { return nil }
-    return try? JSON.parse(bytes, place: path)
-  }
-
-  private func replace(_ name: String, _ json: JSON) throws {
-    try makeFolder(folder)
-    let aside = "\(folder)/.writing-\(name)"
-    try FileWriter.write(json.serialized(pretty: true), to: aside)
-    try move(aside, "\(folder)/\(name)")
-    try synchronize(folder)
-  }
-
-  private func name(_ step: UInt32) -> String {
-    let digits = String(step)
-    return "step-" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
-  }
-
-  private var names: [String] { (try? listing(folder)) ?? [] }
-}
-
-// MARK: Files
-
-/// Bytes that an unprivileged process may still write on the disk of a path; nil when the system does not tell.
-@Sendable package func availableDiskBytes(_ path: String) -> UInt64? {
-  var status = statvfs()
-  guard statvfs(path, &status) == 0 else { return nil }
-  return UInt64(status.f_bavail) &* UInt64(status.f_frsize)
-}
-
-private func failure(_ operation: String, _ path: String) -> InputError {
-  InputError(operation, at: path, expected: "a writable disk with room", found: String(cString: strerror(errno)))
-}
-
-private func makeFolder(_ path: String) throws {
-  do {
-    try FileManager.default.createDirectory(
-      atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-  } catch {
-    throw InputError(
-      "make folder", at: path, expected: "a writable disk with room", found: error.localizedDescription)
-  }
-}
-
-/// Names in a folder, sorted.
-private func listing(_ path: String) throws -> [String] {
-  do {
-    return try FileManager.default.contentsOfDirectory(atPath: path).sorted()
-  } catch {
-    throw InputError("list folder", at: path, expected: "a readable folder", found: error.localizedDescription)
-  }
-}
-
-private func move(_ from: String, _ to: String) throws {
-  if rename(from, to) != 0 { throw failure("rename to \(to)", from) }
-}
-
-/// Waits until a file's bytes, or a folder's names, are on the disk.
-private func synchronize(_ path: String) throws {
-  let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-  guard descriptor >= 0 else { throw failure("open", path) }
-  defer { close(descriptor) }
-  if fsync(descriptor) != 0 { throw failure("write to disk", path) }
 }

@@ -1,14 +1,16 @@
 import Architecture
+import Core
 import Layers
 import Model
 import ModelFiles
+import Runs
 import Settings
 import Support
 import Tensor
 import Training
 
-/// The model of a run as its training thread opens it: from the newest valid checkpoint of the run's folder, or, where there is
-/// none, from the model that the settings name.
+/// The model of a run as its training thread opens it: from the newest valid checkpoint of the run's folder, or, where
+/// there is none, from the model that the settings name.
 ///
 /// Every kind of training opens its model here, so that all of their checkpoints are alike.
 public struct TrainedModel {
@@ -21,27 +23,27 @@ public struct TrainedModel {
   public let adapted: AdaptedModel?
   public let policy: TrainingModel
   public let optimizer: AdamW
-  /// What training had come to.
+  /// The state of training, which describes the weights.
   public let state: TrainerState
   public let store: CheckpointStore
-  /// Whether it goes on from a checkpoint of this run.
+  /// Whether it was opened from a checkpoint of this run.
   public let isResumed: Bool
   private let encoding: ModelSaver.Encoding
 
   /// - Parameters:
-  ///   - folder: the run's; its `checkpoints` are gone on from and written.
+  ///   - folder: the run's; its checkpoints are resumed from and written.
   ///   - parts: what training changes, or where it puts its adapter; the rest is frozen.
   ///   - key: the setting that says so, for errors.
   ///   - log: a line for people.
-  /// - Throws: `InputError` for a model that cannot be loaded or has none of the parts, when there are checkpoints but none
-  ///   is valid, and when the newest one was trained with another adapter, or without.
+  /// - Throws: `InputError` for a model that cannot be loaded or has none of the parts, when there are checkpoints but
+  ///   none is valid, and when the newest one was trained with another adapter, or without.
   public init(
     settings: RunSettings, folder: String, pool: ThreadPool, training parts: [ModelPart], key: String,
     log: (String) -> Void
   ) throws {
-    store = CheckpointStore(folder: "\(folder)/checkpoints", keep: settings.checkpoint.keep)
+    store = CheckpointStore(RunDirectory.at(folder).checkpoints, keep: settings.checkpoint.keep)
     try store.recover()
-    let (newest, passedOver) = store.newestValid()
+    let (newest, passedOver) = store.folder.newestValid()
     for error in passedOver { log("checkpoint passed over: \(error)") }
     if newest == nil, let error = passedOver.first { throw error }
 
@@ -66,7 +68,7 @@ public struct TrainedModel {
       weights = adapted?.adapter.parameters ?? checkpoint.masterWeights
       optimizer = AdamW(checkpoint, pool: pool, trainable: trainable)
       var state = checkpoint.state
-      log("goes on from \(newest)")
+      log("resumes from \(newest)")
       if state.settingsDigest != digest { log("the settings are not those of the checkpoint") }
       state.settingsDigest = digest
       self.state = state
@@ -102,9 +104,9 @@ public struct TrainedModel {
     _ wanted: AdapterDescription, settings: RunSettings, checkpoint: String?, log: (String) -> Void
   ) throws -> AdaptedModel {
     guard let checkpoint else {
-      let (model, goesOn) = try AdaptedModel.start(path: settings.model.path, wanted, seed: settings.run.seed)
+      let (model, isTrainedOn) = try AdaptedModel.start(path: settings.model.path, wanted, seed: settings.run.seed)
       let details = "rank \(wanted.rank) on \(wanted.names.count) layers of \(model.source.path)"
-      log("\(goesOn ? "goes on with the adapter of \(settings.model.path)" : "a new adapter"): \(details)")
+      log("\(isTrainedOn ? "trains the adapter of \(settings.model.path)" : "a new adapter"): \(details)")
       return model
     }
     guard AdaptedModel.isAdapter(checkpoint), case let model = try AdaptedModel(folder: checkpoint),

@@ -1,9 +1,11 @@
 import Architecture
+import Core
 import Layers
 import Model
 import ModelFiles
 import Processors
 import Reinforcement
+import Runs
 import Settings
 import Support
 import Tensor
@@ -12,8 +14,8 @@ import Wire
 
 /// The training thread's own: it opens the run's model, trains, publishes and saves, one command after the other.
 ///
-/// Made and used on that one thread; it hears from the event loop through `commands` and answers through `outcomes`, so a
-/// step of minutes delays no heartbeat and no worker that fetches weights.
+/// Made and used on that one thread; it hears from the event loop through `commands` and answers through `outcomes`, so
+/// a step of minutes delays no heartbeat and no worker that fetches weights.
 struct Trainer {
   enum Command: Sendable {
     case train(TrainBatch)
@@ -84,7 +86,7 @@ struct Trainer {
         base: adapted.base, precision: precision, rolloutPrecision: rolloutPrecision, files: description.files)
     }
     publish()
-    outcomes.post(.opened(model.state, bestAccuracy: model.store.best?.accuracy))
+    outcomes.post(.opened(model.state, bestAccuracy: model.store.folder.best?.accuracy))
   }
 
   /// The frozen reference of the KL term: the model that the run began with.

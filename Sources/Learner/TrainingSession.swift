@@ -1,12 +1,14 @@
+import Core
 import Reinforcement
+import Runs
 import Tensor
 import Training
 import Wire
 
 /// Training as it goes on from step to step: the step, what it leaves behind, and the checkpoints.
 ///
-/// It is confined to the training thread. Invariant: `state` describes the weights at every moment between two calls, so a
-/// checkpoint saved then and loaded elsewhere goes on bit for bit.
+/// It is confined to the training thread. Invariant: `state` describes the weights at every moment between two calls,
+/// so a checkpoint saved then and loaded elsewhere goes on bit for bit.
 package struct TrainingSession {
   private var step: TrainingStep
   package private(set) var state: TrainerState
@@ -61,6 +63,6 @@ package struct TrainingSession {
   /// Keeps the checkpoint after `step` steps as the best one.
   /// - Returns: whether it is there.
   package func keepBest(step: UInt32, accuracy: Float) throws -> Bool {
-    try store.keepBest(CheckpointStore.Best(step: step, accuracy: accuracy))
+    try store.keepBest(CheckpointFolder.Best(step: step, accuracy: accuracy))
   }
 }

@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Reinforcement
 
 /// The keys of the two stages before reinforcement learning.

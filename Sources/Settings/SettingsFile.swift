@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Reinforcement
 import Support
@@ -14,7 +15,7 @@ public enum SettingsFile {
   /// - Throws: `InputError` for bad syntax, unknown keys, wrong types, values out of range, impossible combinations.
   public static func load(path: String?, overrides: [String] = []) throws -> RunSettings {
     guard let path else { return try load(yaml: [], file: "defaults", overrides: overrides) }
-    let bytes = try TextFile.read(path, operation: "read settings", byteCountMax: YAMLNode.byteCountMax)
+    let bytes = try Files.read(path, operation: "read settings", byteCountMax: YAMLNode.byteCountMax)
     return try load(yaml: bytes, file: path, overrides: overrides)
   }
 

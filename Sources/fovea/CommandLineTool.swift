@@ -1,4 +1,5 @@
 import Console
+import Core
 import Foundation
 import Glibc
 import Layers
@@ -6,7 +7,7 @@ import Layers
 /// A subcommand: what it accepts, and what it does.
 protocol Command {
   static var specification: CommandSpecification { get }
-  /// Does the work. Errors of outside input and of usage are thrown; the tool prints them in one place.
+  /// Does the work. Errors of outside input and of usage are thrown; the tool prints them.
   static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode
 }
 
@@ -78,7 +79,7 @@ enum CommandLineTool {
           + [("help COMMAND", "Shows a command's options."), ("--version", "Prints the version.")])
       + [
         "",
-        "exit codes: 0 done or drained, 1 wrong input or environment, 2 wrong usage, 3 the farm gave up, "
+        "exit codes: 0 done or drained, 1 wrong input or environment, 2 wrong usage, 3 the farm failed, "
           + "130 interrupted twice",
       ]
   }

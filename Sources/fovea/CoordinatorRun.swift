@@ -1,31 +1,34 @@
 import Console
 import Coordinator
+import Core
 import Foundation
-import Learner
+import Runs
 import Settings
 import Synchronization
 import Tasks
 import Wire
 
-/// The coordinator's process: opens the run's folder, runs the coordinator, records what it tells, shows it, and ends it in
-/// order.
+/// The coordinator's process: opens the run's folder, runs the coordinator, records what it reports, shows it, and ends
+/// it in order.
 ///
-/// `fovea coordinator` is this alone; learner and workers come from anywhere. `fovea train` starts one as a child and starts
-/// it again when it dies (`TrainRun`). Everything that outside input can spoil is checked before the folder is made.
+/// `fovea coordinator` is this alone; learner and workers connect from anywhere. `fovea train` starts one as a child
+/// and starts it again when it dies (`TrainRun`). Everything that outside input can spoil is checked before the folder
+/// is made.
 struct CoordinatorRun {
   var plan: TrainPlan
   var host: ProcessHost
 
-  /// How long the line stays up for workers that are not this machine's: what a worker has received but not read when its
-  /// coordinator hangs up is lost (ZMQ_IMMEDIATE), and without the goodbye it would wait for the coordinator to come back.
-  private static let guestsLeave = Duration.seconds(3)
+  /// How long the sockets stay open for workers on other machines: what a worker has received but not read when its
+  /// coordinator closes the connection is lost (ZMQ_IMMEDIATE), and without the goodbye it would wait for the
+  /// coordinator.
+  private static let remoteWorkersLeave = Duration.seconds(3)
   /// The same for the processes of this machine, which read at once.
-  private static let othersLeave = Duration.milliseconds(500)
+  private static let localProcessesLeave = Duration.milliseconds(500)
 
   func run() async throws -> ExitCode {
     let settings = plan.settings
     let dataset = try makeDataset(settings.task, seed: settings.run.seed)
-    let attached = plan.isAttached ? plan.resumes.map(RunDirectory.attach) : nil
+    let attached = plan.isAttached ? plan.resumes.map(RunDirectory.at) : nil
     // A coordinator that is started again listens where its peers look for it.
     let security = try Security.server(settings.farm)
     let reactor = try Reactor(
@@ -34,10 +37,10 @@ struct CoordinatorRun {
     let directory = try attached ?? plan.openDirectory()
     let journal = try Journal(path: directory.journalPath, runID: directory.runID)
     let kept = try journal.contents()
-    // A run of before the journal, or one whose journal was moved away, goes on from its checkpoint.
+    // A run from before the journal, or one whose journal was moved away, resumes from its checkpoint.
     let resumedStep =
       plan.resumes == nil
-      ? nil : kept.completed ?? CheckpointStore(folder: directory.checkpointsPath, keep: 1).steps.last ?? 0
+      ? nil : kept.completed ?? directory.checkpoints.steps.last ?? 0
 
     let stop = Stop()
     let recorder = try RunRecorder(
@@ -59,14 +62,14 @@ struct CoordinatorRun {
 
     let result = await running.result
     try? journal.settle()
-    try? await Task.sleep(for: hasGuests(recorder) ? Self.guestsLeave : Self.othersLeave)
+    try? await Task.sleep(for: hasRemoteWorkers(recorder) ? Self.remoteWorkersLeave : Self.localProcessesLeave)
     for watcher in watchers { watcher.cancel() }
     recorder.display.draw(now: UInt64(MonotonicClock.now()), force: true)
     if !plan.isAttached { directory.removeProcesses() }
     return try finish(result, directory, recorder)
   }
 
-  private func hasGuests(_ recorder: RunRecorder) -> Bool {
+  private func hasRemoteWorkers(_ recorder: RunRecorder) -> Bool {
     let own = plan.isAttached ? (0..<plan.settings.farm.workers).map(TrainRun.workerName) : []
     return recorder.display.status?.peers.contains { $0.role == .worker && !own.contains($0.name) } ?? false
   }
@@ -96,42 +99,23 @@ struct CoordinatorRun {
     if let failure = recorder.firstFailure { throw failure }
     switch result {
     case .success(let outcome):
-      for line in RunSummary(
-        directory: directory, history: recorder.display.history,
-        status: recorder.display.status, outcome: outcome
-      ).lines { print(line) }
+      for line in RunSummary(farm: directory, recorder.display, isComplete: outcome == .completed).lines { print(line) }
       return .success
-    case .failure(let failure as RunFailure): return .giveUp(failure.reason, directory)
+    case .failure(let failure as RunFailure): return .fail(failure.reason, directory)
     case .failure(let error): throw error
     }
   }
 }
 
 extension ExitCode {
-  /// Says why the farm gave up.
-  static func giveUp(_ reason: String, _ directory: RunDirectory) -> ExitCode {
-    CommandLineTool.complain("the farm gave up: \(reason)\n  the logs are in \(directory.path)/logs")
+  /// Reports why the farm failed.
+  static func fail(_ reason: String, _ directory: RunDirectory) -> ExitCode {
+    CommandLineTool.complain("the farm failed: \(reason)\n  the logs are in \(directory.path)/logs")
     return .farmFailed
   }
 }
 
-extension TrainPlan {
-  /// Makes the run's folder, or opens the one to go on with.
-  func openDirectory() throws -> RunDirectory {
-    if let resumes {
-      let directory = try RunDirectory.resume(
-        resumes, kind: kind, version: CommandLineTool.version, command: CommandLine.arguments, resumed: TimeOfDay.now())
-      try directory.write(settings: settings.described())
-      return directory
-    }
-    return try RunDirectory.create(
-      name: name, under: settings.run.directory, at: runDirectory, kind: kind,
-      settings: settings.described(), version: CommandLineTool.version, command: CommandLine.arguments,
-      started: TimeOfDay.now())
-  }
-}
-
-/// Asks once; whoever listens, before or after, is called once.
+/// A request to stop that is made once; the action is called once, whether it was set before or after.
 private final class Stop: Sendable {
   private let state = Mutex<(isAsked: Bool, action: (@Sendable () -> Void)?)>((false, nil))
 

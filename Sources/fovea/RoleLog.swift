@@ -1,9 +1,10 @@
-import Benchmarks
 import Console
+import Core
 import Foundation
+import Runs
 
-/// What learner and worker share as processes: a log on standard output, which is a file when `fovea train` started them, and
-/// the way from a signal to a drain.
+/// What learner and worker share as processes: a log on standard output, which is a file when `fovea train` started
+/// them, and the way from a signal to a drain.
 enum RoleLog {
   /// Writes a line with the time of day.
   static let write: @Sendable (String) -> Void = { TerminalOutput().write("\(TimeOfDay.now()) \($0)\n") }

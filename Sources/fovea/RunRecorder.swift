@@ -1,11 +1,13 @@
 import Console
 import Coordinator
+import Core
+import Runs
 import Synchronization
 import Wire
 
 /// What the coordinator's process shows of a run and writes into its folder.
 ///
-/// A disk that takes no more ends the run with one line: the first failure is kept, and `onFailure` is called once.
+/// A full disk ends the run with one line: the first failure is kept, and `onFailure` is called once.
 final class RunRecorder: Sendable {
   let display: RunDisplay
   private let metrics: MetricsFile
@@ -15,7 +17,7 @@ final class RunRecorder: Sendable {
   private let onFailure: @Sendable () -> Void
 
   /// - Parameters:
-  ///   - resumedStep: the run goes on after so many steps; rows of later ones are cut.
+  ///   - resumedStep: the number of steps behind a run that is resumed; rows of later ones are cut.
   ///   - rows: of the journal; those that the file lacks are added.
   init(
     _ directory: RunDirectory, stepCount: UInt32, resumedStep: UInt32?, rows: [MetricsRow],
@@ -33,7 +35,7 @@ final class RunRecorder: Sendable {
     }
   }
 
-  /// What the coordinator tells. `onStatus` hears of each status too.
+  /// Shows and records what the coordinator reports. `onStatus` gets each status too.
   func observer(onStatus: @escaping @Sendable (FarmStatus) -> Void) -> CoordinatorObserver {
     CoordinatorObserver(
       status: {
@@ -48,13 +50,13 @@ final class RunRecorder: Sendable {
       log: { self.log.write($0) })
   }
 
-  /// Shows a line to the person who watches, and logs it.
+  /// Shows a line to a person, and logs it.
   func note(_ text: String, _ style: StyledLine.Style = .plain) {
     display.note(text, style)
     log.write(text)
   }
 
-  /// Ends the run, unless something did before.
+  /// Ends the run, unless another failure has ended it.
   func fail(_ error: any Error) {
     let isFirst = failure.withLock { failure in
       defer { failure = failure ?? error }
@@ -66,7 +68,7 @@ final class RunRecorder: Sendable {
     }
   }
 
-  /// What ended the run.
+  /// The failure that ended the run.
   var firstFailure: (any Error)? { failure.withLock { $0 } }
 
   private func attempt(_ body: () throws -> Void) {

@@ -1,14 +1,17 @@
 import Console
-import Coordinator
+import Core
+import Evaluation
 import Foundation
+import Imaging
 import Learner
+import Runs
 import Settings
 import Synchronization
 import Tasks
 import Wire
 
-/// A stage of supervised training, in this process alone: opens the run's folder, trains on a thread of its own, shows the run,
-/// and ends it in order.
+/// A stage of supervised training, in this process alone: opens the run's folder, trains on a thread of its own, shows
+/// the run, and ends it in order.
 ///
 /// Everything that outside input can spoil is checked before the folder is made.
 struct StageRun {
@@ -27,8 +30,58 @@ struct StageRun {
     display.note("run directory \(directory.path)", .faint)
     if let note = plan.startNote { display.note(note, .warning) }
     let isDrainAsked = Drain()
+    let watchers = watch(display, isDrainAsked)
+    defer { for watcher in watchers { watcher.cancel() } }
+    try await onThread { [self] in
+      var trainer = try trainer(dataset, directory, display)
+      display.recall(trainer.earlierRows)
+      try trainer.run(until: { isDrainAsked.value.load(ordering: .relaxed) })
+    }
+    display.draw(now: UInt64(MonotonicClock.now()), force: true)
+    for line in summary(directory, display) { print(line) }
+    return .success
+  }
+
+  /// Opens the model and puts the stage's parts together. On the training thread: a model takes its time.
+  private func trainer(
+    _ dataset: any PromptDataset, _ directory: RunDirectory, _ display: RunDisplay
+  ) throws -> SupervisedTrainer {
+    let settings = plan.settings
+    let log = try LogFile(path: directory.logPath(stage.rawValue))
+    let model = try TrainedModel(
+      settings: settings, folder: directory.path, pool: ThreadPool(threads: plan.threads.learner),
+      training: stage.settings(of: settings).train, key: stage.partsKey,
+      log: {
+        log.write($0)
+        display.note($0, .faint)
+      })
+    let demonstrations = try Demonstrations(
+      dataset, stage.demonstrations, reasonedShare: settings.task.reasonedShare, model: model.description,
+      place: model.place)
+    return try SupervisedTrainer(
+      stage, settings: settings, directory: directory, model: model, examples: demonstrations,
+      heldOut: heldOut(dataset, model),
+      observer: SupervisedTrainer.Observer(
+        progress: { display.show($0) }, row: { display.add($0) }, log: { log.write($0) }))
+  }
+
+  /// What the stage is measured on; only a stage that teaches to answer lets the model answer.
+  private func heldOut(_ dataset: any PromptDataset, _ model: TrainedModel) throws -> SupervisedTrainer.HeldOut {
+    let settings = plan.settings
+    let evaluationSet = EvaluationSet(dataset, prompts: settings.evaluation.prompts, settings: settings)
+    guard stage == .sft else { return SupervisedTrainer.HeldOut(count: evaluationSet.count) }
+    let evaluated = LocalModel(
+      model.policy.decoder, model.description, try PromptProcessor(model.description, place: model.place),
+      slots: settings.rollout.slots)
+    return SupervisedTrainer.HeldOut(count: evaluationSet.count) { progress in
+      try evaluated.answers(evaluationSet, progress: progress).metrics
+    }
+  }
+
+  /// Draws, and drains when asked to.
+  private func watch(_ display: RunDisplay, _ isDrainAsked: Drain) -> [Task<Void, Never>] {
     let interruptions = host.interruptions
-    let watchers = [
+    return [
       Task {
         while !Task.isCancelled {
           display.draw(now: UInt64(MonotonicClock.now()))
@@ -42,50 +95,29 @@ struct StageRun {
         }
       },
     ]
-    defer { for watcher in watchers { watcher.cancel() } }
-    try await onThread { [stage, threads = plan.threads.learner] in
-      var trainer = try StageTrainer(
-        stage: stage, settings: settings, dataset: dataset, directory: directory, threads: threads, display: display)
-      try trainer.run(until: { isDrainAsked.value.load(ordering: .relaxed) })
-    }
-    display.draw(now: UInt64(MonotonicClock.now()), force: true)
-    for line in summary(directory, display) { print(line) }
-    return .success
   }
 
   private func summary(_ directory: RunDirectory, _ display: RunDisplay) -> [String] {
-    let steps = stage.settings(of: plan.settings).steps
-    let isComplete = Int(display.history.lastStep?.step ?? 0) >= steps
-    let config = "--config FILE --from \(directory.path)"
+    let isComplete = Int(display.history.lastStep?.step ?? 0) >= stage.settings(of: plan.settings).steps
     return RunSummary(
-      directory: directory, history: display.history, status: display.status,
-      outcome: isComplete ? .completed : .drained,
-      next: isComplete
-        ? "fovea \(stage.next) \(config)" : "fovea \(stage.rawValue) --resume \(directory.path)"
-    ).lines
+      directory: directory, history: display.history, progress: display.progress, isComplete: isComplete
+    ) { _ in
+      isComplete
+        ? "fovea \(stage.next) --config FILE --from \(directory.path)"
+        : "fovea \(stage.rawValue) --resume \(directory.path)"
+    }.lines
   }
 
-  /// Whether someone asked to stop.
+  /// Whether a person asked to stop.
   private final class Drain: Sendable { let value = Atomic(false) }
 }
 
-/// The two stages before reinforcement learning.
-enum TrainingStage: String, Sendable {
-  /// Multimodal alignment: images and their captions; the language model stays as it is, unless the settings say otherwise.
-  case align
-  /// Supervised fine-tuning: question, reasoning and answer.
-  case sft
-
-  /// The command of the stage after it.
-  var next: String { self == .align ? "sft" : "train" }
-
-  var demonstrations: Demonstrations.Content { self == .align ? .captions : .answers }
-
-  func settings(of settings: RunSettings) -> RunSettings.Stage { self == .align ? settings.align : settings.sft }
-
-  /// The setting that says what it trains.
-  var partsKey: String { "\(rawValue).train" }
+extension TrainingStage {
+  /// The written completions that it learns.
+  fileprivate var demonstrations: Demonstrations.Content { self == .align ? .captions : .answers }
 }
+
+extension Demonstrations: SupervisedExamples {}
 
 /// Runs kernels' work on a thread of its own: Swift's pool is for what does not block.
 private func onThread(_ body: @escaping @Sendable () throws -> Void) async throws {

@@ -1,18 +1,20 @@
 import Console
 import Coordinator
+import Core
 import Foundation
 import Glibc
 import Learner
+import Runs
 import Settings
 import Synchronization
 import Tasks
 import Wire
 
-/// A whole farm on this machine: starts the coordinator, the learner and the workers as processes, starts again what dies,
-/// shows the run, and ends it in order.
+/// A whole farm on this machine: starts the coordinator, the learner and the workers as processes, restarts those that
+/// die, shows the run, and ends it in order.
 ///
-/// This process holds nothing that the run depends on: what it shows it reads from the run's folder, so that the coordinator
-/// may die and come back under it. When it dies itself, its processes die with it.
+/// This process holds nothing that the run depends on: what it shows it reads from the run's folder, so that the
+/// coordinator may die and be restarted while it watches. When it dies itself, its processes die with it.
 struct TrainRun {
   var plan: TrainPlan
   var host: ProcessHost
@@ -35,8 +37,8 @@ struct TrainRun {
     directory.removeEndpoint()
     let display = RunDisplay(output: TerminalOutput(), stepCount: UInt32(clamping: settings.run.steps))
     let log = try LogFile(path: directory.logPath("train"))
-    let told = plan.resumes == nil ? [] : try MetricsFile.read(directory.metricsPath)
-    display.recall(told)
+    let earlier = plan.resumes == nil ? [] : try MetricsFile.read(directory.metricsPath)
+    display.recall(earlier)
     let run = Outcome()
     let processes = FarmProcesses(host: host) { event in
       switch event {
@@ -51,7 +53,7 @@ struct TrainRun {
     }
     display.note("run directory \(directory.path)", .faint)
     if let note = plan.startNote { display.note(note, .warning) }
-    let watchers = watch(processes, display, directory, told)
+    let watchers = watch(processes, display, directory, earlier)
     do {
       try await start(processes, directory, run)
     } catch { run.end(.failed(reason: "\(error)", .farmFailed)) }
@@ -92,7 +94,7 @@ struct TrainRun {
           Self.workerName(index),
           [
             "worker", "--connect", endpoint, "--name", Self.workerName(index), "--threads", "\(threads.worker)",
-            "--slots", "\(plan.settings.rollout.slots)", "--run", directory.runID, "--patience",
+            "--slots", "\(plan.settings.rollout.slots)", "--run", directory.runID, "--timeout",
             "\(plan.settings.farm.patienceSeconds)",
           ] + workerSecurity), .worker)
     }
@@ -120,14 +122,14 @@ struct TrainRun {
 
   // MARK: Watching
 
-  /// Shows what the folder tells, and drains when asked to.
+  /// Shows what the folder holds, and drains when asked to.
   private func watch(
-    _ processes: FarmProcesses, _ display: RunDisplay, _ directory: RunDirectory, _ told: [MetricsRow]
+    _ processes: FarmProcesses, _ display: RunDisplay, _ directory: RunDirectory, _ earlier: [MetricsRow]
   ) -> [Task<Void, Never>] {
     let interruptions = host.interruptions
     return [
       Task {
-        var tail = MetricsTail(path: directory.metricsPath, after: told)
+        var tail = MetricsTail(path: directory.metricsPath, after: earlier)
         repeat {
           try? await Task.sleep(for: .milliseconds(100))
           await look(&tail, processes, display, directory)
@@ -162,11 +164,10 @@ struct TrainRun {
     case .finished:
       let done = display.history.lastStep?.step ?? 0
       let summary = RunSummary(
-        directory: directory, history: display.history, status: display.status,
-        outcome: done >= UInt32(clamping: plan.settings.run.steps) ? .completed : .drained)
+        farm: directory, display, isComplete: done >= UInt32(clamping: plan.settings.run.steps))
       for line in summary.lines { print(line) }
       return .success
-    case .failed(let reason, .farmFailed): return .giveUp(reason, directory)
+    case .failed(let reason, .farmFailed): return .fail(reason, directory)
     case .failed(let reason, let code):
       CommandLineTool.complain(reason)
       return code
@@ -178,7 +179,7 @@ struct TrainRun {
     case failed(reason: String, ExitCode)
   }
 
-  /// How the run ends: the first word counts.
+  /// How the run ends: the first ending counts.
   private final class Outcome: Sendable {
     private let stream: AsyncStream<Ending>
     private let continuation: AsyncStream<Ending>.Continuation
@@ -198,6 +199,19 @@ struct TrainRun {
         for await ending in stream { return ending }
         return .failed(reason: "cancelled", .farmFailed)
       }
+    }
+  }
+}
+
+extension RunSummary {
+  /// Of a farm.
+  init(farm directory: RunDirectory, _ display: RunDisplay, isComplete: Bool) {
+    self.init(
+      directory: directory, history: display.history, progress: display.progress,
+      quarantined: display.status?.quarantined ?? [], isComplete: isComplete
+    ) { checkpoint in
+      isComplete
+        ? "fovea generate --model \(checkpoint) --prompt \"...\"" : "fovea train --resume \(directory.path)"
     }
   }
 }

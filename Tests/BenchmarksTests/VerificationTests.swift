@@ -1,4 +1,5 @@
 import Benchmarks
+import Core
 import FoveaTesting
 import Layers
 import Tensor
@@ -25,7 +26,8 @@ import Testing
       config: SmallModel.config, parameters: SmallModel.parameters(seed: 42), precision: .bfloat16, pool: pool)
     let decoder = benchmark.decoder().0
     let products = benchmark.products(decoder, batch: 8, threads: pool)
-    #expect(products.tokens == 8 && products.gigaflops > 0)
+    #expect(products.tokens == 8)
+    #expect(products.gigaflops > 0)
     let engine = benchmark.engine(decoder, slots: 8, positions: 64)
     let rows = try benchmark.rollout(engine, batch: 8, prompt: 16, tokens: 20)
     #expect(rows.map(\.tokens) == [8 * 16, 8 * 18])

@@ -1,13 +1,14 @@
 import Console
+import Core
 import Foundation
 import Reinforcement
 import Testing
 
-/// What `fovea explain` shows: colours, lines and the picture.
+/// What `fovea explain` shows: colours, lines and the image.
 @Suite struct ExplanationTests {
-  private static let pieces = [["<think>", " so & so", "\nyes"], ["no\u{1B}[2J", ""]]
+  private static let tokenTexts = [["<think>", " so & so", "\nyes"], ["no\u{1B}[2J", ""]]
 
-  private static func page(_ pieces: [[String]] = Self.pieces, kind: String = "uadt") -> ExplanationPage {
+  private static func page(_ tokenTexts: [[String]] = Self.tokenTexts, kind: String = "uadt") -> ExplanationPage {
     let rewards: [[Float]] = [[1.1, 0.1]]
     let entropies: [[[Float]]] = [[[0.01, 1.2, 1.5], [0.3, 0.2]]]
     var shaping = ShapingSettings()
@@ -17,13 +18,14 @@ import Testing
       rewards: rewards, entropies: entropies, threshold: &threshold, advantage: AdvantageSettings(), shaping: shaping)
     return ExplanationPage(
       title: "run <1>, step 4", question: "Which \"one\"?", reference: "B", images: [[0x89, 0x50]],
-      notice: "Synthetic; not for clinical use.", pieces: pieces,
+      notice: "Synthetic; not for clinical use.", tokenTexts: tokenTexts,
       group: GroupExplanation(
         group: 0, rewards: rewards, entropies: entropies, batch: batch, thresholdBefore: 0.5),
       advantage: AdvantageSettings(), shaping: shaping)
   }
 
-  @Test func theColoursDarkenStepByStepUnderTextThatCanBeRead() {
+  @Test("The colours darken step by step under text that can be read")
+  func theColoursDarkenStepByStepUnderTextThatCanBeRead() {
     // Relative luminance and contrast as WCAG 2.1 defines them.
     func luminance(_ level: Int) -> Double {
       let (red, green, blue) = EntropyScale.rgb(level)
@@ -38,10 +40,14 @@ import Testing
     for (lighter, darker) in zip(luminances, luminances.dropFirst()) { #expect(lighter > darker) }
     for luminance in luminances { #expect((luminance + 0.05) / 0.05 >= 4.5, "black on it") }
     let (red, green, blue) = EntropyScale.rgb(2)
-    #expect(red == 255 && green == 215 && blue == 135, "colour 222 of the terminals' 256")
+    #expect(red == 255, "colour 222 of the terminals' 256")
+    #expect(green == 215, "colour 222 of the terminals' 256")
+    #expect(blue == 135, "colour 222 of the terminals' 256")
   }
 
-  @Test(arguments: [(Float(0), 0), (0.0199, 0), (0.02, 1), (0.6931, 4), (1, 5), (2, 6), (12, 6)])
+  @Test(
+    "An entropy has the step that its label says",
+    arguments: [(Float(0), 0), (0.0199, 0), (0.02, 1), (0.6931, 4), (1, 5), (2, 6), (12, 6)])
   func anEntropyHasTheStepThatItsLabelSays(_ entropy: Float, _ level: Int) {
     #expect(EntropyScale.level(entropy) == level)
     let bounds = EntropyScale.label(level).matches(of: #/[0-9.]+/#).compactMap { Float($0.0) }
@@ -52,10 +58,13 @@ import Testing
     }
   }
 
-  @Test func theLinesShowEveryTokenOnItsColourAndTheStepsOwnNumbers() {
+  @Test("The lines show every token on its colour, and the step's own numbers")
+  func theLinesShowEveryTokenOnItsColourAndTheStepsOwnNumbers() {
     let lines = Self.page().lines(width: 100)
     let text = lines.map(\.text)
-    #expect(text.contains("  <think> so & so⏎") && text.contains("  yes") && text.contains("  no?[2J"), "\(text)")
+    #expect(text.contains("  <think> so & so⏎"), "\(text)")
+    #expect(text.contains("  yes"), "\(text)")
+    #expect(text.contains("  no?[2J"), "\(text)")
     // H 0.9033 and 0.25, Hbar 0.5767, tau 0.9 x 0.5 + 0.1 x 0.5767 = 0.5077
     #expect(text.contains { $0.hasPrefix("1  H 0.9033  omega +0.6524  r 1.10  A +0.7070 -> +0.9376") }, "\(text)")
     #expect(text.contains { $0.contains("uncertain, better: reinforced more") })
@@ -63,11 +72,13 @@ import Testing
     #expect(text.contains("tau = 0.9 x 0.5000 + 0.1 x 0.5767 = 0.5077: the threshold follows Hbar."), "\(text)")
     let coloured = lines.map { $0.rendered(colour: true) }.joined()
     #expect(coloured.contains("\u{1B}[38;5;16;48;5;202m so & so\u{1B}[0m\u{1B}[38;5;16;48;5;202m⏎\u{1B}[0m"))
-    #expect(coloured.contains("\u{1B}[38;5;16;48;5;231m<think>\u{1B}[0m") && !coloured.contains("\u{1B}[2J"))
+    #expect(coloured.contains("\u{1B}[38;5;16;48;5;231m<think>\u{1B}[0m"))
+    #expect(!coloured.contains("\u{1B}[2J"))
     #expect(!lines.contains { $0.rendered(colour: false).contains("\u{1B}") })
   }
 
-  @Test func longTokensAndLinesAreBrokenAtTheWidth() {
+  @Test("Long tokens and lines are broken at the width")
+  func longTokensAndLinesAreBrokenAtTheWidth() {
     let long = String(repeating: "wörter ", count: 40)
     let page = Self.page([[long, "abc", String(repeating: "眼", count: 50)], ["", ""]])
     for width in [40, 57, 100] {
@@ -78,7 +89,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ShapingDefinition.all.map(\.name))
+  @Test("The image is XML with everything escaped, and the same again", arguments: ShapingDefinition.all.map(\.name))
   func thePictureIsXMLWithEverythingEscapedAndTheSameAgain(_ kind: String) {
     let svg = ExplanationDrawing.svg(Self.page(kind: kind))
     #expect(svg == ExplanationDrawing.svg(Self.page(kind: kind)))
@@ -92,10 +103,12 @@ import Testing
     }
     #expect(open.isEmpty)
     let text = svg.replacing(#/<[^>]*>/#, with: "")
-    #expect(!text.contains("<") && !text.contains(">"))
+    #expect(!text.contains("<"))
+    #expect(!text.contains(">"))
     #expect(svg.matches(of: #/&/#).count == svg.matches(of: #/&(?:amp|lt|gt|quot);/#).count)
     #expect(!svg.unicodeScalars.contains { $0.value < 32 && $0 != "\n" })
-    #expect(svg.contains("Synthetic; not for clinical use.") && svg.contains("data:image/png;base64,iVA="))
+    #expect(svg.contains("Synthetic; not for clinical use."))
+    #expect(svg.contains("data:image/png;base64,iVA="))
     #expect(svg.contains("A = (r - 0.6000) / (0.7071 + 0.0001)"))
   }
 }

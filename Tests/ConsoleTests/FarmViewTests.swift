@@ -1,4 +1,5 @@
 import Console
+import Runs
 import Testing
 import Wire
 
@@ -38,7 +39,8 @@ private func history(_ steps: ClosedRange<UInt32>) -> MetricsHistory {
 }
 
 @Suite struct FarmViewTests {
-  @Test func aWideTerminalShowsEverything() {
+  @Test("A wide terminal shows everything")
+  func aWideTerminalShowsEverything() {
     let lines = FarmView(width: 100).lines(status, history(1...4)).map(\.text)
     #expect(
       lines == [
@@ -59,7 +61,8 @@ private func history(_ steps: ClosedRange<UInt32>) -> MetricsHistory {
       ])
   }
 
-  @Test func inexactRolloutsShowTheirMismatch() {
+  @Test("Inexact rollouts show their mismatch")
+  func inexactRolloutsShowTheirMismatch() {
     func line(_ metrics: [String: Double]) -> String? {
       var status = status
       status.metrics = metrics
@@ -72,19 +75,21 @@ private func history(_ steps: ClosedRange<UInt32>) -> MetricsHistory {
       ]) == "log-probability mismatch  0.0125 mean, 0.500 largest, KL 0.0013, importance 0.998")
   }
 
-  @Test(arguments: [20, 37, 60, 80, 200])
+  @Test("No line is wider than the terminal", arguments: [20, 37, 60, 80, 200])
   func noLineIsWiderThanTheTerminal(width: Int) {
     for line in FarmView(width: width).lines(status, history(1...4)) {
       #expect(line.rendered(width: width, colour: false).columns <= width)
     }
   }
 
-  @Test func aNarrowTerminalShowsOneMetricALine() {
+  @Test("A narrow terminal shows one metric a line")
+  func aNarrowTerminalShowsOneMetricALine() {
     let lines = FarmView(width: 60).lines(status, history(1...4)).map(\.text)
     #expect(lines.contains("accuracy    0.500  ▁▃▆█"))
   }
 
-  @Test func beforeTheFirstStepThereIsNoTimeLeftAndNoMetric() {
+  @Test("Before the first step there is no time left and no metric")
+  func beforeTheFirstStepThereIsNoTimeLeftAndNoMetric() {
     var start = status
     start.step = 1
     start.groupsDone = 0
@@ -102,7 +107,8 @@ private func history(_ steps: ClosedRange<UInt32>) -> MetricsHistory {
       ])
   }
 
-  @Test func aFinishedRunIsFull() {
+  @Test("A finished run is full")
+  func aFinishedRunIsFull() {
     var end = status
     end.step = 20
     end.phase = "finished"
@@ -110,14 +116,32 @@ private func history(_ steps: ClosedRange<UInt32>) -> MetricsHistory {
     #expect(line == "████████████████████████████████████████ 100%  1:01 elapsed")
   }
 
-  @Test func manyWaitsAreCut() {
+  @Test("A stage shows its progress without a farm")
+  func aStageShowsItsProgressWithoutAFarm() {
+    var progress = RunProgress(
+      runID: "sft-1", phase: "evaluating", step: 2, stepCount: 4, count: .init(3, of: 16, .prompts), secondsElapsed: 24)
+    let view = RunView(width: 60)
+    #expect(
+      view.lines(progress, MetricsHistory()).map(\.text) == [
+        "sft-1 · step 2/4 · evaluating 3/16 prompts",
+        "████████░░░░░░░░░░░░░░░░░░░░░░░░░  25%  0:24 elapsed, - left",
+      ])
+    progress.phase = "stopped"
+    progress.count = nil
+    progress.hasEnded = true
+    #expect(view.lines(progress, MetricsHistory())[1].text.hasSuffix(" 50%  0:24 elapsed"))
+  }
+
+  @Test("Many waits are cut")
+  func manyWaitsAreCut() {
     var busy = status
     busy.waits = (0..<10).map { "wait \($0)" }
     let lines = FarmView(width: 80).lines(busy, MetricsHistory()).map(\.text)
     #expect(lines.suffix(2) == ["waits  wait 5", "       and 4 more"])
   }
 
-  @Test func whateverNumbersAPeerSendsItIsDrawn() {
+  @Test("Whatever numbers a peer sends it is drawn")
+  func whateverNumbersAPeerSendsItIsDrawn() {
     let wild = FarmStatus(
       runID: "x", phase: "", step: .max, stepCount: 0, version: PolicyVersion(.max), groupsDone: .max, groupsWanted: 1,
       secondsElapsed: .infinity, metrics: ["reward": .nan, "loss": -.infinity, "heldout_accuracy": .nan],
@@ -128,7 +152,8 @@ private func history(_ steps: ClosedRange<UInt32>) -> MetricsHistory {
     #expect(FarmView(width: 0).lines(wild, MetricsHistory()).count == 11)
   }
 
-  @Test func aNameCannotMoveTheCursor() {
+  @Test("A name cannot move the cursor")
+  func aNameCannotMoveTheCursor() {
     var hostile = status
     hostile.peers = [peer("\u{1B}[2Jevil\r\n\u{202E}", .worker, "decoding", 4, age: 0)]
     let frame = FarmView(width: 80).lines(hostile, MetricsHistory())
@@ -137,7 +162,8 @@ private func history(_ steps: ClosedRange<UInt32>) -> MetricsHistory {
 }
 
 @Suite struct PlainLogTests {
-  @Test func aStepAndAnEvaluationAreOneLineEach() {
+  @Test("A step and an evaluation are one line each")
+  func aStepAndAnEvaluationAreOneLineEach() {
     var log = PlainLog(stepCount: 20)
     func evaluation(_ step: UInt32, _ accuracy: Double) -> MetricsRow {
       MetricsRow(
@@ -159,7 +185,8 @@ private func history(_ steps: ClosedRange<UInt32>) -> MetricsHistory {
       log.line(evaluation(20, 0.5)) == "step 20/20  held-out accuracy 0.500 (+0.250 since step 0) on 128 prompts")
   }
 
-  @Test func aStageOfSupervisedTrainingHasALossOfItsOwn() {
+  @Test("A stage of supervised training has a loss of its own")
+  func aStageOfSupervisedTrainingHasALossOfItsOwn() {
     var log = PlainLog(stepCount: 9)
     func evaluation(_ step: UInt32, _ values: [String: Double]) -> MetricsRow {
       MetricsRow(kind: .evaluation, step: step, version: PolicyVersion(UInt64(step)), values: values)
@@ -172,10 +199,12 @@ private func history(_ steps: ClosedRange<UInt32>) -> MetricsHistory {
 }
 
 @Suite struct SparklineTests {
-  @Test(arguments: [
-    ([], 8, ""), ([1], 8, "▄"), ([0, 1], 8, "▁█"), ([0, 1, 2, 3, 4, 5, 6, 7], 8, "▁▂▃▄▅▆▇█"),
-    ([0, 0, 7, 7], 2, "▁█"), ([.nan, 0, .infinity, 1], 8, "▁█"), ([2, 2, 2], 8, "▄▄▄"), ([1, 2], 0, ""),
-  ])
+  @Test(
+    "Values become blocks",
+    arguments: [
+      ([], 8, ""), ([1], 8, "▄"), ([0, 1], 8, "▁█"), ([0, 1, 2, 3, 4, 5, 6, 7], 8, "▁▂▃▄▅▆▇█"),
+      ([0, 0, 7, 7], 2, "▁█"), ([.nan, 0, .infinity, 1], 8, "▁█"), ([2, 2, 2], 8, "▄▄▄"), ([1, 2], 0, ""),
+    ])
   func valuesBecomeBlocks(values: [Double], width: Int, expected: String) {
     #expect(Sparkline.text(values, width: width) == expected)
   }
@@ -184,33 +213,38 @@ private func history(_ steps: ClosedRange<UInt32>) -> MetricsHistory {
 @Suite struct FrameWriterTests {
   private let frame = [StyledLine("one", .title), StyledLine("two")]
 
-  @Test func theNextFrameReplacesTheLastOneInOneWrite() {
+  @Test("The next frame replaces the last one in one write")
+  func theNextFrameReplacesTheLastOneInOneWrite() {
     var writer = FrameWriter(colour: false)
     #expect(writer.text(frame: frame, width: 80, height: 24) == "one\u{1B}[K\ntwo\u{1B}[K\n\u{1B}[J")
     #expect(
       writer.text(frame: [StyledLine("three")], width: 80, height: 24) == "\u{1B}[2A\rthree\u{1B}[K\n\u{1B}[J")
   }
 
-  @Test func notesStayAboveTheFrame() {
+  @Test("Notes stay above the frame")
+  func notesStayAboveTheFrame() {
     var writer = FrameWriter(colour: false)
     _ = writer.text(frame: frame, width: 80, height: 24)
     let text = writer.text(notes: [StyledLine("note")], frame: frame, width: 80, height: 24)
     #expect(text == "\u{1B}[2A\rnote\u{1B}[K\none\u{1B}[K\ntwo\u{1B}[K\n\u{1B}[J")
   }
 
-  @Test func coloursAreWrittenOnlyWhenWanted() {
+  @Test("Colours are written only when wanted")
+  func coloursAreWrittenOnlyWhenWanted() {
     var writer = FrameWriter(colour: true)
     #expect(
       writer.text(frame: frame, width: 80, height: 24) == "\u{1B}[1mone\u{1B}[0m\u{1B}[K\ntwo\u{1B}[K\n\u{1B}[J")
   }
 
-  @Test func aSmallTerminalGetsAsMuchAsFits() {
+  @Test("A small terminal gets as much as fits")
+  func aSmallTerminalGetsAsMuchAsFits() {
     var writer = FrameWriter(colour: false)
     let long = [StyledLine("abcdefghij"), StyledLine("klm"), StyledLine("nop")]
     #expect(writer.text(frame: long, width: 6, height: 3) == "abcd…\u{1B}[K\nklm\u{1B}[K\n\u{1B}[J")
   }
 
-  @Test func linesThatANarrowedTerminalWrappedAreErasedToo() {
+  @Test("Lines that a narrowed terminal wrapped are erased too")
+  func linesThatANarrowedTerminalWrappedAreErasedToo() {
     var writer = FrameWriter(colour: false)
     _ = writer.text(frame: [StyledLine(String(repeating: "x", count: 70))], width: 80, height: 24)
     #expect(writer.text(frame: [], width: 40, height: 24) == "\u{1B}[2A\r\u{1B}[J")
@@ -218,12 +252,15 @@ private func history(_ steps: ClosedRange<UInt32>) -> MetricsHistory {
 }
 
 @Suite struct ColumnTests {
-  @Test(arguments: [("abc", 3), ("日本", 4), ("e\u{301}", 1), ("🙂", 2), ("", 0)])
+  @Test(
+    "Wide and combining characters are counted", arguments: [("abc", 3), ("日本", 4), ("e\u{301}", 1), ("🙂", 2), ("", 0)])
   func wideAndCombiningCharactersAreCounted(text: String, columns: Int) {
     #expect(text.columns == columns)
   }
 
-  @Test(arguments: [("abcdef", 4, "abc…"), ("日本語", 4, "日…"), ("abc", 3, "abc"), ("abc", 0, ""), ("abc", 1, "…")])
+  @Test(
+    "A cut text fits",
+    arguments: [("abcdef", 4, "abc…"), ("日本語", 4, "日…"), ("abc", 3, "abc"), ("abc", 0, ""), ("abc", 1, "…")])
   func aCutTextFits(text: String, width: Int, expected: String) {
     #expect(text.cut(toColumns: width) == expected)
   }

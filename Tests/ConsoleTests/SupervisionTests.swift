@@ -13,7 +13,7 @@ import Testing
     return supervision
   }
 
-  @Test(arguments: ["learner", "worker-0"])
+  @Test("A process that dies is replaced a bounded number of times", arguments: ["learner", "worker-0"])
   func aProcessThatDiesIsReplacedABoundedNumberOfTimes(name: String) {
     var supervision = farm(workers: 1)
     for left in (0..<Supervision.restartsMax).reversed() {
@@ -27,8 +27,8 @@ import Testing
     #expect(reason.contains("\(name) was killed (signal 9), after 5 restarts"))
   }
 
-  @Test(arguments: [ExitCode.input, .usage])
-  func whatARestartDoesNotMendIsNotRestarted(code: ExitCode) {
+  @Test("What a restart does not fix is not restarted", arguments: [ExitCode.input, .usage])
+  func whatARestartDoesNotFixIsNotRestarted(code: ExitCode) {
     var supervision = farm(workers: 2)
     #expect(supervision.onEnd("worker-0", .exited(code: code.rawValue)) == .lose)
     #expect(
@@ -36,7 +36,8 @@ import Testing
         == .giveUp(reason: "learner ended with exit code \(code.rawValue)"))
   }
 
-  @Test func aCoordinatorThatIsKilledComesBackAndOneThatEndsIsBelieved() {
+  @Test("A coordinator that is killed is restarted, and the end of one that ends is taken as the run's")
+  func aCoordinatorThatIsKilledComesBackAndOneThatEndsIsBelieved() {
     var supervision = farm(workers: 1)
     supervision.onStart("coordinator", .coordinator)
     #expect(supervision.onEnd("coordinator", Self.killed) == .replace(left: 4))
@@ -47,7 +48,8 @@ import Testing
     #expect(supervision.onEnd("coordinator", .exited(code: 0)) == .accept)
   }
 
-  @Test func theFarmGivesUpWithItsLastWorker() {
+  @Test("The farm fails with its last worker")
+  func theFarmGivesUpWithItsLastWorker() {
     var supervision = farm(workers: 2)
     #expect(supervision.onEnd("worker-1", .exited(code: 1)) == .lose)
     #expect(
@@ -55,30 +57,35 @@ import Testing
         == .giveUp(reason: "the last worker is gone: worker-0 ended with exit code 1"))
   }
 
-  @Test func aWorkerMayLeaveOnPurpose() {
+  @Test("A worker may leave on purpose")
+  func aWorkerMayLeaveOnPurpose() {
     var supervision = farm(workers: 1)
     #expect(supervision.onEnd("worker-0", .exited(code: 0)) == .accept)
   }
 
-  @Test func aLearnerThatLeavesTooEarlyIsReplaced() {
+  @Test("A learner that leaves too early is replaced")
+  func aLearnerThatLeavesTooEarlyIsReplaced() {
     var supervision = farm(workers: 1)
     #expect(supervision.onEnd("learner", .exited(code: 0)) == .replace(left: 4))
   }
 
-  @Test func onceDrainingEveryEndIsExpected() {
+  @Test("Once the farm drains, every end is expected")
+  func onceDrainingEveryEndIsExpected() {
     var supervision = farm(workers: 1)
     supervision.onDrain()
     #expect(supervision.onEnd("worker-0", Self.killed) == .accept)
     #expect(supervision.onEnd("learner", .exited(code: 0)) == .accept)
   }
 
-  @Test func aLearnerThatCannotMakeItsLastCheckpointIsNoOrderlyEnd() {
+  @Test("A learner that cannot make its last checkpoint is no orderly end")
+  func aLearnerThatCannotMakeItsLastCheckpointIsNoOrderlyEnd() {
     var supervision = farm(workers: 1)
     supervision.onDrain()
     #expect(supervision.onEnd("learner", .exited(code: 1)) == .giveUp(reason: "learner ended with exit code 1"))
   }
 
-  @Test func aRunThatFailedIsNoOrderlyEndWhoeverLeavesFirst() {
+  @Test("A run that failed is no orderly end, whichever process leaves first")
+  func aRunThatFailedIsNoOrderlyEndWhoeverLeavesFirst() {
     var supervision = farm(workers: 1)
     supervision.onStart("coordinator", .coordinator)
     supervision.onDrain()
@@ -87,11 +94,13 @@ import Testing
     #expect(supervision.onEnd("learner", .exited(code: 0)) == .accept)
   }
 
-  @Test(arguments: [
-    (ProcessEnd.exited(code: 3), "ended with exit code 3"), (.killed(signal: 9), "was killed (signal 9)"),
-    (.killed(signal: 11), "crashed (signal 11, segmentation fault)"),
-    (.killed(signal: 15), "was ended by signal 15, terminated"),
-  ])
+  @Test(
+    "An end is said in words",
+    arguments: [
+      (ProcessEnd.exited(code: 3), "ended with exit code 3"), (.killed(signal: 9), "was killed (signal 9)"),
+      (.killed(signal: 11), "crashed (signal 11, segmentation fault)"),
+      (.killed(signal: 15), "was ended by signal 15, terminated"),
+    ])
   func anEndIsSaidInWords(end: ProcessEnd, words: String) {
     #expect(end.description == words)
   }

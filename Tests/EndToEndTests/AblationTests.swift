@@ -1,11 +1,12 @@
-import Console
+import Core
 import Foundation
 import Glibc
+import Runs
 import Support
 import Testing
 import Wire
 
-/// An ablation of two variants and two seeds on the tiny model, which is killed, drained and gone on with, by the real binary.
+/// An ablation of two variants and two seeds on the tiny model, which is killed, drained and resumed, by the real binary.
 @Suite(.serialized) struct AblationTests {
   private let folder: TemporaryFolder
   private var path: String { folder.path + "/ablation" }
@@ -58,11 +59,11 @@ import Wire
 
     let drained = try ablate(long)
     #expect(
-      await holds(within: 90) { exists("plain-seed1/exam.json") && steps("uadt-seed1").count >= 2 },
+      await holds(within: 90) { exists("plain-seed1/evaluation.json") && steps("uadt-seed1").count >= 2 },
       "\(drained.output)\n\(drained.errors)")
     drained.send(SIGTERM)
     let stopped = await drained.wait(seconds: 60)
-    #expect(stopped.exitCode == 0 && stopped.output.contains("to go on: "), "\(stopped)")
+    #expect(stopped.exitCode == 0 && stopped.output.contains("to resume: "), "\(stopped)")
     #expect(stopped.output.contains("missing: uadt-seed1, plain-seed2, uadt-seed2"), "\(stopped)")
     #expect(steps("plain-seed1") == Array(1...30) && !exists("plain-seed2"))
 
@@ -70,7 +71,7 @@ import Wire
     #expect(ended.exitCode == 0 && !ended.output.contains("plain-seed1\n"), "\(ended)")
     #expect(ended.output.hasSuffix("\n4 of 4 runs, 4 held-out prompts: ablation/table.md\n"), "\(ended)")
     for run in ["plain-seed1", "uadt-seed1", "plain-seed2", "uadt-seed2"] { #expect(steps(run) == Array(1...30)) }
-    let table = try JSON.parse(readFile(path + "/table.json", operation: "read table"), place: "table.json")
+    let table = try JSON.parse(Files.read(path + "/table.json", operation: "read table"), place: "table.json")
     let titles = table["sections"]?.array?.map { $0["title"]?.string }
     #expect(titles == ["mean over seeds", "gain over the start", "minus plain, seed by seed"])
     let rows = try #require(table["sections"]?.array?[0]["rows"]?.array)

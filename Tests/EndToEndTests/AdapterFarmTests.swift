@@ -1,4 +1,4 @@
-import Console
+import Core
 import Foundation
 import Glibc
 import ModelFiles
@@ -36,7 +36,7 @@ import Wire
     let train = ["run.steps=12", "checkpoint.every=1", "--from", "sft"] + task
     let whole = await (try farm.train(train)).wait(seconds: 120)
     #expect(whole.exitCode == 0, "\(whole)\n\(farm.diagnosis)")
-    #expect(farm.log("learner").contains("goes on with the adapter of sft/checkpoints/step-000003"))
+    #expect(farm.log("learner").contains("trains the adapter of sft/checkpoints/step-000003"))
     for row in try farm.steps { #expect(row.values["logprob_mismatch_max"] == 0) }
     #expect(try farm.steps.contains { $0.values["gradient_norm"] ?? 0 > 0 })
     let expected = try checksum(step: 12)

@@ -1,6 +1,7 @@
-import Console
+import Core
 import Foundation
 import Glibc
+import Runs
 import Support
 import Testing
 import Wire
@@ -71,7 +72,7 @@ struct Farm {
 
   /// Process ids by name; empty when the farm does not run.
   var processes: [String: pid_t] {
-    guard let bytes = try? readFile(runPath + "/processes.json", operation: "read processes"),
+    guard let bytes = try? Files.read(runPath + "/processes.json", operation: "read processes"),
       let object = try? JSON.parse(bytes, place: "processes.json").object
     else { return [:] }
     return object.compactMapValues { $0.int.map(pid_t.init) }

@@ -1,4 +1,4 @@
-import Console
+import Core
 import Foundation
 import Glibc
 import Support
@@ -157,7 +157,7 @@ import Wire
     let train = try farm.train(["farm.weights_listen=tcp://192.0.2.1:9"])
     let result = await train.wait(seconds: 60)
     #expect(result.exitCode == 3, "\(result)\n\(farm.diagnosis)")
-    #expect(result.errors.contains("the farm gave up: learner ended with exit code 1"), "\(result)")
+    #expect(result.errors.contains("the farm failed: learner ended with exit code 1"), "\(result)")
     #expect(result.errors.contains("192.0.2.1"), "\(result)")
   }
 

@@ -1,4 +1,4 @@
-import Console
+import Core
 import Foundation
 import Glibc
 import Support
@@ -31,7 +31,7 @@ import Wire
   @Test func scoreGivesEachTokenButTheFirstALogProbabilityAndAnEntropy() async throws {
     try folder.write("Some text.", to: "text.txt")
     let result = try await json(["score", "--model", "model", "--text", "text.txt", "--json", "--threads", "1"])
-    let logProbabilities = result["logProbabilities"]?.array?.compactMap(\.double) ?? []
+    let logProbabilities = result["log_probabilities"]?.array?.compactMap(\.double) ?? []
     let entropies = result["entropies"]?.array?.compactMap(\.double) ?? []
     #expect(result["tokens"]?.array?.count == 10 && logProbabilities.count == 9 && entropies.count == 9)
     #expect(logProbabilities.allSatisfy { $0 < 0 } && entropies.allSatisfy { (0...log(258.0)).contains($0) })
@@ -127,7 +127,7 @@ import Wire
     let json = try JSON.parse(Array(result.output.utf8), place: "eval")
     #expect(json["metrics"]?.array?.first?["heldout_accuracy"]?.double == own.values["heldout_accuracy"])
     let board = json["scoreboard"]
-    #expect(board?["examinees"]?.array?.map(\.string) == [checkpoint, farm.folder.path + "/model"])
+    #expect(board?["models"]?.array?.map(\.string) == [checkpoint, farm.folder.path + "/model"])
     let measures = board?["rows"]?.array?.compactMap { $0["measure"]?.string }
     #expect(measures == ["accuracy", "format", "difference"])
 

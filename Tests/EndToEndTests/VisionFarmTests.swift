@@ -1,5 +1,5 @@
 import Architecture
-import Console
+import Core
 import Foundation
 import Glibc
 import ModelFiles

@@ -1,3 +1,4 @@
+import Core
 import Evaluation
 import Foundation
 import Prompts
@@ -71,7 +72,7 @@ struct WrittenPrompts: PromptDataset {
   }
 }
 
-extension Exam {
+extension EvaluationSet {
   init(_ prompts: WrittenPrompts) { self.init(prompts, prompts: prompts.heldOutCount, settings: RunSettings()) }
 
   /// Answers with these words in the tags.

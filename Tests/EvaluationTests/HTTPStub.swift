@@ -46,7 +46,8 @@ final class HTTPStub: Sendable {
         }
         close(connection)
       }
-      // Here and nowhere else: closed by another thread, its number could be another stub's listener at the next `accept`.
+      // Here and nowhere else: closed by another thread, its number could be another stub's listener at the next
+      // `accept`.
       close(listener)
     }.start()
   }

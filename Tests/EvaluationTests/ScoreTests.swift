@@ -1,3 +1,4 @@
+import Core
 import Evaluation
 import Prompts
 import Tasks
@@ -13,7 +14,8 @@ struct ScoreTests {
     let interval = Bootstrap(seed: expected.seed, replicateCount: expected.replicates)
       .interval(count: pairs.count) { QuadraticKappa.value($0.map { pairs[$0] }) }
     guard let wanted = expected.value, let low = expected.low, let high = expected.high else {
-      #expect(value == nil && interval == nil)
+      #expect(value == nil)
+      #expect(interval == nil)
       return
     }
     #expect(value.map { abs($0 - wanted) < 1e-9 } == true, "\(value ?? .nan), not \(wanted)")
@@ -28,7 +30,8 @@ struct ScoreTests {
       bootstrap.interval(count: expected.values.count) { indices in
         indices.reduce(0) { $0 + expected.values[$1] } / Double(indices.count)
       })
-    #expect(abs(interval.lowerBound - expected.low) < 1e-12 && abs(interval.upperBound - expected.high) < 1e-12)
+    #expect(abs(interval.lowerBound - expected.low) < 1e-12)
+    #expect(abs(interval.upperBound - expected.high) < 1e-12)
   }
 
   @Test("An answer that is no grade counts as the farthest one")
@@ -39,8 +42,8 @@ struct ScoreTests {
   @Test("Multiple choice, exact and partial, is scikit-learn's", arguments: 0..<12)
   func multipleChoice(index: Int) {
     let expected = EvaluationOracle.shared.partial[index]
-    let exam = Exam(WrittenPrompts([("multiple_choice", expected.right, "", "")]))
-    let answer = exam.answers([expected.given])[0]
+    let evaluationSet = EvaluationSet(WrittenPrompts([("multiple_choice", expected.right, "", "")]))
+    let answer = evaluationSet.answers([expected.given])[0]
     var reward = answer.prompt.reward
     reward.options["option_count"] = "6"
     #expect(Double(Scorer.accuracy(text: answer.text, reward, isStrict: true)) == expected.exact)
@@ -65,16 +68,17 @@ struct ScoreboardTests {
     ("multiple_choice", "A, C", "CFP", "out_of_domain"), ("open_ended", "macular hole", "OCT", "in_domain"),
   ])
 
-  @Test("has cells, margins and the whole, a value for each examinee, and the difference from the first")
+  @Test("has cells, margins and the whole, a value for each model, and the difference from the first")
   func parts() throws {
-    let exam = Exam(prompts)
+    let evaluationSet = EvaluationSet(prompts)
     let board = Scoreboard(
       [
-        ("first", exam.answers(["A", "A", "A, B", "a hole"])),
-        ("second", exam.answers(["A", "B", "A, C", "Macular hole"])),
+        ("first", evaluationSet.answers(["A", "A", "A, B", "a hole"])),
+        ("second", evaluationSet.answers(["A", "B", "A, C", "Macular hole"])),
       ], bootstrap: Bootstrap(seed: 1, replicateCount: 50))
     let cell = try row(board, .accuracy, modality: "CFP", domain: "in_domain", type: .trueFalse)
-    #expect(cell.count == 2 && cell.values.map { $0?.value } == [0.5, 1])
+    #expect(cell.count == 2)
+    #expect(cell.values.map { $0?.value } == [0.5, 1])
     #expect(cell.values[1]?.interval == 1...1)
     let choice = try row(board, .partial, modality: "CFP", domain: "out_of_domain", type: .multipleChoice)
     #expect(choice.values.compactMap { $0.map { ($0.value * 300).rounded() } } == [100, 300])
@@ -87,12 +91,14 @@ struct ScoreboardTests {
     #expect(try row(board, .format).values.map { $0?.value } == [1, 1])
   }
 
-  @Test("is one row of accuracy and one of format where nothing divides the exam")
+  @Test("is one row of accuracy and one of format where nothing divides the evaluation set")
   func single() {
-    let exam = Exam(WrittenPrompts([("number", "3", "", ""), ("number", "4", "", "")]))
-    let board = Scoreboard([("it", exam.answers(["3", "5"]))], bootstrap: Bootstrap(seed: 1, replicateCount: 20))
+    let evaluationSet = EvaluationSet(WrittenPrompts([("number", "3", "", ""), ("number", "4", "", "")]))
+    let board = Scoreboard(
+      [("it", evaluationSet.answers(["3", "5"]))], bootstrap: Bootstrap(seed: 1, replicateCount: 20))
     #expect(board.rows.map(\.measure) == [.accuracy, .format])
-    #expect(board.lines.count == 3 && board.lines[0].hasPrefix("questions  n  measure"))
+    #expect(board.lines.count == 3)
+    #expect(board.lines[0].hasPrefix("questions  n  measure"))
     #expect(board.lines[1].hasPrefix("all        2  accuracy  0.500 ["))
   }
 
@@ -100,9 +106,12 @@ struct ScoreboardTests {
   func grades() throws {
     let prompts = WrittenPrompts(
       (0..<5).map { ("single_choice", "\("ABCDE".map(String.init)[$0])", "CFP", "in_domain") }, grades: true)
-    let exam = Exam(prompts)
+    let evaluationSet = EvaluationSet(prompts)
     let board = Scoreboard(
-      [("right", exam.answers(["A", "B", "C", "D", "E"])), ("silent", exam.answers(["A", "B", "C", "D", ""]))],
+      [
+        ("right", evaluationSet.answers(["A", "B", "C", "D", "E"])),
+        ("silent", evaluationSet.answers(["A", "B", "C", "D", ""])),
+      ],
       bootstrap: Bootstrap(seed: 1, replicateCount: 50))
     let values = try #require(board.rows.first { $0.measure == .kappa }).values
     #expect(values[0]?.value == 1)
@@ -113,9 +122,10 @@ struct ScoreboardTests {
 
   @Test("is the same whenever it is made")
   func repeatable() {
-    let exam = Exam(prompts)
+    let evaluationSet = EvaluationSet(prompts)
     let boards = (0..<2).map { _ in
-      Scoreboard([("it", exam.answers(["A", "A", "A", "hole"]))], bootstrap: Bootstrap(seed: 4, replicateCount: 100))
+      Scoreboard(
+        [("it", evaluationSet.answers(["A", "A", "A", "hole"]))], bootstrap: Bootstrap(seed: 4, replicateCount: 100))
     }
     #expect(boards[0].lines == boards[1].lines)
   }

@@ -1,7 +1,9 @@
 import Architecture
+import Core
 import Foundation
 import Learner
 import ModelFiles
+import Runs
 import Support
 import Synchronization
 import Tensor
@@ -49,7 +51,7 @@ extension CheckpointStore {
   }
 
   fileprivate func newestStep() -> UInt32? {
-    newestValid().folder.flatMap { UInt32($0.suffix(6)) }
+    folder.newestValid().path.flatMap { UInt32($0.suffix(6)) }
   }
 }
 
@@ -64,12 +66,12 @@ struct CheckpointStoreTests {
 
   @Test("come back to the bit", arguments: Precision.allCases)
   func roundTrip(moments: Precision) throws {
-    let store = CheckpointStore(folder: folder, keep: 2)
+    let store = CheckpointStore(CheckpointFolder(folder), keep: 2)
     let saved = contents(20, moments: moments)
     try store.save(saved, writeModel: writeModel(saved))
     #expect(entries(folder) == ["step-000020"])
     #expect(entries("\(folder)/step-000020") == fileNames.sorted())
-    let newest = try #require(store.newestValid().folder)
+    let newest = try #require(store.folder.newestValid().path)
     let loaded = try CheckpointStore.load(newest, config: TinyPolicy.config, moments: moments)
     #expect(loaded.state == saved.state)
     #expect(loaded.masterWeights.bits == saved.masterWeights.bits)
@@ -77,6 +79,11 @@ struct CheckpointStoreTests {
       #expect(Array(loaded.firstMoments.bytes(index)) == Array(saved.firstMoments.bytes(index)))
       #expect(Array(loaded.secondMoments.bytes(index)) == Array(saved.secondMoments.bytes(index)))
     }
+  }
+
+  @Test("name an adapter's weights as PEFT does")
+  func adapterName() {
+    #expect(CheckpointFolder.FileName.adapter == AdaptedModel.FileName.weights)
   }
 
   @Test("keep every threshold to the bit")
@@ -93,21 +100,21 @@ struct CheckpointStoreTests {
 
   @Test("stay: the newest N and the best")
   func keep() throws {
-    let store = CheckpointStore(folder: folder, keep: 2)
+    let store = CheckpointStore(CheckpointFolder(folder), keep: 2)
     for step in [10, 20, 30] as [UInt32] { try store.save(step: step) }
-    #expect(store.steps == [20, 30])
-    try store.setBest(CheckpointStore.Best(step: 20, accuracy: 0.5))
+    #expect(store.folder.steps == [20, 30])
+    try store.setBest(CheckpointFolder.Best(step: 20, accuracy: 0.5))
     for step in [40, 50] as [UInt32] { try store.save(step: step) }
-    #expect(store.steps == [20, 40, 50])
-    try store.setBest(CheckpointStore.Best(step: 50, accuracy: 0.75))
+    #expect(store.folder.steps == [20, 40, 50])
+    try store.setBest(CheckpointFolder.Best(step: 50, accuracy: 0.75))
     try store.save(step: 60)
-    #expect(store.steps == [50, 60])
-    #expect(store.best == CheckpointStore.Best(step: 50, accuracy: 0.75))
+    #expect(store.folder.steps == [50, 60])
+    #expect(store.folder.best == CheckpointFolder.Best(step: 50, accuracy: 0.75))
   }
 
   @Test("that are damaged in any file are passed over by name, and the one before is used", arguments: fileNames)
   func corrupt(_ name: String) throws {
-    let store = CheckpointStore(folder: folder, keep: 2)
+    let store = CheckpointStore(CheckpointFolder(folder), keep: 2)
     try store.save(step: 10)
     try store.save(step: 20)
     let path = "\(folder)/step-000020/\(name)"
@@ -125,7 +132,7 @@ struct CheckpointStoreTests {
     for (what, bytes) in damaged {
       try? FileManager.default.removeItem(atPath: path)
       if let bytes { try bytes.write(to: URL(fileURLWithPath: path)) }
-      let (newest, passedOver) = store.newestValid()
+      let (newest, passedOver) = store.folder.newestValid()
       #expect(newest == "\(folder)/step-000010", "\(what)")
       #expect(passedOver.count == 1)
       #expect(passedOver.first?.place.contains(path) == true, "\(what): \(passedOver)")
@@ -136,7 +143,7 @@ struct CheckpointStoreTests {
 
   @Test("with a manifest that leaves a file out, or points outside, are refused")
   func manifest() throws {
-    let store = CheckpointStore(folder: folder, keep: 2)
+    let store = CheckpointStore(CheckpointFolder(folder), keep: 2)
     try store.save(step: 20)
     let path = "\(folder)/step-000020/MANIFEST.json"
     let text = String(decoding: try #require(FileManager.default.contents(atPath: path)), as: UTF8.self)
@@ -147,14 +154,14 @@ struct CheckpointStoreTests {
     ] {
       #expect(changed != text)
       try changed.write(toFile: path, atomically: true, encoding: .utf8)
-      #expect(throws: InputError.self) { try CheckpointStore.verify("\(folder)/step-000020") }
+      #expect(throws: InputError.self) { try CheckpointFolder.verify("\(folder)/step-000020") }
     }
   }
 
   @Test("survive a crash at any moment of a save", arguments: CheckpointStore.WriteStage.allCases)
   func crash(_ stage: CheckpointStore.WriteStage) throws {
     let (folder, snapshot) = (folder, "\(temporary.path)/crashed")
-    let store = CheckpointStore(folder: folder, keep: 1) { _ in
+    let store = CheckpointStore(CheckpointFolder(folder), keep: 1) { _ in
       nil
     } atStage: {
       // What a machine that loses its process now would find.
@@ -162,12 +169,12 @@ struct CheckpointStoreTests {
         try FileManager.default.copyItem(atPath: folder, toPath: snapshot)
       }
     }
-    let undisturbed = CheckpointStore(folder: folder, keep: 1)
+    let undisturbed = CheckpointStore(CheckpointFolder(folder), keep: 1)
     try undisturbed.save(step: 10)
     try store.save(step: 20)
     try #require(FileManager.default.fileExists(atPath: snapshot))
 
-    let restarted = CheckpointStore(folder: snapshot, keep: 1)
+    let restarted = CheckpointStore(CheckpointFolder(snapshot), keep: 1)
     let isNew = stage == .renamed || stage == .pruned
     #expect(restarted.newestStep() == (isNew ? 20 : 10))
     try restarted.recover()
@@ -180,15 +187,15 @@ struct CheckpointStoreTests {
   @Test("replace one of the same step, and a crash between the two renames loses neither")
   func replaced() throws {
     let (folder, snapshot) = (folder, "\(temporary.path)/crashed")
-    try CheckpointStore(folder: folder, keep: 1).save(step: 10)
-    let store = CheckpointStore(folder: folder, keep: 1) { _ in
+    try CheckpointStore(CheckpointFolder(folder), keep: 1).save(step: 10)
+    let store = CheckpointStore(CheckpointFolder(folder), keep: 1) { _ in
       nil
     } atStage: {
-      if $0 == .oneMovedAside { try FileManager.default.copyItem(atPath: folder, toPath: snapshot) }
+      if $0 == .earlierRenamed { try FileManager.default.copyItem(atPath: folder, toPath: snapshot) }
     }
     try store.save(step: 10)
     #expect(entries(folder) == ["step-000010"])
-    let restarted = CheckpointStore(folder: snapshot, keep: 1)
+    let restarted = CheckpointStore(CheckpointFolder(snapshot), keep: 1)
     #expect(restarted.newestStep() == nil)
     try restarted.recover()
     #expect(restarted.newestStep() == 10)
@@ -198,9 +205,9 @@ struct CheckpointStoreTests {
   @Test(
     "that fail to be written leave the last good one, and nothing else", arguments: CheckpointStore.WriteStage.allCases)
   func fails(_ stage: CheckpointStore.WriteStage) throws {
-    guard stage != .renamed, stage != .pruned, stage != .oneMovedAside else { return }
-    try CheckpointStore(folder: folder, keep: 1).save(step: 10)
-    let store = CheckpointStore(folder: folder, keep: 1) { _ in
+    guard stage != .renamed, stage != .pruned, stage != .earlierRenamed else { return }
+    try CheckpointStore(CheckpointFolder(folder), keep: 1).save(step: 10)
+    let store = CheckpointStore(CheckpointFolder(folder), keep: 1) { _ in
       nil
     } atStage: {
       if $0 == stage { throw InputError("write file", at: "x", expected: "room", found: "No space left on device") }
@@ -212,8 +219,8 @@ struct CheckpointStoreTests {
 
   @Test("are not begun when the disk has no room for them")
   func noSpace() throws {
-    try CheckpointStore(folder: folder, keep: 1).save(step: 10)
-    let store = CheckpointStore(folder: folder, keep: 1, availableBytes: { _ in 1 << 20 }, atStage: { _ in })
+    try CheckpointStore(CheckpointFolder(folder), keep: 1).save(step: 10)
+    let store = CheckpointStore(CheckpointFolder(folder), keep: 1, availableBytes: { _ in 1 << 20 }, atStage: { _ in })
     let error = #expect(throws: InputError.self) { try store.save(step: 20) }
     #expect(error?.expected.contains("of free space") == true)
     #expect(error?.found == "1 MiB")
@@ -223,7 +230,9 @@ struct CheckpointStoreTests {
   @Test("cannot be made where a file is in the way, and say so")
   func unwritable() throws {
     try Data().write(to: URL(fileURLWithPath: folder))
-    let error = #expect(throws: InputError.self) { try CheckpointStore(folder: folder, keep: 1).save(step: 20) }
+    let error = #expect(throws: InputError.self) {
+      try CheckpointStore(CheckpointFolder(folder), keep: 1).save(step: 20)
+    }
     #expect(error?.place == folder)
   }
 }

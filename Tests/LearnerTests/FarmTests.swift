@@ -1,7 +1,9 @@
 import Coordinator
+import Core
 import Foundation
 import Learner
 import Reinforcement
+import Runs
 import Settings
 import Tensor
 import Testing
@@ -30,7 +32,7 @@ struct FarmTests {
     #expect(steps.last?.values["kl"] ?? 0 > 0)
     #expect(steps.last?.values["gradient_norm"] ?? 0 > 0)
     #expect(outcome.rows.filter { $0.kind == .evaluation }.map(\.step) == [0, 2, 4])
-    try CheckpointStore.verify("\(folder.path)/run/checkpoints/step-000004")
+    try CheckpointFolder.verify("\(folder.path)/run/checkpoints/step-000004")
   }
 
   @Test("trains on int8 samples with importance weights, and gives the same bytes with one worker and with three")

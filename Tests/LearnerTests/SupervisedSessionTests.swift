@@ -1,7 +1,9 @@
+import Core
 import Foundation
 import Layers
 import Learner
 import ModelFiles
+import Runs
 import Settings
 import Tensor
 import Testing
@@ -14,10 +16,10 @@ private struct TinyStage {
   private(set) var session: SupervisedSession
 
   init(folder: String, settings: RunSettings) throws {
-    let store = CheckpointStore(folder: folder, keep: 3)
+    let store = CheckpointStore(CheckpointFolder(folder), keep: 3)
     let optimizer: AdamW
     var state = TrainerState()
-    if let newest = store.newestValid().folder {
+    if let newest = store.folder.newestValid().path {
       let checkpoint = try CheckpointStore.load(
         newest, config: TinyPolicy.config, moments: settings.optimizer.moments)
       policy = TinyPolicy(parameters: checkpoint.masterWeights)
@@ -77,25 +79,30 @@ struct SupervisedSessionTests {
     var stage = try TinyStage(folder: folder.path, settings: RunSettings())
     stage.train(steps: 4)
     let state = stage.session.state
-    #expect(state.nextStep == 4 && state.policyVersion.value == 4 && state.updateCount == 4)
-    #expect(state.cursor == 12 && state.samplesTrained == 12 && state.tokensTrained == 24)
-    #expect(state.threshold == nil && state.lastCompleted == nil)
+    #expect(state.nextStep == 4)
+    #expect(state.policyVersion.value == 4)
+    #expect(state.updateCount == 4)
+    #expect(state.cursor == 12)
+    #expect(state.samplesTrained == 12)
+    #expect(state.tokensTrained == 24)
+    #expect(state.threshold == nil)
+    #expect(state.lastCompleted == nil)
   }
 
   @Test("hands the next stage its best checkpoint, else its newest that is whole")
   func nextStage() throws {
     let folder = TemporaryFolder()
-    let store = CheckpointStore(folder: folder.path, keep: 3)
+    let store = CheckpointStore(CheckpointFolder(folder.path), keep: 3)
     var stage = try TinyStage(folder: folder.path, settings: RunSettings())
-    #expect(store.bestOrNewestValid == nil)
+    #expect(store.folder.bestOrNewestValid == nil)
     for _ in 1...3 {
       stage.train(steps: 1)
       try stage.session.save()
     }
-    #expect(store.bestOrNewestValid == store.path(step: 3))
-    try Data().write(to: URL(fileURLWithPath: store.path(step: 3) + "/model.safetensors"))
-    #expect(store.bestOrNewestValid == store.path(step: 2))
-    try store.setBest(CheckpointStore.Best(step: 1, accuracy: 0.5))
-    #expect(store.bestOrNewestValid == store.path(step: 1))
+    #expect(store.folder.bestOrNewestValid == store.folder.path(step: 3))
+    try Data().write(to: URL(fileURLWithPath: store.folder.path(step: 3) + "/model.safetensors"))
+    #expect(store.folder.bestOrNewestValid == store.folder.path(step: 2))
+    try store.setBest(CheckpointFolder.Best(step: 1, accuracy: 0.5))
+    #expect(store.folder.bestOrNewestValid == store.folder.path(step: 1))
   }
 }

@@ -1,7 +1,9 @@
+import Core
 import Foundation
 import Layers
 import Learner
 import ModelFiles
+import Runs
 import Settings
 import Tensor
 import Testing
@@ -15,9 +17,9 @@ private struct TinyRun {
   let optimizer: AdamW
 
   init(folder: String, settings: RunSettings) throws {
-    let store = CheckpointStore(folder: folder, keep: 2)
+    let store = CheckpointStore(CheckpointFolder(folder), keep: 2)
     var state = TrainerState()
-    if let newest = store.newestValid().folder {
+    if let newest = store.folder.newestValid().path {
       let checkpoint = try CheckpointStore.load(
         newest, config: TinyPolicy.config, moments: settings.optimizer.moments)
       policy = TinyPolicy(parameters: checkpoint.masterWeights)
@@ -94,6 +96,8 @@ struct TrainingSessionTests {
     #expect(try run.session.keepBest(step: 2, accuracy: 0.5) == false)
     try run.session.save()
     #expect(try run.session.keepBest(step: 2, accuracy: 0.5))
-    #expect(CheckpointStore(folder: folder.path, keep: 1).best == CheckpointStore.Best(step: 2, accuracy: 0.5))
+    #expect(
+      CheckpointStore(CheckpointFolder(folder.path), keep: 1).folder.best
+        == CheckpointFolder.Best(step: 2, accuracy: 0.5))
   }
 }

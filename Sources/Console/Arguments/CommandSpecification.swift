@@ -11,13 +11,17 @@ public struct OptionSpecification: Equatable, Sendable {
   public var isRequired: Bool
   /// Whether it may be given several times.
   public var repeats = false
+  /// Earlier names, which are still accepted and not shown.
+  public var aliases: [String] = []
 
   /// An option that takes a value.
-  public static func option(_ name: String, _ value: String, _ summary: String, required: Bool = false) -> Self {
-    Self(name: name, value: value, summary: summary, isRequired: required)
+  public static func option(
+    _ name: String, _ value: String, _ summary: String, required: Bool = false, aliases: [String] = []
+  ) -> Self {
+    Self(name: name, value: value, summary: summary, isRequired: required, aliases: aliases)
   }
 
-  /// An option that takes a value, each time that it is given.
+  /// An option that takes a value and may be given several times.
   public static func list(_ name: String, _ value: String, _ summary: String) -> Self {
     Self(name: name, value: value, summary: summary, isRequired: false, repeats: true)
   }

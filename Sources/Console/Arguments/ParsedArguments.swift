@@ -14,8 +14,8 @@ public struct UsageError: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// The words of a command line, sorted by a `CommandSpecification`.
 ///
-/// Invariant: it holds only options that the specification names, every required one among them, each at most once unless it
-/// repeats, with a value exactly when it takes one, and as many operands as the specification allows.
+/// Invariant: it holds only options that the specification names, every required one among them, each at most once
+/// unless it repeats, with a value exactly when it takes one, and as many operands as the specification allows.
 public struct ParsedArguments: Equatable, Sendable {
   public let command: CommandSpecification
   private var values: [String: [String]] = [:]
@@ -46,13 +46,15 @@ public struct ParsedArguments: Equatable, Sendable {
 
   private mutating func take(option word: String, from words: [String], at index: inout Int) throws {
     let parts = word.drop { $0 == "-" }.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-    let name = parts.first.map(String.init) ?? ""
-    guard word.hasPrefix("--"), let option = command.options.first(where: { $0.name == name }) else {
-      let near = nearest(to: name, among: command.options.map(\.name))
+    let given = parts.first.map(String.init) ?? ""
+    let option = command.options.first { $0.name == given } ?? command.options.first { $0.aliases.contains(given) }
+    guard word.hasPrefix("--"), let option else {
+      let near = nearest(to: given, among: command.options.map(\.name))
       throw UsageError(
         "fovea \(command.name) has no option \(word.split(separator: "=").first ?? "")",
         hint: near.map { "did you mean --\($0)?" } ?? "fovea help \(command.name) lists its options")
     }
+    let name = option.name
     if values[name] != nil && !option.repeats || flags.contains(name) { throw UsageError("--\(name) is given twice") }
     guard let placeholder = option.value else {
       if parts.count > 1 { throw UsageError("--\(name) takes no value") }

@@ -1,9 +1,10 @@
+import Core
 import Support
 
 /// The candidate that a misspelt word most probably means, or nil when none is near.
 ///
-/// Nearness is the number of letters put in, left out, replaced, or swapped with their neighbour, at most a third of the
-/// word's length; a candidate that the word begins is near as well.
+/// Nearness is the number of letters put in, left out, replaced, or swapped with their neighbour, at most a third of
+/// the word's length; a candidate that the word begins is near as well.
 public func nearest(to word: String, among candidates: [String]) -> String? {
   if word.isEmpty { return nil }
   let ranked = candidates.map { (editDistance(word, $0), $0) }.sorted { $0 < $1 }

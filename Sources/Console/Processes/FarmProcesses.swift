@@ -1,9 +1,11 @@
+import Core
 import Foundation
 import Glibc
 
 /// The processes that `fovea train` starts on this machine: the coordinator, one learner and its workers.
 ///
-/// `Supervision` decides, `ProcessHost` performs; this actor connects them and tells what happened. No restart is silent.
+/// `Supervision` decides, `ProcessHost` performs; this actor connects them and reports what happened. No restart is
+/// silent.
 public actor FarmProcesses {
   /// What the farm's owner wants to hear.
   public enum Event: Sendable {
@@ -51,7 +53,7 @@ public actor FarmProcesses {
     if let end = earlyEnds.removeValue(forKey: name) { await ended(specification, kind, end) }
   }
 
-  /// Waits until every process has ended, for so many seconds; then asks with SIGTERM, at last ends with SIGKILL.
+  /// Waits this long until every process has ended; then asks with SIGTERM, and at last ends them with SIGKILL.
   public func end(graceSeconds: Double, termSeconds: Double = 10) async {
     supervision.onDrain()
     for (signal, seconds) in [(SIGTERM, graceSeconds), (SIGKILL, termSeconds)] {
@@ -102,7 +104,7 @@ public actor FarmProcesses {
     case .accept:
       report(.left(name))
       if !supervision.isDraining, kind == .worker { report(.note("\(name) has left", .faint)) }
-    case .lose: report(.note("\(name) \(end); the farm goes on without it\(lastWords)", .bad))
+    case .lose: report(.note("\(name) \(end); the farm continues without it\(lastWords)", .bad))
     case .giveUp(let reason):
       if kind == .coordinator, case .exited(let code) = end, let lastLine {
         report(.failed(reason: Self.complaint(lastLine), ExitCode(rawValue: code) ?? .farmFailed))
@@ -120,10 +122,10 @@ public actor FarmProcesses {
     if running.isEmpty { wake() }
   }
 
-  /// What a process complained about, without its own words for giving up.
+  /// What a process complained about, without its own prefix.
   private static func complaint(_ line: String) -> String {
     var line = line[...]
-    for prefix in ["fovea: ", "the farm gave up: "] where line.hasPrefix(prefix) { line = line.dropFirst(prefix.count) }
+    for prefix in ["fovea: ", "the farm failed: "] where line.hasPrefix(prefix) { line = line.dropFirst(prefix.count) }
     return String(line)
   }
 

@@ -3,14 +3,15 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// The main thread of every fovea process: it waits for signals, starts and reaps child processes, and ends the process.
+/// The main thread of every fovea process: it waits for signals, starts and reaps child processes, and ends the
+/// process.
 ///
-/// Why a thread of its own, and the main one: a child asks the kernel to kill it when the *thread* that started it ends, so
-/// that thread must live as long as the process; and signals are blocked before any other thread exists, so they arrive
-/// here and nowhere else. Everything else runs in `body`, on Swift's pool and on threads of the roles.
+/// Why a thread of its own, and the main one: a child asks the kernel to kill it when the *thread* that started it
+/// ends, so that thread must live as long as the process; and signals are blocked before any other thread exists, so
+/// they arrive here and nowhere else. Everything else runs in `body`, on Swift's pool and on threads of the roles.
 ///
-/// Invariants: every child that was started is reaped here; when the process ends, no child of it is left; children are in
-/// process groups of their own, so that Ctrl-C reaches only this process, which drains them in order.
+/// Invariants: every child that was started is reaped here; when the process ends, no child of it is left; children are
+/// in process groups of their own, so that Ctrl-C reaches only this process, which drains them in order.
 public final class ProcessHost: Sendable {
   private enum Request: Sendable {
     case start(ProcessSpecification, CheckedContinuation<pid_t, any Error>, @Sendable (ProcessEnd) -> Void)
@@ -34,8 +35,9 @@ public final class ProcessHost: Sendable {
       (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
   }
 
-  /// Yields once, at the first SIGINT, SIGTERM or SIGHUP, for whoever can end in order; at once to those who ask afterwards.
-  /// The second one, or the first when nobody has asked for this, ends the process at once, with all its children.
+  /// Yields once, at the first SIGINT, SIGTERM or SIGHUP, so that a process can end in order; at once when it is asked
+  /// for afterwards. The second one, or the first when nobody has asked for this, ends the process at once, with all
+  /// its children.
   public var interruptions: AsyncStream<Void> {
     drains.store(true, ordering: .relaxed)
     let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -43,14 +45,14 @@ public final class ProcessHost: Sendable {
       if !$0.isOver { $0.listeners.append(continuation) }
       return $0.isOver
     }
-    if isOver { Self.tell(continuation) }
+    if isOver { Self.notify(continuation) }
     return stream
   }
 
   /// Whether the first of those signals has come.
   public var isInterrupted: Bool { interruption.withLock { $0.isOver } }
 
-  private static func tell(_ listener: AsyncStream<Void>.Continuation) {
+  private static func notify(_ listener: AsyncStream<Void>.Continuation) {
     listener.yield()
     listener.finish()
   }
@@ -97,7 +99,7 @@ public final class ProcessHost: Sendable {
           defer { state = (isOver: true, listeners: []) }
           return state.listeners
         }
-        for listener in listeners { Self.tell(listener) }
+        for listener in listeners { Self.notify(listener) }
       }
       for request in requests.withLock({ list in
         defer { list = [] }; return list

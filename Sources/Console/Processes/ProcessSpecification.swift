@@ -1,6 +1,6 @@
 import Glibc
 
-/// A program to run beside this one.
+/// A program to run as a child of this process.
 public struct ProcessSpecification: Equatable, Sendable {
   /// For people, and the name of its log file: "worker-0".
   public var name: String

@@ -1,8 +1,8 @@
 /// What becomes of a farm when one of its processes ends: a pure value, so that every case is a test without a process.
 ///
-/// Coordinator, learner and workers are replaced when they die, a bounded number of times each; a process that ends with
-/// `ExitCode.input` or `ExitCode.usage` found something wrong that a restart does not mend, and a coordinator that ends with
-/// any code has said how the run ends.
+/// Coordinator, learner and workers are replaced when they die, a bounded number of times each; a process that ends
+/// with `ExitCode.input` or `ExitCode.usage` found something wrong that a restart does not fix, and a coordinator that
+/// ends with any code has decided how the run ends.
 public struct Supervision: Equatable, Sendable {
   public enum Kind: Sendable {
     case coordinator
@@ -11,11 +11,11 @@ public struct Supervision: Equatable, Sendable {
   }
 
   public enum Decision: Equatable, Sendable {
-    /// Start it again; so many restarts are left after this one.
+    /// Start it again; the number of restarts that are left after this one.
     case replace(left: Int)
     /// It left on purpose.
     case accept
-    /// It stays away, the farm goes on without it.
+    /// Leave it; the farm continues without it.
     case lose
     /// Nothing can go on.
     case giveUp(reason: String)
@@ -48,7 +48,8 @@ public struct Supervision: Equatable, Sendable {
     child.isRunning = false
     defer { children[name] = child }
     if isDraining {
-      // The learner leaves with an error when the last checkpoint could not be made, the coordinator when the run has failed.
+      // The learner leaves with an error when the last checkpoint could not be made, the coordinator when the run has
+      // failed.
       guard child.kind != .worker, case .exited(let code) = end, code != ExitCode.success.rawValue else {
         return .accept
       }

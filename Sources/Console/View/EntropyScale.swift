@@ -1,9 +1,9 @@
 /// The colours of token entropies: seven steps in nats, from white over yellow to dark orange.
 ///
-/// The bounds are fixed, so that pictures of different runs compare. Lightness falls from step to step, so that the order is seen
-/// without colour vision and in grey print, and black text on each has a contrast of at least 4.5 to 1 (WCAG 2.1, AA): every
-/// token carries its own ground, and reads the same in light and dark surroundings. The colours are ones of the 256 that
-/// terminals have; the picture has the same.
+/// The bounds are fixed, so that images of different runs compare. Lightness falls from step to step, so that the order
+/// is seen without colour vision and in grey print, and black text on each has a contrast of at least 4.5 to 1 (WCAG
+/// 2.1, AA): every token carries its own ground, and reads the same in light and dark surroundings. The colours are
+/// ones of the 256 that terminals have; the image has the same.
 public enum EntropyScale {
   /// Where a step ends and the next begins, nats. ln 2 = 0.69 is an even choice between two tokens.
   public static let bounds: [Float] = [0.02, 0.1, 0.25, 0.5, 1, 2]

@@ -1,10 +1,12 @@
+import Core
 import Foundation
 import Reinforcement
 
 /// An `ExplanationPage` as an SVG document for a page of documentation.
 ///
-/// It stands on a card of its own, so that it reads the same in light and dark surroundings, uses no script, style sheet or
-/// font of elsewhere, and says its numbers in words for those who do not see it. Equal pages give equal bytes.
+/// It stands on a card of its own, so that it reads the same in light and dark surroundings, uses no script, style
+/// sheet or font from elsewhere, and gives its numbers in words for readers who cannot see it. Equal pages give equal
+/// bytes.
 public struct ExplanationDrawing {
   private static let width = 1000.0
   private static let margin = 24.0
@@ -26,7 +28,7 @@ public struct ExplanationDrawing {
     static let faint = "#57606a"
     static let notice = "#9a3412"
     static let before = "#8c959f"
-    /// Blue and vermilion, which all kinds of colour vision tell apart (Okabe and Ito).
+    /// Blue and vermilion, which all kinds of colour vision distinguish (Okabe and Ito).
     static let better = "#0072b2"
     static let worse = "#d55e00"
   }
@@ -48,7 +50,7 @@ public struct ExplanationDrawing {
     let height = Self.short(y + Self.margin)
     let width = Self.short(Self.width)
     let words = page.group.samples.enumerated().map { index, sample in
-      "Completion \(index + 1): \"\(page.pieces[index].joined())\"; H \(page.number(sample.meanEntropy)), "
+      "Completion \(index + 1): \"\(page.tokenTexts[index].joined())\"; H \(page.number(sample.meanEntropy)), "
         + "omega \(page.signed(sample.weight)), A \(page.signed(sample.advantage)), "
         + "A' \(page.signed(sample.shapedMean)), \(page.verdict(sample))."
     }
@@ -122,11 +124,11 @@ public struct ExplanationDrawing {
     rule()
     let sample = page.group.samples[index]
     let top = y
-    for line in ShadedText(page.pieces[index], entropies: sample.entropies, width: Self.columns).lines {
+    for line in ShadedText(page.tokenTexts[index], entropies: sample.entropies, width: Self.columns).lines {
       var x = Self.margin
-      for piece in line {
-        body += "<g><title>\(page.number(piece.entropy)) nats</title>"
-        x += token(piece.text, level: EntropyScale.level(piece.entropy), x: x)
+      for part in line {
+        body += "<g><title>\(page.number(part.entropy)) nats</title>"
+        x += token(part.text, level: EntropyScale.level(part.entropy), x: x)
         body += "</g>\n"
       }
       y += Self.lineHeight

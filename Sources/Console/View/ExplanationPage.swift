@@ -1,10 +1,11 @@
+import Core
 import Foundation
 import Reinforcement
 
-/// How one group of completions came to its advantages, as a person reads it: the completions with the entropies of their
-/// tokens as colours, the numbers of each, and the formulas with the step's own numbers in them.
+/// How one group of completions came to its advantages, as a person reads it: the completions with the entropies of
+/// their tokens as colours, the numbers of each, and the formulas with the step's own numbers in them.
 ///
-/// This file holds the words and the terminal's lines; `ExplanationDrawing` puts the same on a picture.
+/// This file holds the words and the terminal's lines; `ExplanationDrawing` draws the same as an image.
 public struct ExplanationPage: Sendable {
   /// One line: which run, step and prompt.
   public var title: String
@@ -13,25 +14,25 @@ public struct ExplanationPage: Sendable {
   public var reference: String
   /// PNG or JPEG.
   public var images: [[UInt8]]
-  /// What must be said of the data.
+  /// A notice about the data.
   public var notice: String?
   /// The text of each token. `[sample][T]`
-  public var pieces: [[String]]
+  public var tokenTexts: [[String]]
   public var group: GroupExplanation
   public var advantage: AdvantageSettings
   public var shaping: ShapingSettings
 
   public init(
     title: String, question: String, reference: String, images: [[UInt8]] = [], notice: String? = nil,
-    pieces: [[String]], group: GroupExplanation, advantage: AdvantageSettings, shaping: ShapingSettings
+    tokenTexts: [[String]], group: GroupExplanation, advantage: AdvantageSettings, shaping: ShapingSettings
   ) {
-    precondition(pieces.map(\.count) == group.samples.map(\.entropies.count), "texts of other completions")
+    precondition(tokenTexts.map(\.count) == group.samples.map(\.entropies.count), "texts of other completions")
     self.title = title
     self.question = question
     self.reference = reference
     self.images = images
     self.notice = notice
-    self.pieces = pieces
+    self.tokenTexts = tokenTexts
     self.group = group
     self.advantage = advantage
     self.shaping = shaping
@@ -39,7 +40,7 @@ public struct ExplanationPage: Sendable {
 
   // MARK: Words
 
-  /// The formulas, from entropies to the advantage that the loss sees.
+  /// The formulas, from entropies to the advantage that enters the loss.
   var formulas: [String] {
     [
       "H: mean entropy of a completion's tokens. Hbar = \(number(group.batchMeanEntropy)): mean of H over the step's "
@@ -93,7 +94,7 @@ public struct ExplanationPage: Sendable {
 
   // MARK: Lines
 
-  /// For a terminal of so many columns.
+  /// The lines for a terminal of this width, in columns.
   public func lines(width: Int) -> [StyledLine] {
     let width = max(40, width)
     var lines = [StyledLine(title, .title)]
@@ -107,9 +108,9 @@ public struct ExplanationPage: Sendable {
       line.add("  A \(signed(sample.advantage)) -> \(signed(sample.shapedMean))", .accent)
       line.add("  \(verdict(sample))", .faint)
       lines += [StyledLine(), line]
-      for pieces in ShadedText(self.pieces[index], entropies: sample.entropies, width: width - 2).lines {
+      for parts in ShadedText(tokenTexts[index], entropies: sample.entropies, width: width - 2).lines {
         var line = StyledLine("  ")
-        for piece in pieces { line.add(piece.text, .shade(EntropyScale.level(piece.entropy))) }
+        for part in parts { line.add(part.text, .shade(EntropyScale.level(part.entropy))) }
         lines.append(line)
       }
     }

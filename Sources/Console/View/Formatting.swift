@@ -31,6 +31,12 @@ public enum Formatting {
     return String(format: "%.1fM", value / 1e6)
   }
 
+  /// A number of bytes: 512 MiB, 1.5 GiB.
+  public static func bytes(_ count: Int) -> String {
+    let tenths = (count * 10 + (1 << 29)) >> 30
+    return tenths < 10 ? "\(max(1, count >> 20)) MiB" : "\(tenths / 10).\(tenths % 10) GiB"
+  }
+
   /// The age of a heartbeat: 0.2 s, 12 s.
   public static func age(milliseconds: UInt32) -> String {
     milliseconds < 9950 ? String(format: "%.1f s", Double(milliseconds) / 1e3) : "\(milliseconds / 1000) s"

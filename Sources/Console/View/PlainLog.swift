@@ -1,4 +1,5 @@
 import Foundation
+import Runs
 import Wire
 
 /// What is printed where there is no terminal: one line a step, one an evaluation.

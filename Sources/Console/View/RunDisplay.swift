@@ -1,12 +1,15 @@
+import Runs
 import Synchronization
 import Wire
 
 /// What a person sees of a run: live frames on a terminal, else one line a step.
 ///
-/// Any thread may call it. It draws at most four frames a second; between them it keeps the newest status. Notes are
+/// Any thread may call it. It draws at most four frames a second; between them it keeps the newest progress. Notes are
 /// printed once and stay above the frames.
 public final class RunDisplay: Sendable {
   private struct State {
+    var progress: RunProgress?
+    /// Of a farm.
     var status: FarmStatus?
     var history = MetricsHistory()
     var plain: PlainLog
@@ -25,9 +28,18 @@ public final class RunDisplay: Sendable {
     state = Mutex(State(plain: PlainLog(stepCount: stepCount), frames: FrameWriter(colour: output.colour)))
   }
 
-  /// Takes the newest status.
+  /// Takes the newest progress.
+  public func show(_ progress: RunProgress) {
+    state.withLock {
+      $0.progress = progress
+      $0.isDirty = true
+    }
+  }
+
+  /// Takes a farm's newest status, its progress with it.
   public func show(_ status: FarmStatus) {
     state.withLock {
+      $0.progress = status.progress
       $0.status = status
       $0.isDirty = true
     }
@@ -75,15 +87,22 @@ public final class RunDisplay: Sendable {
       state.isDirty = false
       state.lastFrame = milliseconds
       let size = output.size
-      let lines = state.status.map { FarmView(width: size.columns - 1).lines($0, state.history) } ?? []
+      let lines = Self.frame(state, width: size.columns - 1)
       let notes = state.notes
       state.notes = []
       output.write(state.frames.text(notes: notes, frame: lines, width: size.columns, height: size.rows))
     }
   }
 
+  private static func frame(_ state: State, width: Int) -> [StyledLine] {
+    if let status = state.status { return FarmView(width: width).lines(status, state.history) }
+    return state.progress.map { RunView(width: width).lines($0, state.history) } ?? []
+  }
+
   /// The curves so far.
   public var history: MetricsHistory { state.withLock { $0.history } }
-  /// The newest status.
+  /// How far the run is.
+  public var progress: RunProgress? { state.withLock { $0.progress } }
+  /// A farm's newest status.
   public var status: FarmStatus? { state.withLock { $0.status } }
 }

@@ -1,7 +1,9 @@
+import Core
+
 /// The tokens of a completion with the step of their entropies, broken into lines of a width.
 ///
-/// A token that does not fit the rest of a line begins the next one; one that is longer than a line is cut. A line feed is shown
-/// and ends the line. Control characters become "?".
+/// A token that does not fit the rest of a line begins the next one; one that is longer than a line is cut. A line feed
+/// is shown and ends the line. Control characters become "?".
 struct ShadedText: Equatable {
   struct Piece: Equatable {
     var text: String
@@ -14,14 +16,15 @@ struct ShadedText: Equatable {
   private var column = 0
 
   /// - Parameters:
-  ///   - pieces: the text of each token; "" has none and is left out.
+  ///   - tokenTexts: the text of each token; "" has none and is left out.
   ///   - entropies: of each token, nats.
   ///   - width: columns, at least 1.
-  init(_ pieces: [String], entropies: [Float], width: Int) {
-    precondition(pieces.count == entropies.count && width > 0, "\(pieces.count) tokens, \(entropies.count) entropies")
+  init(_ tokenTexts: [String], entropies: [Float], width: Int) {
+    precondition(
+      tokenTexts.count == entropies.count && width > 0, "\(tokenTexts.count) tokens, \(entropies.count) entropies")
     self.width = width
-    for (piece, entropy) in zip(pieces, entropies) {
-      let parts = piece.split(separator: "\n", omittingEmptySubsequences: false)
+    for (part, entropy) in zip(tokenTexts, entropies) {
+      let parts = part.split(separator: "\n", omittingEmptySubsequences: false)
       for (index, part) in parts.enumerated() {
         let isBroken = index < parts.count - 1
         add(StyledLine.printable(String(part)) + (isBroken ? "⏎" : ""), entropy)

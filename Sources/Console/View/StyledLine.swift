@@ -1,6 +1,6 @@
 /// One line for a terminal: text whose parts know what they mean, cut to a width before any escape sequence is added.
 ///
-/// Invariant: no control character gets in, whoever sent the text, so a peer's name cannot move the cursor.
+/// Invariant: no control character gets in, wherever the text comes from, so a peer's name cannot move the cursor.
 public struct StyledLine: Equatable, Sendable {
   /// What a part of a line means; colour is one way to show it.
   public enum Style: Sendable {
@@ -90,7 +90,7 @@ extension String {
   /// Columns on a terminal: 2 for wide East Asian characters and emoji, 0 for combining marks, else 1.
   public var columns: Int { reduce(0) { $0 + $1.columns } }
 
-  /// The longest beginning of at most so many columns; its last column is "…" when something was cut off.
+  /// The longest beginning of at most this number of columns; its last column is "…" when something was cut off.
   public func cut(toColumns width: Int) -> String {
     if width <= 0 { return "" }
     if utf8.count <= width || columns <= width { return self }

@@ -1,7 +1,9 @@
+import Core
 import Foundation
 import Glibc
 
-/// Standard output as it is: a terminal with a size, or a file or pipe. The only place of the view that asks the system.
+/// Standard output as it is: a terminal with a size, or a file or pipe. The only place of the view that asks the
+/// system.
 public struct TerminalOutput: Sendable {
   /// Whether frames may be drawn.
   public let isTerminal: Bool
@@ -22,25 +24,6 @@ public struct TerminalOutput: Sendable {
     return (Int(window.ws_col), Int(window.ws_row))
   }
 
-  /// Writes all of the text. A reader that has gone away is not an error: the run goes on.
-  public func write(_ text: String) { writeAll(Array(text.utf8), to: STDOUT_FILENO) }
-}
-
-/// Writes all bytes to a file descriptor; false on an error.
-@discardableResult
-func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
-  bytes.withUnsafeBytes { buffer in
-    var sent = 0
-    while sent < buffer.count {
-      let count = Glibc.write(descriptor, buffer.baseAddress! + sent, buffer.count - sent)
-      if count < 0 && errno == EINTR { continue }
-      if count < 0 && errno == EAGAIN {
-        var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-        if Glibc.poll(&poll, 1, 1000) > 0 { continue }
-      }
-      if count <= 0 { return false }
-      sent += count
-    }
-    return true
-  }
+  /// Writes all of the text. A reader that is gone is not an error: the run continues.
+  public func write(_ text: String) { Files.writeAll(Array(text.utf8), to: STDOUT_FILENO) }
 }

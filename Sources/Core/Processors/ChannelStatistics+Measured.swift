@@ -1,5 +1,5 @@
-import Imaging
 import Architecture
+import Imaging
 
 /// Mean and deviation of each channel over all pixels of some pictures, as shares of full brightness.
 ///

@@ -1,5 +1,5 @@
-import Imaging
 import Architecture
+import Imaging
 
 /// Pixels as a vision encoder takes them.
 public struct PixelTensor: Equatable, Sendable {

@@ -1,5 +1,5 @@
-import Imaging
 import Architecture
+import Imaging
 import ModelFiles
 import Prompts
 import Support

@@ -1,3 +1,4 @@
+import Core
 import Imaging
 import Prompts
 import Support
@@ -101,8 +102,8 @@ public struct ReasoningFile: Sendable {
     case .path(let name):
       if let bytes = try table?.bytes(name) { return bytes }
       let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
-      return try RandomAccessFile.contents(
-        of: name.hasPrefix("/") ? name : folder + name, byteCountMax: limits.byteCountMax)
+      return try Files.read(
+        name.hasPrefix("/") ? name : folder + name, operation: "read file", byteCountMax: limits.byteCountMax)
     }
   }
 }

@@ -1,3 +1,7 @@
+import Core
+import Settings
+import Support
+
 /// Joining, staying and leaving: what a peer and the coordinator say about themselves.
 
 public struct Hello: Equatable, Sendable {

@@ -1,3 +1,4 @@
+import Core
 import Glibc
 import Support
 
@@ -36,7 +37,7 @@ public struct AllowList: Equatable, Sendable {
   }
 
   static func read(_ path: String) throws -> AllowList {
-    let bytes = try TextFile.read(path, operation: "read allow-list", byteCountMax: byteCountMax)
+    let bytes = try Files.read(path, operation: "read allow-list", byteCountMax: byteCountMax)
     return try AllowList(text: String(decoding: bytes, as: UTF8.self), place: path)
   }
 

@@ -1,4 +1,5 @@
 import CZeroMQ
+import Core
 import Glibc
 import Support
 
@@ -36,8 +37,8 @@ public struct KeyDirectory: Sendable {
   public func create() throws {
     try Self.checkSupport()
     try refuseExisting(serverSecretPath)
-    try PrivateFile.makeFolder(path)
-    try PrivateFile.makeFolder(path + "/workers")
+    try Files.makeFolder(path, parents: false)
+    try Files.makeFolder(path + "/workers", parents: false)
     let pair = KeyPair.generate()
     try PrivateFile.write(AllowList().text, to: allowListPath)
     try KeyFile.write(pair.publicKey, name: "server", to: serverPublicPath)
@@ -50,7 +51,7 @@ public struct KeyDirectory: Sendable {
   public func createWorker(serverKey: PublicKey) throws -> PublicKey {
     try Self.checkSupport()
     try refuseExisting(workerSecretPath)
-    try PrivateFile.makeFolder(path)
+    try Files.makeFolder(path, parents: false)
     let pair = KeyPair.generate()
     try KeyFile.write(pair.publicKey, name: "worker", to: path + "/worker.key")
     try KeyFile.write(serverKey, name: "server", to: serverPublicPath)
@@ -90,7 +91,7 @@ public struct KeyDirectory: Sendable {
     try PrivateFile.write(list.text, to: allowListPath)
     // Its name may be given again, to another key.
     let folder = workerPath(entry.name)
-    for name in ["worker.key_secret", "worker.key", "server.key"] { unlink("\(folder)/\(name)") }
+    for name in ["worker.key_secret", "worker.key", "server.key"] { Files.remove("\(folder)/\(name)") }
     rmdir(folder)
     return entry
   }

@@ -1,3 +1,4 @@
+import Core
 import Glibc
 import Support
 
@@ -60,7 +61,7 @@ package enum KeyFile {
 
   /// The values of the sections, by key. Everything else in the file is ignored, as ZPL wants it.
   private static func values(_ path: String) throws -> [String: String] {
-    let bytes = try TextFile.read(path, operation: "read key", byteCountMax: byteCountMax)
+    let bytes = try Files.read(path, operation: "read key", byteCountMax: byteCountMax)
     var values: [String: String] = [:]
     for line in String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline) {
       let parts = line.split(separator: "=", maxSplits: 1)
@@ -78,15 +79,9 @@ package enum KeyFile {
 
 /// Files that only their owner may read.
 enum PrivateFile {
-  /// Puts a file of mode 0600 in place as a whole: written aside, synced, renamed.
+  /// Puts a text in place as a whole, in a file of mode 0600.
   static func write(_ text: String, to path: String) throws {
-    let aside = path + ".new"
-    unlink(aside)
-    try FileWriter.write(Array(text.utf8), to: aside)
-    guard rename(aside, path) == 0 else {
-      let found = String(cString: strerror(errno))
-      throw InputError("write key", at: path, expected: "a folder that may be written", found: found)
-    }
+    try Files.write(Array(text.utf8), to: path, operation: "write key")
   }
 
   /// - Throws: `InputError` when the file is missing, belongs to another user, or may be read or written by others.
@@ -105,12 +100,5 @@ enum PrivateFile {
       throw InputError(
         "read key", at: path, expected: "a file of user \(geteuid())", found: "one of user \(information.st_uid)")
     }
-  }
-
-  /// Makes a folder of mode 0700; one that is there is left as it is.
-  static func makeFolder(_ path: String) throws {
-    if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
-    let found = String(cString: strerror(errno))
-    throw InputError("create folder", at: path, expected: "an existing folder that may be written", found: found)
   }
 }

@@ -1,9 +1,10 @@
 import Console
+import Core
 import Foundation
-import Learner
+import Runs
 import Support
 
-/// `fovea checkpoints`: what a run has saved, and whether it is whole.
+/// `fovea checkpoints`: the checkpoints of a run, and whether each is whole.
 enum CheckpointsCommand: Command {
   static let specification = CommandSpecification(
     "checkpoints", "Lists the checkpoints of a run and verifies their checksums.",
@@ -19,17 +20,16 @@ enum CheckpointsCommand: Command {
 
   static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode {
     let run = arguments.operands[0]
-    let inside = run + "/checkpoints"
-    let folder = FileManager.default.fileExists(atPath: inside) ? inside : run
-    guard FileManager.default.fileExists(atPath: folder) else {
+    let inside = RunDirectory.at(run).checkpoints
+    let folder = Files.exists(inside.path) ? inside : CheckpointFolder(run)
+    guard Files.exists(folder.path) else {
       throw InputError("list checkpoints", at: run, expected: "a run directory", found: "nothing")
     }
-    let store = CheckpointStore(folder: folder, keep: 1)
-    let best = store.best
-    let entries = store.steps.map { step in
-      let path = store.path(step: step)
+    let best = folder.best
+    let entries = folder.steps.map { step in
+      let path = folder.path(step: step)
       var problem: String?
-      do { try CheckpointStore.verify(path) } catch { problem = "\(error)" }
+      do { try CheckpointFolder.verify(path) } catch { problem = "\(error)" }
       return Entry(step: step, path: path, byteCount: size(of: path), problem: problem)
     }
     if arguments.has("json") {
@@ -42,18 +42,18 @@ enum CheckpointsCommand: Command {
       }
       print(String(decoding: JSON.array(list).serialized(pretty: true), as: UTF8.self))
     } else {
-      if entries.isEmpty { print("no checkpoints in \(folder)") }
+      if entries.isEmpty { print("no checkpoints in \(folder.path)") }
       for entry in entries {
         let accuracy = best.map { " (held-out accuracy \(Formatting.metric(Double($0.accuracy))))" } ?? ""
         let mark = best?.step == entry.step ? "  best\(accuracy)" : ""
-        print("\(entry.path)  \(MemoryEstimate.text(entry.byteCount))  \(entry.problem ?? "whole")\(mark)")
+        print("\(entry.path)  \(Formatting.bytes(entry.byteCount))  \(entry.problem ?? "whole")\(mark)")
       }
     }
     return entries.contains { $0.problem != nil } ? .input : .success
   }
 
   private static func size(of folder: String) -> Int {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    let names = (try? Files.names(in: folder)) ?? []
     return names.reduce(0) { sum, name in
       let attributes = try? FileManager.default.attributesOfItem(atPath: "\(folder)/\(name)")
       return sum + ((attributes?[.size] as? Int) ?? 0)

@@ -1,4 +1,5 @@
 import Console
+import Core
 import Settings
 
 /// `fovea coordinator`: the coordinator alone; learner and workers connect from anywhere.
@@ -9,9 +10,9 @@ enum CoordinatorCommand: Command {
       .option(
         "config", "FILE", "Settings in YAML; farm.listen says where it listens. Required, unless --resume is given."),
       .option(
-        "resume", "RUN", "Goes on with a run; its learner must be started with the same --run-directory as before."),
+        "resume", "RUN", "Resumes a run; its learner must be started with the same --run-directory as before."),
       .option("run-directory", "FOLDER", "The folder to make for the run, instead of the first free RUNS/NAME-SEED."),
-      .option("attach", "RUN", "Goes on with a run that `fovea train` has open, and started this process for."),
+      .option("attach", "RUN", "Serves a run that `fovea train` has open; for the processes that it starts."),
     ] + Security.options,
     operands: .many(name: "KEY=VALUE", summary: "Settings that win over the file."),
     notes: ["fovea coordinator --config configs/arithmetic.yaml farm.listen=tcp://0.0.0.0:5555"])

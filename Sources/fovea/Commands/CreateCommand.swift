@@ -1,6 +1,6 @@
 import Architecture
 import Console
-import Foundation
+import Core
 import Imaging
 import ModelFiles
 import Processors
@@ -34,18 +34,14 @@ enum CreateCommand: Command {
   static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode {
     let settings = try SettingsFile.load(path: arguments["config"], overrides: arguments.operands)
     let folder = arguments["output"] ?? settings.model.path
-    guard !FileManager.default.fileExists(atPath: folder) else {
+    guard !Files.exists(folder) else {
       throw InputError("create model", at: folder, expected: "a name that is free", found: "a file or folder")
     }
     let model = try settings.model.create.make(
       texts: texts(settings), channels: channels(settings), seed: settings.run.seed, place: "model.create")
-    let aside = folder + ".new"
-    try ModelSaver.save(model.description, parameters: model.parameters, to: aside, encoding: .float32)
-    do {
-      try FileManager.default.moveItem(atPath: aside, toPath: folder)
-    } catch {
-      throw InputError("create model", at: folder, expected: "a name that is free", found: "\(error)")
-    }
+    let temporary = folder + Files.temporarySuffix
+    try ModelSaver.save(model.description, parameters: model.parameters, to: temporary, encoding: .float32)
+    try Files.move(temporary, to: folder)
     let counts = ModelPart.allCases.map { part in
       let trained = TrainableParameters([part]).parameters(of: model.parameters.parameters)
       return "\(part.rawValue) \(trained.reduce(0) { $0 + $1.count })"
@@ -72,7 +68,9 @@ enum CreateCommand: Command {
   private static func texts(_ settings: RunSettings) throws -> [String] {
     guard settings.model.create.textFiles.isEmpty else {
       return try settings.model.create.textFiles.map { path in
-        String(decoding: try readFile(path, operation: "read text", byteCountMax: 256 << 20), as: UTF8.self)
+        String(
+          decoding: try Files.read(path, operation: "read text", byteCountMax: 256 << 20, acceptsPipes: true),
+          as: UTF8.self)
       }
     }
     let dataset = try makeDataset(settings.task, seed: settings.run.seed)

@@ -1,4 +1,5 @@
 import Console
+import Core
 import Foundation
 import Imaging
 import Prompts
@@ -36,7 +37,7 @@ enum DataCommand: Command {
         guard row < count else {
           throw InputError("read a row", at: path, expected: "a row below \(count)", found: "\(row)")
         }
-        print("train row \(row): grade \(splits[0].1.grades[row]), \(picture(splits[0].1.image(row)))")
+        print("train row \(row): grade \(splits[0].1.grades[row]), \(size(splits[0].1.image(row)))")
       }
       return .success
     }
@@ -115,7 +116,7 @@ enum DataCommand: Command {
   private static func shown(_ wanted: Int, of file: ReasoningFile, json: Bool) throws -> String {
     let row = try file.row(wanted)
     let images = try file.images(of: row).enumerated().map { index, image in
-      picture(try ImageFile.decode(image.bytes, place: "\(file.path), row \(wanted): image[\(index)]"))
+      size(try ImageFile.decode(image.bytes, place: "\(file.path), row \(wanted): image[\(index)]"))
     }
     let fields: [(String, String?)] = [
       ("modality", row.modality.rawValue), ("domain", row.domain.rawValue), ("type", row.type.rawValue),
@@ -147,7 +148,7 @@ enum DataCommand: Command {
 
   // MARK: Both
 
-  private static func picture(_ image: Image) -> String { "\(image.width) x \(image.height)" }
+  private static func size(_ image: Image) -> String { "\(image.width) x \(image.height)" }
 
   private static func text(_ json: JSON) -> String { String(decoding: json.serialized(pretty: true), as: UTF8.self) }
 }

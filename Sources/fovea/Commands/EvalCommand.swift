@@ -1,4 +1,5 @@
 import Console
+import Core
 import Evaluation
 import Foundation
 import Layers
@@ -9,11 +10,11 @@ import Support
 import Tasks
 import Wire
 
-/// `fovea eval`: any number of models and servers on the held-out split of a task, with the same prompts, greedy sampling and
-/// scoring as a run's own evaluations, in one table.
+/// `fovea eval`: any number of models and servers on the held-out split of a task, with the same prompts, greedy
+/// sampling and scoring as a run's own evaluations, in one table.
 enum EvalCommand: Command {
   static let specification = CommandSpecification(
-    "eval", "Asks models or servers the held-out split of a task, greedily, and compares their scores.",
+    "eval", "Evaluates models or servers on the held-out split of a task, greedily, and compares their scores.",
     options: [
       .option("config", "FILE", "Settings: the task, its data, and how long an answer may be.", required: true),
       .list(
@@ -25,7 +26,7 @@ enum EvalCommand: Command {
         "A server that speaks OpenAI's chat completions: http://HOST:PORT/v1, or http://HOST:PORT/v1#MODEL. May be given "
           + "several times. FOVEA_API_KEY in the environment goes to it."),
       .option("prompts", "N", "Held-out prompts to ask. Default: the settings' evaluation.prompts."),
-      .option("output", "FILE", "Writes a JSON line for each answer: who, prompt, completion, reference, scores."),
+      .option("output", "FILE", "Writes a JSON line for each answer: model, prompt, completion, reference, scores."),
       .option("slots", "N", "Prompts answered at once. Default: the settings' rollout.slots; 8 for a server."),
       .option("replicates", "N", "Bootstrap replicates of the 95 % intervals. Default: 1000."),
       .option("threads", "N", "Kernel threads. Default: all cores."),
@@ -44,35 +45,36 @@ enum EvalCommand: Command {
     let settings = try SettingsFile.load(path: arguments.required("config"), overrides: arguments.operands)
     let dataset = try makeDataset(settings.task, seed: settings.run.seed)
     let wanted = try arguments.integer("prompts", in: 1...Int.max) ?? settings.evaluation.prompts
-    let exam = Exam(dataset, prompts: wanted, settings: settings)
+    let evaluationSet = EvaluationSet(dataset, prompts: wanted, settings: settings)
     let bootstrap = Bootstrap(
       seed: settings.run.seed, replicateCount: try arguments.integer("replicates", in: 1...1_000_000) ?? 1000)
     let candidates = try candidates(arguments, settings)
     let output = try arguments["output"].map(OutputFile.init(path:))
     let terminal = TerminalOutput()
-    let isQuiet = !terminal.isTerminal || arguments.has("json")
+    let line = ProgressLine(isQuiet: arguments.has("json"))
 
     var results: [(name: String, answers: [Answer])] = []
     for candidate in candidates {
-      let answers = try candidate.open().answers(exam) { done in
-        if !isQuiet { terminal.write("\r\(candidate.name): \(done)/\(exam.count) prompts\u{1B}[K") }
+      let answers = try candidate.open().answers(evaluationSet) {
+        line.show("\(candidate.name): \($0)/\(evaluationSet.count) prompts")
       }
-      for answer in answers { try output?.write(line(candidate.name, answer)) }
+      for answer in answers { try output?.write(json(candidate.name, answer)) }
       results.append((candidate.name, answers))
     }
+    line.clear()
     let scoreboard = Scoreboard(results, bootstrap: bootstrap)
     if arguments.has("json") {
       terminal.write(String(decoding: json(scoreboard, results).serialized(), as: UTF8.self) + "\n")
     } else {
-      terminal.write((isQuiet ? "" : "\r\u{1B}[K") + scoreboard.lines.joined(separator: "\n") + "\n")
+      terminal.write(scoreboard.lines.joined(separator: "\n") + "\n")
     }
     return .success
   }
 
-  /// Who is to answer; opened when it is its turn, so that one model is in memory at a time.
+  /// A model to evaluate, opened when its turn comes, so that one is in memory at a time.
   private struct Candidate {
     var name: String
-    var open: () throws -> any Examinee
+    var open: () throws -> any EvaluatedModel
   }
 
   private static func candidates(_ arguments: ParsedArguments, _ settings: RunSettings) throws -> [Candidate] {
@@ -103,7 +105,7 @@ enum EvalCommand: Command {
     ])
   }
 
-  private static func line(_ name: String, _ answer: Answer) -> JSON {
+  private static func json(_ name: String, _ answer: Answer) -> JSON {
     .object([
       "model": .string(name), "prompt": .integer(Int64(clamping: answer.prompt.id)),
       "modality": answer.prompt.annotation.modality.map { .string($0) } ?? .null,

@@ -1,15 +1,17 @@
 import Console
-import Foundation
+import Core
+import Experiments
 import Layers
 import Learner
 import Prompts
 import Reinforcement
+import Runs
 import Settings
 import Support
 import Wire
 
-/// `fovea explain`: the next step of a run, one prompt of it in full: completions, token entropies as colours, tau, omega,
-/// advantages before and after.
+/// `fovea explain`: the next step of a run, one prompt of it in full: completions, token entropies as colours, tau,
+/// omega, advantages before and after.
 enum ExplainCommand: Command {
   static let specification = CommandSpecification(
     "explain",
@@ -24,8 +26,8 @@ enum ExplainCommand: Command {
         "prompt", "N",
         "Which prompt of the step, from 1. Default: the first whose completions lie in the most quadrants of certainty and "
           + "reward."),
-      .option("svg", "FILE", "Writes a picture too."),
-      .option("slots", "N", "Completions drawn at once. Default: the settings' rollout.slots."),
+      .option("svg", "FILE", "Writes an image too."),
+      .option("slots", "N", "Samples decoded at once. Default: the settings' rollout.slots."),
       .option("threads", "N", "Kernel threads. Default: all cores."),
       .flag("json", "Prints JSON instead."),
     ],
@@ -36,8 +38,8 @@ enum ExplainCommand: Command {
       fovea explain --model runs/arithmetic-1/checkpoints/step-000020 --prompt 3 --svg step.svg
       fovea explain --config configs/arithmetic.yaml rollout.prompts_per_step=4
       """,
-      "A checkpoint of fovea train goes on at its step, with its tau: the batch is the one that the run itself trains next. Any "
-        + "other model begins a run. Nothing is trained, and the same call shows the same.",
+      "For a checkpoint of fovea train it is the run's next step, with its tau and the very batch that the run trains on. Any "
+        + "other model is taken as the beginning of a run. Nothing is trained, and the same call shows the same.",
     ])
 
   static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode {
@@ -48,18 +50,17 @@ enum ExplainCommand: Command {
     let slots = try arguments.integer("slots", in: 1...4096) ?? settings.rollout.slots
     let pool = ThreadPool(threads: try arguments.threads())
     let terminal = TerminalOutput()
-    let isQuiet = !terminal.isTerminal || arguments.has("json")
-    let step = try StepRehearsal(settings: settings, model: model, start: start, slots: slots, pool: pool) {
-      if !isQuiet { terminal.write("\r\($0)\u{1B}[K") }
-    }
-    if !isQuiet { terminal.write("\r\u{1B}[K") }
+    let progress = ProgressLine(terminal, isQuiet: arguments.has("json"))
+    let step = try DryRunStep(
+      settings: settings, model: model, start: start, slots: slots, pool: pool, progress: progress.show)
+    progress.clear()
     let count = step.batch.groups.count
-    let group = wanted.map { $0 - 1 } ?? step.tellingGroup
+    let group = wanted.map { $0 - 1 } ?? step.mostInstructiveGroup
     guard group < count else {
       throw InputError("explain a step", at: "--prompt", expected: "1 to \(count)", found: "\(group + 1)")
     }
     let page = page(step, group: group, settings: settings)
-    if let path = arguments["svg"] { try writeFile(Array(ExplanationDrawing.svg(page).utf8), to: path) }
+    if let path = arguments["svg"] { try Files.write(Array(ExplanationDrawing.svg(page).utf8), to: path) }
     if arguments.has("json") {
       let json = json(step, group: group, page: page)
       terminal.write(String(decoding: json.serialized(pretty: true), as: UTF8.self) + "\n")
@@ -77,42 +78,40 @@ enum ExplainCommand: Command {
       throw UsageError(
         "fovea explain needs --model RUN or --config FILE", hint: "fovea help explain shows how it is used")
     }
-    let candidates = ["\(model)/settings.yaml", "\(model)/../../settings.yaml"]
-    guard let path = candidates.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
+    let candidates = [model, "\(model)/../.."].map { RunDirectory.at($0).settingsPath }
+    guard let path = candidates.first(where: { Files.exists($0) }) else {
       throw UsageError("\(model) is no run and no checkpoint of one: fovea explain needs --config FILE")
     }
     return path
   }
 
-  /// Where the run of a checkpoint stands; the beginning for any other model, and for what the stages before have trained.
+  /// The state of the run that a checkpoint belongs to; a run's beginning for any other model, and for what the stages
+  /// before reinforcement learning have trained.
   private static func start(_ model: String) throws -> TrainerState {
-    guard FileManager.default.fileExists(atPath: "\(model)/\(CheckpointStore.FileName.trainerState)") else {
-      return TrainerState()
-    }
-    let state = try CheckpointStore.state(model)
-    return state.threshold == nil ? TrainerState() : state
+    let state = try CheckpointStore.stateIfCheckpoint(model)
+    return state.flatMap { $0.threshold == nil ? nil : $0 } ?? TrainerState()
   }
 
-  private static func page(_ step: StepRehearsal, group: Int, settings: RunSettings) -> ExplanationPage {
+  private static func page(_ step: DryRunStep, group: Int, settings: RunSettings) -> ExplanationPage {
     let members = step.batch.groups[group]
     let prompt = step.prompts[members.prompt]
     let count = step.batch.groups.count
     return ExplanationPage(
       title: "\(settings.run.name), step \(step.batch.step + 1), prompt \(group + 1) of \(count)",
-      question: (prompt?.messages.last?.content ?? "").replacingOccurrences(of: PromptImage.placeholder, with: ""),
+      question: (prompt?.messages.last?.content ?? "").replacing(PromptImage.placeholder, with: ""),
       reference: prompt?.reward.reference ?? "", images: members.images.map { Array($0.bytes) },
       notice: settings.task.name == "synthetic-fundus" ? "Synthetic; not for clinical use." : nil,
-      pieces: members.rollouts.map(step.pieces),
+      tokenTexts: members.rollouts.map(step.tokenTexts),
       group: step.plan.explanation(of: group, in: step.batch.groups, thresholdBefore: step.thresholdBefore),
       advantage: settings.algorithm.advantage, shaping: settings.algorithm.shaping)
   }
 
-  private static func json(_ step: StepRehearsal, group: Int, page: ExplanationPage) -> JSON {
+  private static func json(_ step: DryRunStep, group: Int, page: ExplanationPage) -> JSON {
     func number(_ value: Float) -> JSON { .number(Double(value)) }
     let samples = page.group.samples.enumerated().map { index, sample in
       JSON.object([
         "text": .string(step.batch.groups[group].rollouts[index].text),
-        "tokens": .array(page.pieces[index].map { .string($0) }),
+        "tokens": .array(page.tokenTexts[index].map { .string($0) }),
         "entropies": .array(sample.entropies.map(number)), "entropy": number(sample.meanEntropy),
         "omega": number(sample.weight), "quadrant": sample.quadrant.map { .string($0.rawValue) } ?? .null,
         "reward": number(sample.reward), "advantage": number(sample.advantage),

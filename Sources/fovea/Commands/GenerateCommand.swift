@@ -1,5 +1,6 @@
 import Architecture
 import Console
+import Core
 import Engine
 import Foundation
 import Layers
@@ -11,24 +12,24 @@ import Support
 import Tensor
 import Tokenizers
 
-/// `fovea generate`: completions of a prompt, as they are drawn.
+/// `fovea generate`: completions of a prompt, as they are sampled.
 enum GenerateCommand: Command {
   static let specification = CommandSpecification(
-    "generate", "Completes a prompt; one sample is shown as it is drawn.",
+    "generate", "Completes a prompt; one sample is shown as it grows.",
     options: [
       .option("model", "M", "A Hugging Face folder or a GGUF file.", required: true),
       .option("prompt", "TEXT", "What the model is asked.", required: true),
       .option("system", "TEXT", "A system prompt."),
       .option(
         "image", "FILE,...",
-        "Pictures, JPEG or PNG, up to six, in the order of <image> in the prompt, or in front of it."),
-      .option("samples", "N", "Completions to draw. Default 1."),
+        "Images, JPEG or PNG, up to six, in the order of <image> in the prompt, or in front of it."),
+      .option("samples", "N", "The number of samples. Default 1."),
       .option("temperature", "T", "0 takes the most probable token. Default 1."),
       .option("top-k", "K", "Keeps the K most probable tokens. Default: all."),
       .option("top-p", "P", "Keeps the most probable tokens of this mass. Default 1."),
       .option("min-p", "P", "Keeps tokens of at least this share of the most probable one. Default 0."),
-      .option("max-tokens", "N", "The most tokens of a completion. Default 256."),
-      .option("seed", "N", "The same seed draws the same completions. Default 1."),
+      .option("max-tokens", "N", "The largest number of tokens of a sample. Default 256."),
+      .option("seed", "N", "The same seed gives the same samples. Default 1."),
       .option("precision", "P", "bfloat16 (default) or float32."),
       .option("threads", "N", "Kernel threads. Default: all cores."),
       .flag("raw", "Takes the prompt as it is, without the chat template."),
@@ -93,7 +94,7 @@ enum GenerateCommand: Command {
         "generate", at: "--image", expected: "at most \(PromptImage.countMax) images", found: "\(paths.count)")
     }
     let images = try paths.map {
-      PromptImage(bytes: try MappedFile.contents(of: $0, byteCountMax: PromptImage.byteCountMax))
+      PromptImage(bytes: try Files.read($0, operation: "read image", byteCountMax: PromptImage.byteCountMax))
     }
     if PromptImage.placeholderCount(in: text) == 0 {
       text = String(repeating: PromptImage.placeholder, count: images.count) + text
@@ -139,7 +140,7 @@ private final class CompletionWriter {
       let object = JSON.object([
         "sample": .integer(Int64(completion.sample)), "text": .string(text),
         "tokens": .array(completion.tokens.map { .integer(Int64($0)) }),
-        "logProbabilities": .array(completion.logProbabilities.map { .number(Double($0)) }),
+        "log_probabilities": .array(completion.logProbabilities.map { .number(Double($0)) }),
         "entropy": .number(Double(mean)), "finish": .string(completion.finish == .stop ? "stop" : "length"),
       ])
       output.write(String(decoding: object.serialized(), as: UTF8.self) + "\n")

@@ -1,18 +1,20 @@
 import Console
+import Core
 import Foundation
 import Learner
 import Settings
 import Wire
 
-/// `fovea learner`: trains what the farm samples, serves weights, makes checkpoints.
+/// `fovea learner`: trains on the samples of a farm, serves weights, makes checkpoints.
 enum LearnerCommand: Command {
   static let specification = CommandSpecification(
-    "learner", "Trains what a farm samples; goes on from the checkpoints of its run directory.",
+    "learner", "Trains on the samples of a farm; resumes from the checkpoints of its run directory.",
     options: [
       .option("config", "FILE", "Settings in YAML, the same as the coordinator's.", required: true),
       .option("connect", "ENDPOINT", "The coordinator, tcp://HOST:PORT.", required: true),
       .option(
-        "run-directory", "FOLDER", "Where its checkpoints are, and go on from. Default: RUNS/NAME-SEED of the settings."
+        "run-directory", "FOLDER",
+        "Holds its checkpoints; it resumes from the newest. Default: RUNS/NAME-SEED of the settings."
       ),
       .option("threads", "N", "Kernel threads. Default: the settings' farm.learner_threads, or all cores."),
       .option(
@@ -47,7 +49,7 @@ enum LearnerCommand: Command {
     return try await RoleLog.run(host, drain: { runner.drain() }) { try await runner.run() }
   }
 
-  /// A wildcard is no address that a worker could connect to: beside a coordinator on the loopback it means the loopback,
+  /// A wildcard is no address that a worker could connect to: with a coordinator on the loopback it means the loopback,
   /// else this machine's name.
   static func reachable(_ endpoint: String, from coordinator: String) -> String {
     let host =

@@ -1,5 +1,6 @@
 import Architecture
 import Console
+import Core
 import Foundation
 import Layers
 import ModelFiles
@@ -17,13 +18,14 @@ enum ScoreCommand: Command {
       .option("text", "FILE", "The text to score.", required: true),
       .option("precision", "P", "float32 (default: comparable with other programs) or bfloat16 (as in rollouts)."),
       .option("threads", "N", "Kernel threads. Default: all cores."),
-      .flag("json", "Prints JSON: tokens, and for each but the first logProbabilities and entropies."),
+      .flag("json", "Prints JSON: tokens, and for each but the first log_probabilities and entropies."),
     ])
 
   static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode {
     let precision = try arguments.precision(default: .float32)
     let pool = ThreadPool(threads: try arguments.threads())
-    let text = try readFile(arguments.required("text"), operation: "read text", byteCountMax: 64 << 20)
+    let text = try Files.read(
+      arguments.required("text"), operation: "read text", byteCountMax: 64 << 20, acceptsPipes: true)
     let model = try ModelLoader.load(path: arguments.required("model"))
     let tokens = model.description.tokenizer.encode(bytes: text)
     guard 2...model.description.config.maxPositions ~= tokens.count else {
@@ -45,7 +47,7 @@ enum ScoreCommand: Command {
   private static func writeJSON(_ tokens: [Int32], _ scores: SequenceScores) {
     func numbers(_ values: [Float]) -> JSON { .array(values.map { $0.isFinite ? .number(Double($0)) : .null }) }
     let json = JSON.object([
-      "tokens": .array(tokens.map { .integer(Int64($0)) }), "logProbabilities": numbers(scores.logProbabilities),
+      "tokens": .array(tokens.map { .integer(Int64($0)) }), "log_probabilities": numbers(scores.logProbabilities),
       "entropies": numbers(scores.entropies),
     ])
     TerminalOutput().write(String(decoding: json.serialized(), as: UTF8.self) + "\n")

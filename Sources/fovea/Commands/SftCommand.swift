@@ -1,7 +1,6 @@
 import Architecture
 import Console
 import Learner
-import Settings
 import Tensor
 
 /// `fovea sft`: the second stage, everything on question, reasoning and answer. In this process; there is no farm.
@@ -9,7 +8,7 @@ enum SftCommand: Command {
   static let options: [OptionSpecification] = [
     .option("config", "FILE", "Settings in YAML. Required, unless --resume is given."),
     TrainPlan.from,
-    .option("resume", "RUN", "Goes on with a run from its last checkpoint, with the settings of its folder."),
+    .option("resume", "RUN", "Resumes a run from its last checkpoint, with the settings of its folder."),
     .option("run-directory", "FOLDER", "The folder to make, instead of the first free RUNS/NAME-STAGE-SEED."),
     .flag("dry-run", "Prints what would run and every setting, and starts nothing."),
   ]
@@ -36,27 +35,9 @@ enum SftCommand: Command {
   static func run(_ stage: TrainingStage, _ arguments: ParsedArguments, _ host: ProcessHost) async throws -> ExitCode {
     let plan = try TrainPlan(arguments, kind: stage.rawValue)
     if arguments.has("dry-run") {
-      for line in try described(stage, plan) { print(line) }
+      for line in try plan.described(stage) { print(line) }
       return .success
     }
     return try await StageRun(stage: stage, plan: plan, host: host).run()
-  }
-
-  private static func described(_ stage: TrainingStage, _ plan: TrainPlan) throws -> [String] {
-    let (path, config) = try plan.model()
-    let settings = stage.settings(of: plan.settings)
-    let adapter = try TrainedModel.check(
-      plan.settings.model, training: settings.train, of: config, key: stage.partsKey)
-    let memory = MemoryEstimate(config: config, settings: plan.settings, training: settings.train, adapter: adapter)
-    let scalars = config.parameters.reduce(0) { $0 + $1.count }
-    return [
-      "dry run: nothing is started", "",
-      "model          \(path), \(scalars) parameters, of which \(memory.trainedCount) are trained",
-      "run directory  \(plan.folder)",
-      "steps          \(settings.steps), each of \(settings.examplesPerStep) examples",
-      "memory         about \(MemoryEstimate.text(memory.learner)), "
-        + "\(plan.threads.learner) threads",
-      "", "settings:",
-    ] + plan.settings.described().split(separator: "\n").map { "  \($0)" }
   }
 }

@@ -1,5 +1,7 @@
 import Console
+import Core
 import Foundation
+import Runs
 import Support
 import Wire
 
@@ -19,7 +21,7 @@ enum StatusCommand: Command {
     let timeout = try arguments.number("timeout", in: 0.1...3600) ?? 5
     var history = MetricsHistory()
     if let folder = arguments["run-directory"] {
-      for row in try MetricsFile.read(folder + "/metrics.jsonl") { history.append(row) }
+      for row in try MetricsFile.read(RunDirectory.at(folder).metricsPath) { history.append(row) }
     }
     let status = try await ask(
       arguments.required("connect"), security: Security.client(arguments), timeoutSeconds: timeout)

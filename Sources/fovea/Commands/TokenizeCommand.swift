@@ -1,4 +1,5 @@
 import Console
+import Core
 import Foundation
 import ModelFiles
 import Support
@@ -19,7 +20,8 @@ enum TokenizeCommand: Command {
     let bytes: [UInt8]
     switch (arguments.operands.first, arguments["file"]) {
     case (let text?, nil): bytes = Array(text.utf8)
-    case (nil, let path?): bytes = try readFile(path, operation: "read text", byteCountMax: 256 << 20)
+    case (nil, let path?):
+      bytes = try Files.read(path, operation: "read text", byteCountMax: 256 << 20, acceptsPipes: true)
     default: throw UsageError("fovea tokenize needs either TEXT or --file FILE")
     }
     let tokenizer = try ModelLoader.describe(path: arguments.required("model")).tokenizer

@@ -1,4 +1,4 @@
-import Console
+import Core
 import Foundation
 import Glibc
 import Support
@@ -173,7 +173,7 @@ extension Farm {
     #expect(rows.allSatisfy { $0.values["samples"] == samplesPerStep })
     #expect(rows.allSatisfy { $0.values["samples_total"] == Double($0.step) * samplesPerStep })
     let place = checkpoint(step: steps) + "/trainer_state.json"
-    let state = try JSON.parse(readFile(place, operation: "read the trainer's state"), place: place)
+    let state = try JSON.parse(Files.read(place, operation: "read the trainer's state"), place: place)
     #expect(state["next_step"]?.int == steps && state["update_count"]?.int == steps)
     #expect(state["samples_trained"]?.int == steps * Int(samplesPerStep))
     #expect(state["cursor"]?.int == steps * promptsPerStep)

@@ -1,6 +1,7 @@
-import Console
+import Core
 import Foundation
 import Glibc
+import Runs
 import Support
 import Testing
 import Wire
@@ -62,7 +63,7 @@ import Wire
 
   /// Kills a worker, starts it again later, and waits until it holds the newest weights.
   private func fail(_ name: String, of farm: ScatteredFarm) async throws -> Failure {
-    let directory = RunDirectory.attach(farm.farm.runPath)
+    let directory = RunDirectory.at(farm.farm.runPath)
     let before = try #require(directory.status, "\(farm.diagnosis)").secondsElapsed
     await farm.kill(name)
     try await Task.sleep(for: .seconds(Self.downSeconds))

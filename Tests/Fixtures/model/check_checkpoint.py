@@ -2,8 +2,8 @@
 
     python check_checkpoint.py FOLDER SCORES.json
 
-SCORES.json says what Fovea computed: "tokens", and any of "logProbabilities" and "entropies" (nats, of every token but the
-first) and "lastLogits" (of the last position). FOLDER.txt, or --text, is the text of the tokens: the folder's tokenizer
+SCORES.json says what Fovea computed: "tokens", and any of "log_probabilities" and "entropies" (nats, of every token but
+the first) and "last_logits" (of the last position); camelCase names are read too. FOLDER.txt, or --text, is the text of the tokens: the folder's tokenizer
 must give the same ids. The figures must agree within 1e-3, which fp32 keeps (--tolerance for bf16).
 """
 
@@ -39,12 +39,15 @@ def main():
         logits = model(torch.tensor([ids])).logits[0]
         log_p = torch.log_softmax(logits.double(), -1)
     expected = {
-        "logProbabilities": log_p[:-1].gather(1, torch.tensor(ids[1:])[:, None])[:, 0],
+        "log_probabilities": log_p[:-1].gather(1, torch.tensor(ids[1:])[:, None])[:, 0],
         "entropies": -(log_p.exp() * log_p).sum(-1)[:-1],
-        "lastLogits": logits[-1],
+        "last_logits": logits[-1],
     }
     worst = 0.0
+    camel_case = {"log_probabilities": "logProbabilities", "last_logits": "lastLogits"}
     for name, theirs in expected.items():
+        if camel_case.get(name) in ours:
+            ours[name] = ours[camel_case[name]]
         if name not in ours:
             continue
         mine = torch.tensor(ours[name], dtype=torch.float64)

@@ -2,7 +2,8 @@ import Glibc
 
 /// A regular file that is read in parts, at any offset, by any thread.
 ///
-/// Unlike a mapping it answers with an error when the file has become shorter, so it suits data that people keep working on.
+/// Unlike a mapping it answers with an error when the file has become shorter, so it suits data that people keep
+/// working on.
 package final class RandomAccessFile: Sendable {
   package let path: String
   package let byteCount: Int
@@ -55,16 +56,5 @@ package final class RandomAccessFile: Sendable {
           found: "\(filled): the file has changed")
       }
     }
-  }
-
-  /// The whole of a small file.
-  /// - Parameter byteCountMax: a larger one is refused before it is read.
-  package static func contents(of path: String, byteCountMax: Int) throws -> [UInt8] {
-    let file = try RandomAccessFile(path: path)
-    guard file.byteCount <= byteCountMax else {
-      throw InputError(
-        "read file", at: path, expected: "at most \(byteCountMax) bytes", found: "\(file.byteCount)")
-    }
-    return try file.bytes(at: 0, count: file.byteCount)
   }
 }

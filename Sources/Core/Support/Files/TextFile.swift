@@ -1,26 +1,12 @@
 import Glibc
 
-/// Reads text files that people wrote: settings and data.
+/// Reads text files that people wrote, a line at a time: data that is too large to hold as a whole.
 ///
-/// Only regular files are read (a pipe or a device could block or never end), and nothing grows beyond the stated limits.
+/// Only regular files are read (a pipe or a device could block or never end), and nothing grows beyond the stated
+/// limits.
 public enum TextFile {
-  /// The whole file.
-  /// - Parameters:
-  ///   - operation: names the reading in errors, in the infinitive: "read settings".
-  ///   - byteCountMax: a larger file is refused before it is read.
-  public static func read(_ path: String, operation: String, byteCountMax: Int) throws -> [UInt8] {
-    var bytes: [UInt8] = []
-    try chunks(path, operation: operation) { chunk in
-      guard bytes.count + chunk.count <= byteCountMax else {
-        throw InputError(
-          operation, at: path, expected: "at most \(byteCountMax) bytes", found: "a larger file")
-      }
-      bytes.append(contentsOf: chunk)
-    }
-    return bytes
-  }
-
-  /// Calls `body` with the number (from 1) and the bytes of every line, without its line feed; holds one line at a time.
+  /// Calls `body` with the number (from 1) and the bytes of every line, without its line feed; holds one line at a
+  /// time.
   ///
   /// A carriage return before the line feed and a byte order mark at the start are left out.
   /// - Parameters:
