@@ -87,7 +87,7 @@ let package = Package(
       exclude: ["farm.proto"]),
 
     // The folder of a run: paths, metrics, samples, the list of checkpoints, and how far the run is. Computes nothing.
-    module("Runs", ["Wire"]),
+    module("Runs", ["Support", "Prompts", "Wire", "CLinux", "CXXHash"]),
 
     module("Coordinator", ["Support", "Prompts", "Settings", "Tasks", "Wire", "CSQLite"]),
     module(
@@ -100,21 +100,27 @@ let package = Package(
       "Learner",
       [
         "Support", "Prompts", "Tensor", "Architecture", "Reinforcement", "Layers", "Model", "ModelFiles", "Processors",
-        "Training", "Settings", "Wire", "CXXHash",
+        "Training", "Settings", "Wire", "Runs",
       ]),
 
     // What a person at a terminal touches: arguments, live view, child processes. Knows no role.
-    module("Console", ["Support", "Prompts", "Reinforcement", "Wire", "CLinux"]),
+    module("Console", ["Support", "Reinforcement", "Wire", "Runs", "CLinux"]),
 
     // Whole experiments out of the roles: ablations, and a dry run of a step. `fovea` only asks for them.
-    module("Experiments", ["Wire"]),
+    module(
+      "Experiments",
+      [
+        "Support", "Prompts", "Tensor", "Tokenizers", "Reinforcement", "Layers", "Model", "ModelFiles", "Processors",
+        "Engine", "Training", "Imaging", "Settings", "Tasks", "Wire", "Runs", "Evaluation", "Coordinator",
+        "RolloutWorker", "Learner",
+      ]),
 
     .executableTarget(
       name: "fovea",
       dependencies: [
         "Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Reinforcement", "Layers", "Model", "ModelFiles",
-        "Processors", "Engine", "Training", "Imaging", "Fundus", "Settings", "Tasks", "Wire", "Evaluation",
-        "Coordinator", "RolloutWorker", "Learner", "Console", "Benchmarks",
+        "Processors", "Engine", "Training", "Imaging", "Fundus", "Settings", "Tasks", "Wire", "Runs", "Evaluation",
+        "Coordinator", "RolloutWorker", "Learner", "Console", "Benchmarks", "Experiments",
       ],
       swiftSettings: swift),
 
@@ -126,7 +132,7 @@ let package = Package(
       "Fuzzing",
       [
         "Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Layers", "Model", "ModelFiles", "Processors",
-        "Imaging", "Settings", "Tasks", "Wire", "Evaluation", "Coordinator", "RolloutWorker", "Learner", "Console",
+        "Imaging", "Settings", "Tasks", "Wire", "Runs", "Evaluation", "Coordinator", "RolloutWorker", "Learner",
         "FoveaTesting", "CZlib",
       ]),
     module(
@@ -141,15 +147,23 @@ let package = Package(
         "Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Reinforcement", "Layers", "Model", "ModelFiles",
         "Engine", "Training", "FoveaTesting", "CKernels",
       ]),
-    tests("SettingsTests", ["Support", "Reinforcement", "Settings"]),
+    tests("SettingsTests", ["Support", "Prompts", "Tensor", "Reinforcement", "Settings"]),
     tests(
       "ImagingTests",
-      ["Support", "Prompts", "Architecture", "Layers", "ModelFiles", "Processors", "Training", "Imaging"]),
+      [
+        "Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Layers", "ModelFiles", "Processors", "Training",
+        "Imaging",
+      ]),
     tests("FundusTests", ["Support", "Prompts", "Imaging", "Fundus", "Tasks"]),
-    tests("TasksTests", ["Support", "Prompts", "Imaging", "Tasks", "FoveaTesting"]),
+    tests("TasksTests", ["Support", "Prompts", "Training", "Imaging", "Tasks", "FoveaTesting"]),
     tests("EvaluationTests", ["Support", "Prompts", "Settings", "Tasks", "Evaluation"]),
-    tests("ExperimentsTests", ["Experiments"]),
-    tests("RunsTests", ["Runs"]),
+    tests(
+      "ExperimentsTests",
+      [
+        "Support", "Layers", "ModelFiles", "Settings", "Wire", "Runs", "Evaluation", "Learner", "Experiments",
+        "FoveaTesting",
+      ]),
+    tests("RunsTests", ["Support", "Wire", "Runs"]),
     tests("WireTests", ["Support", "Prompts", "Tensor", "Architecture", "Wire"]),
     tests("CoordinatorTests", ["Support", "Prompts", "Settings", "Wire", "Coordinator", "FoveaTesting"]),
     tests(
@@ -161,11 +175,12 @@ let package = Package(
     tests(
       "LearnerTests",
       [
-        "Support", "Tensor", "Architecture", "Reinforcement", "Layers", "ModelFiles", "Training", "Settings", "Wire",
-        "Coordinator", "RolloutWorker", "Learner", "FoveaTesting",
+        "Support", "Prompts", "Tensor", "Architecture", "Reinforcement", "Layers", "ModelFiles", "Training", "Settings",
+        "Wire", "Runs", "Coordinator", "RolloutWorker", "Learner", "FoveaTesting",
       ]),
-    tests("ConsoleTests", ["Support", "Reinforcement", "Wire", "Console"]),
-    tests("EndToEndTests", ["Support", "Tensor", "Architecture", "ModelFiles", "Wire", "Console", "FoveaTesting"]),
+    tests("ConsoleTests", ["Support", "Reinforcement", "Wire", "Runs", "Console"]),
+    tests(
+      "EndToEndTests", ["Support", "Tensor", "Architecture", "ModelFiles", "Wire", "Runs", "Console", "FoveaTesting"]),
     tests("BenchmarksTests", ["Tensor", "Layers", "Benchmarks", "FoveaTesting"]),
     tests("FuzzingTests", ["Fuzzing"]),
     tests("TidyTests", []),

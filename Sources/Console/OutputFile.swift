@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Support
 
 /// A file of JSON lines that a command writes where a person asked for it.
 public final class OutputFile {

@@ -1,4 +1,4 @@
-import Core
+import Prompts
 import Tasks
 
 /// A named measurement of one model or one run. Names are those of a table's rows; docs/COMMANDS.md explains them.

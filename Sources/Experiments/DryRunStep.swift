@@ -1,10 +1,19 @@
 import Coordinator
-import Core
+import Engine
 import Imaging
+import Layers
 import Learner
+import Model
+import ModelFiles
+import Processors
+import Prompts
+import Reinforcement
 import RolloutWorker
 import Settings
 import Tasks
+import Tensor
+import Tokenizers
+import Training
 import Wire
 
 /// A dry run of one step of reinforcement learning, up to its advantages, in this process; nothing is trained.

@@ -1,5 +1,8 @@
-import Core
+import Architecture
+import Prompts
+import Reinforcement
 import Settings
+import Tensor
 
 /// Roughly how much memory the processes of a run take, so that `--dry-run` shows a run that cannot fit before it
 /// starts.

@@ -1,6 +1,6 @@
-import Core
 import Foundation
 import Glibc
+import Support
 
 /// A log that is appended to, a line at a time, each with its time of day.
 ///

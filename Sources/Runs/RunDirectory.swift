@@ -1,7 +1,7 @@
 import CLinux
-import Core
 import Foundation
 import Glibc
+import Support
 import Wire
 
 /// The folder of one run, made to be read by a person:

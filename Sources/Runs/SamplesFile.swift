@@ -1,5 +1,6 @@
-import Core
 import Glibc
+import Prompts
+import Support
 import Synchronization
 import Wire
 

@@ -1,5 +1,3 @@
-import Core
-
 /// One key of the settings: its path, its type and range, its place in `RunSettings`, and why its default is what it is.
 ///
 /// The table `SettingKey.all` is the only list of keys; reading, `RunSettings.described()` and docs/SETTINGS.md follow it.

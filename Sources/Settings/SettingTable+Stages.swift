@@ -1,5 +1,4 @@
 import Architecture
-import Core
 import Reinforcement
 
 /// The keys of the two stages before reinforcement learning.

@@ -1,4 +1,3 @@
-import Core
 import Prompts
 
 /// The wording of questions about images: one system prompt, and a template a question type that repeats the tags and states

@@ -1,9 +1,9 @@
 import Console
-import Core
 import Evaluation
 import Experiments
 import Foundation
 import Glibc
+import Layers
 import Settings
 
 /// Trains and evaluates the runs of an ablation, for a person at a terminal.

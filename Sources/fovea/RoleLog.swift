@@ -1,7 +1,7 @@
 import Console
-import Core
 import Foundation
 import Runs
+import Support
 
 /// What learner and worker share as processes: a log on standard output, which is a file when `fovea train` started
 /// them, and the way from a signal to a drain.

@@ -1,13 +1,16 @@
 import Console
-import Core
 import Evaluation
 import Foundation
 import Imaging
+import Layers
 import Learner
+import Processors
+import Prompts
 import Runs
 import Settings
 import Synchronization
 import Tasks
+import Training
 import Wire
 
 /// A stage of supervised training, in this process alone: opens the run's folder, trains on a thread of its own, shows

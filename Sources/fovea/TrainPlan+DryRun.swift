@@ -1,7 +1,8 @@
+import Architecture
 import Console
-import Core
 import Learner
 import Settings
+import Tensor
 
 /// What `--dry-run` prints. Each reads the model's description, so that a wrong path shows before anything is started.
 extension TrainPlan {

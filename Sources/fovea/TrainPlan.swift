@@ -1,9 +1,11 @@
+import Architecture
 import Console
-import Core
 import Foundation
 import Learner
+import ModelFiles
 import Runs
 import Settings
+import Support
 
 /// What a call of `fovea train`, `fovea align` or `fovea sft` asks for, checked, before anything is made or started.
 struct TrainPlan {

@@ -1,6 +1,5 @@
 import Console
 import Coordinator
-import Core
 import Foundation
 import Glibc
 import Learner

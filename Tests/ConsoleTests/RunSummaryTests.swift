@@ -1,7 +1,7 @@
 import Console
-import Core
 import Foundation
 import Runs
+import Support
 import Testing
 import Wire
 

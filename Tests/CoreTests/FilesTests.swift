@@ -1,5 +1,5 @@
-import Core
 import Foundation
+import Support
 import Testing
 
 /// A folder that goes away with the test.

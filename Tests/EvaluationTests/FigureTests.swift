@@ -1,6 +1,6 @@
-import Core
 import Evaluation
 import Foundation
+import Support
 import Testing
 
 private func isNear(_ value: Double?, _ expected: Double) -> Bool {

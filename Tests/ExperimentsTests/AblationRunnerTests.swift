@@ -1,9 +1,9 @@
-import Core
 import Evaluation
 import Experiments
 import Foundation
 import Runs
 import Settings
+import Support
 import Testing
 import Wire
 

@@ -1,8 +1,8 @@
-import Core
 import Evaluation
 import Experiments
 import Foundation
 import Settings
+import Support
 import Testing
 
 private func isNear(_ value: Double?, _ expected: Double) -> Bool {

@@ -1,9 +1,11 @@
-import Core
 import Experiments
 import Foundation
 import FoveaTesting
+import Layers
 import Learner
+import ModelFiles
 import Settings
+import Support
 import Testing
 import Wire
 

@@ -1,9 +1,12 @@
-import Core
+import Architecture
 import Foundation
+import Layers
 import Learner
 import Runs
 import Settings
+import Support
 import Testing
+import Training
 import Wire
 
 /// Examples that follow from the cursor.

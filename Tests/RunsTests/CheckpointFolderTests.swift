@@ -1,6 +1,6 @@
-import Core
 import Foundation
 import Runs
+import Support
 import Testing
 
 @Suite("The checkpoints of a folder")

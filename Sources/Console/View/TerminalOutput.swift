@@ -1,6 +1,6 @@
-import Core
 import Foundation
 import Glibc
+import Support
 
 /// Standard output as it is: a terminal with a size, or a file or pipe. The only place of the view that asks the
 /// system.

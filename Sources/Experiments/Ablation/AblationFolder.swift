@@ -1,7 +1,7 @@
-import Core
 import Evaluation
 import Runs
 import Settings
+import Support
 import Wire
 
 /// The folder of an ablation:

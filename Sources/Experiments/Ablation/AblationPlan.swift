@@ -1,5 +1,5 @@
-import Core
 import Settings
+import Support
 
 /// Which runs an ablation consists of: every variant with every seed, on equal terms.
 ///

@@ -1,5 +1,5 @@
-import Core
 import Evaluation
+import Support
 
 /// What an ablation needs from the program that it runs in.
 public protocol AblationHost {

@@ -1,6 +1,6 @@
-import Core
 import Evaluation
 import Foundation
+import Support
 
 extension AblationTable {
   /// How a cell is to be read.

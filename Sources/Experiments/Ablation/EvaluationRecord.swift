@@ -1,5 +1,5 @@
-import Core
 import Evaluation
+import Support
 
 /// The figures of a model on an evaluation set, as they are kept in a file, so that the model is asked once.
 public struct EvaluationRecord: Equatable, Sendable {

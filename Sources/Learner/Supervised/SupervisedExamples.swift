@@ -1,4 +1,4 @@
-import Core
+import Training
 
 /// Where the examples of supervised training come from: a task's prompts with written completions, as tokens and
 /// pixels.

@@ -1,6 +1,7 @@
-import Core
 import Runs
 import Settings
+import Tensor
+import Training
 import Wire
 
 /// Supervised training from step to step: the step, the state it leaves behind, and the checkpoints.

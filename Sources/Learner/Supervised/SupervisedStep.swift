@@ -1,5 +1,7 @@
-import Core
+import Reinforcement
 import Settings
+import Tensor
+import Training
 
 /// One step of supervised training: from written completions to new weights.
 ///

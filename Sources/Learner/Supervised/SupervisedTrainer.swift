@@ -1,4 +1,3 @@
-import Core
 import Runs
 import Settings
 import Wire

@@ -1,4 +1,4 @@
-import Core
+import Support
 
 /// The checkpoints of a run as they lie on the disk: one folder each, `step-000020` for the state after 20 steps.
 ///

@@ -1,5 +1,5 @@
 import CXXHash
-import Core
+import Support
 
 /// Sizes and checksums of a checkpoint's files: `MANIFEST.json`, which is written last.
 ///

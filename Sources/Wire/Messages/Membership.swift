@@ -1,5 +1,3 @@
-import Core
-import Settings
 import Support
 
 /// Joining, staying and leaving: what a peer and the coordinator say about themselves.

@@ -1,7 +1,7 @@
 import Console
-import Core
 import Evaluation
 import Experiments
+import ModelFiles
 import Settings
 import Tasks
 
