@@ -3,17 +3,8 @@ import Foundation
 import Glibc
 import Layers
 
-/// A subcommand: what it accepts, and what it does.
-protocol Command {
-  static var specification: CommandSpecification { get }
-  /// Does the work. Errors of outside input and of usage are thrown; the tool prints them.
-  static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode
-}
-
 /// Finds the command that the first word names, runs it, and turns its errors into a line and an exit code.
 enum CommandLineTool {
-  static let version = "0.1.0"
-
   static var commands: [any Command.Type] {
     [
       CreateCommand.self, AlignCommand.self, SftCommand.self, TrainCommand.self, CoordinatorCommand.self,
@@ -29,10 +20,10 @@ enum CommandLineTool {
       try InstructionSet.checkEnvironment(ProcessInfo.processInfo.environment["FOVEA_ISA"])
       return try await run(Array(CommandLine.arguments.dropFirst()), host).rawValue
     } catch let error as UsageError {
-      complain("\(error)")
+      Program.complain("\(error)")
       return ExitCode.usage.rawValue
     } catch {
-      complain("\(error)")
+      Program.complain("\(error)")
       return ExitCode.input.rawValue
     }
   }
@@ -52,7 +43,7 @@ enum CommandLineTool {
       print(try command(topic).specification.help.joined(separator: "\n"))
       return .success
     case "version", "--version", "-V":
-      print("fovea \(version)")
+      print("fovea \(Program.version)")
       return .success
     default:
       let command = try command(name)
@@ -72,7 +63,7 @@ enum CommandLineTool {
   }
 
   private static var overview: [String] {
-    ["fovea \(version): a distributed reinforcement-learning rollout farm", "", "usage: fovea COMMAND ...", ""]
+    ["fovea \(Program.version): a distributed reinforcement-learning rollout farm", "", "usage: fovea COMMAND ...", ""]
       + CommandSpecification.table(
         commands.map { ($0.specification.name, $0.specification.summary) }
           + [("help COMMAND", "Shows a command's options."), ("--version", "Prints the version.")])
@@ -82,7 +73,4 @@ enum CommandLineTool {
           + "130 interrupted twice",
       ]
   }
-
-  /// Prints to standard error.
-  static func complain(_ text: String) { FileHandle.standardError.write(Data("fovea: \(text)\n".utf8)) }
 }

@@ -168,7 +168,7 @@ struct TrainRun {
       return .success
     case .failed(let reason, .farmFailed): return .fail(reason, directory)
     case .failed(let reason, let code):
-      CommandLineTool.complain(reason)
+      Program.complain(reason)
       return code
     }
   }

@@ -109,7 +109,7 @@ struct CoordinatorRun {
 extension ExitCode {
   /// Reports why the farm failed.
   static func fail(_ reason: String, _ directory: RunDirectory) -> ExitCode {
-    CommandLineTool.complain("the farm failed: \(reason)\n  the logs are in \(directory.path)/logs")
+    Program.complain("the farm failed: \(reason)\n  the logs are in \(directory.path)/logs")
     return .farmFailed
   }
 }

@@ -104,13 +104,13 @@ struct TrainPlan {
   func openDirectory() throws -> RunDirectory {
     if let resumes {
       let directory = try RunDirectory.resume(
-        resumes, kind: kind, version: CommandLineTool.version, command: CommandLine.arguments, resumed: TimeOfDay.now())
+        resumes, kind: kind, version: Program.version, command: CommandLine.arguments, resumed: TimeOfDay.now())
       try directory.write(settings: settings.described())
       return directory
     }
     return try RunDirectory.create(
       name: name, under: settings.run.directory, at: runDirectory, kind: kind,
-      settings: settings.described(), version: CommandLineTool.version, command: CommandLine.arguments,
+      settings: settings.described(), version: Program.version, command: CommandLine.arguments,
       started: TimeOfDay.now())
   }
 }

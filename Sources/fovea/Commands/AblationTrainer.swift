@@ -41,5 +41,5 @@ struct AblationTrainer: AblationHost {
 
   func show(_ lines: [String]) { TerminalOutput().write(lines.joined(separator: "\n") + "\n") }
 
-  func complain(_ line: String) { CommandLineTool.complain(line) }
+  func complain(_ line: String) { Program.complain(line) }
 }
