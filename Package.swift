@@ -38,7 +38,9 @@ let package = Package(
     // Calls that Swift cannot make itself.
     .systemLibrary(name: "CLinux"),
 
-    .target(name: "CKernels", cSettings: c),
+    // Scalar functions with the same bits on every machine, which the kernels and the drawn photographs share.
+    .target(name: "CScalarMath", cSettings: c),
+    .target(name: "CKernels", dependencies: ["CScalarMath"], cSettings: c),
     // libjpeg-turbo and libpng, whose errors are longjmps that must not cross Swift.
     .target(
       name: "CImages", cSettings: c, linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png16")]),
@@ -48,7 +50,7 @@ let package = Package(
     module("Settings", ["Core", "CYAML"]),
     module("Imaging", ["Core", "CImages"]),
     // Drawn pictures of the eye with known findings, and questions about them. Synthetic; not for clinical use.
-    module("Fundus", ["Core", "CKernels", "Imaging"]),
+    module("Fundus", ["Core", "CScalarMath", "Imaging"]),
     module("Tasks", ["Core", "Imaging", "Fundus", "CZlib"]),
     // Held-out prompts, who answers them (a model here, a server elsewhere), and tables of scores.
     module("Evaluation", ["Core", "Imaging", "Settings", "Tasks", "CCURL"]),

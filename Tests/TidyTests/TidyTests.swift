@@ -151,7 +151,7 @@ private let allowedImports: [String: Set<String>] = {
     "Core": ["CKernels", "CPCRE2", "CXXHash"],
     "Imaging": ["Core", "CImages"],
     "Settings": ["Core", "CYAML"],
-    "Fundus": ["Core", "CKernels", "Imaging"],
+    "Fundus": ["Core", "CScalarMath", "Imaging"],
     "Tasks": ["Core", "Imaging", "Fundus", "CZlib"],
     "Evaluation": common.subtracting(["Wire"]).union(["CCURL"]),
     "Wire": ["Core", "CWire", "CProtobufC", "CZeroMQ", "CZstd", "CXXHash"],
