@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Imports go one way only:
-//   C -> Core -> Imaging -> Fundus -> Settings, Tasks, Wire -> Evaluation, Coordinator | RolloutWorker | Learner | Console -> fovea
+//   C -> Core -> Imaging -> Fundus, SettingKeys -> Tasks -> Settings, Wire -> Evaluation, Coordinator | RolloutWorker | Learner | Console -> fovea
 // No role imports another role; FoveaTesting and Fuzzing are imported by tests only, and by the fuzzers' driver.
 
 let swift: [SwiftSetting] = [
@@ -47,11 +47,13 @@ let package = Package(
     .target(name: "CWire", dependencies: ["CProtobufC"], cSettings: c),
 
     module("Core", ["CKernels", "CPCRE2", "CXXHash"]),
-    module("Settings", ["Core", "CYAML"]),
+    // What a key of the settings is, and the YAML that it is read from. Tasks declare keys of their own; Settings has all of them.
+    module("SettingKeys", ["Core", "CYAML"]),
     module("Imaging", ["Core", "CImages"]),
     // Drawn pictures of the eye with known findings, and questions about them. Synthetic; not for clinical use.
     module("Fundus", ["Core", "CScalarMath", "Imaging"]),
-    module("Tasks", ["Core", "Imaging", "Fundus", "CZlib"]),
+    module("Tasks", ["Core", "Imaging", "Fundus", "SettingKeys", "CZlib"]),
+    module("Settings", ["Core", "SettingKeys", "Tasks"]),
     // Held-out prompts, who answers them (a model here, a server elsewhere), and tables of scores.
     module("Evaluation", ["Core", "Imaging", "Settings", "Tasks", "CCURL"]),
     module("Wire", ["Core", "CWire", "CZeroMQ", "CZstd", "CXXHash"], exclude: ["farm.proto"]),
@@ -81,15 +83,17 @@ let package = Package(
       ]),
     module("FoveaTesting", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "RolloutWorker", "Learner"]),
     tests("CoreTests", ["Core", "CKernels", "FoveaTesting"]),
-    tests("SettingsTests", ["Settings", "FoveaTesting"]),
+    tests("SettingsTests", ["Core", "SettingKeys", "Settings", "Tasks", "FoveaTesting"]),
     tests("ImagingTests", ["Core", "Imaging", "FoveaTesting"]),
     tests("FundusTests", ["Core", "Fundus", "Imaging", "Tasks"]),
-    tests("TasksTests", ["Core", "Imaging", "Tasks", "FoveaTesting"]),
+    tests("TasksTests", ["Core", "Imaging", "SettingKeys", "Tasks", "FoveaTesting"]),
     tests("EvaluationTests", ["Core", "Evaluation", "Settings", "Tasks", "FoveaTesting"]),
     tests("WireTests", ["Core", "Wire", "FoveaTesting"]),
     tests("CoordinatorTests", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "FoveaTesting"]),
     tests("RolloutWorkerTests", ["Core", "Wire", "RolloutWorker", "FoveaTesting"]),
-    tests("LearnerTests", ["Core", "Settings", "Wire", "Coordinator", "Learner", "RolloutWorker", "FoveaTesting"]),
+    tests(
+      "LearnerTests",
+      ["Core", "Settings", "Tasks", "Wire", "Coordinator", "Learner", "RolloutWorker", "FoveaTesting"]),
     tests("ConsoleTests", ["Core", "Wire", "Console", "FoveaTesting"]),
     tests("EndToEndTests", ["Core", "Settings", "Wire", "Console", "FoveaTesting"]),
     tests("BenchmarksTests", ["Core", "Benchmarks", "FoveaTesting"]),

@@ -39,8 +39,8 @@ extension CoordinatorState {
       "rollout.stop",
       "algorithm.dynamic_sampling",
     ]
-    return SettingKey.all.filter { key in parts.contains { key.path.hasPrefix($0) } }
-      .map { "\($0.path): \($0.described(in: settings))" }.joined(separator: "\n")
+    return settings.values.filter { value in parts.contains { value.path.hasPrefix($0) } }
+      .map { "\($0.path): \($0.text)" }.joined(separator: "\n")
   }
 
   private var doneInOpenSteps: Int { openSteps.reduce(0) { $0 + $1.doneCount } }

@@ -13,7 +13,7 @@ public enum QuestionFamily: String, CaseIterable, Sendable {
   case presence
   /// Whether the cup is glaucomatous.
   case largeCup = "large_cup"
-  /// Which eye it is, told by the side of the disc.
+  /// Which eye it is, recognized by the side of the disc.
   case rightEye = "right_eye"
   /// The one kind of four that is there.
   case whichLesion = "which_lesion"

@@ -41,7 +41,7 @@ struct CoordinatorUnderFuzz {
     settings.evaluation.every = 2
     settings.evaluation.prompts = 2
     settings.farm.attemptsMax = 3
-    settings.farm.stragglers = [.wait, .hedge, .shrink][straggler % 3]
+    settings.farm.stragglers = [.wait, .hedge, .partial][straggler % 3]
     settings.rollout.maxStaleness = straggler / 3 % 3
     self.settings = settings
     do {

@@ -74,10 +74,9 @@ struct AblationRun {
     let path = "\(run.path)/settings.yaml"
     guard FileManager.default.fileExists(atPath: path) else { return }
     let found = try SettingsFile.load(path: path)
-    guard let key = SettingKey.firstDifference(found, run.train.settings) else { return }
+    guard let difference = found.firstDifference(from: run.train.settings) else { return }
     throw InputError(
-      "go on with the ablation", at: "\(path): \(key.path)", expected: key.described(in: run.train.settings),
-      found: key.described(in: found))
+      "go on with the ablation", at: "\(path): \(difference.path)", expected: difference.other, found: difference.mine)
   }
 
   // MARK: Runs

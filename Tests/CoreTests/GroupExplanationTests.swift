@@ -41,7 +41,7 @@ import Testing
 
   @Test func atTheLevelOfThePromptTheGroupsMeanEntropyDecides() {
     var shaping = ShapingSettings()
-    shaping.level = .sample
+    shaping.level = .group
     let group = Self.explanation(shaping)
     // (1.5 + 0.5) / 2 = 1; tanh(-0.0125 / 1.0125) = -0.012345
     for sample in group.samples { expect(sample.factor, -0.012345) }

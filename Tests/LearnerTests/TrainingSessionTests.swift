@@ -50,7 +50,7 @@ struct TrainingSessionTests {
     var settings = RunSettings.tiny
     settings.optimizer.moments = moments
     settings.optimizer.warmupSteps = 3
-    settings.optimizer.decay = "cosine"
+    settings.optimizer.decay = .cosine
     settings.run.steps = 10
     settings.algorithm.updatesPerStep = updates
     let (whole, parts) = (TemporaryFolder(), TemporaryFolder())

@@ -150,9 +150,10 @@ private let allowedImports: [String: Set<String>] = {
   return [
     "Core": ["CKernels", "CPCRE2", "CXXHash"],
     "Imaging": ["Core", "CImages"],
-    "Settings": ["Core", "CYAML"],
+    "SettingKeys": ["Core", "CYAML"],
     "Fundus": ["Core", "CScalarMath", "Imaging"],
-    "Tasks": ["Core", "Imaging", "Fundus", "CZlib"],
+    "Tasks": ["Core", "Imaging", "Fundus", "SettingKeys", "CZlib"],
+    "Settings": ["Core", "SettingKeys", "Tasks"],
     "Evaluation": common.subtracting(["Wire"]).union(["CCURL"]),
     "Wire": ["Core", "CWire", "CProtobufC", "CZeroMQ", "CZstd", "CXXHash"],
     "Coordinator": common.union(["CSQLite"]),

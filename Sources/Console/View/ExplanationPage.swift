@@ -81,7 +81,7 @@ public struct ExplanationPage: Sendable {
       return "A' = A + min(\(shaping.alpha) H_t, |A| / \(shaping.kappa)) for each token t; its mean is shown."
     case .uadt:
       let slope = shaping.sensitivity == 1 ? "" : " x \(shaping.sensitivity)"
-      let entropy = shaping.level == .sample ? "group's mean H" : "H"
+      let entropy = shaping.level == .group ? "group's mean H" : "H"
       let size = "\(shaping.lambda) omega"
       return "omega = tanh((\(entropy) - tau) / tau\(slope)).  A' = A (1 + \(size)) if A > 0, A (1 - \(size)) if A < 0."
     }

@@ -32,7 +32,7 @@ public struct ShapingSettings: Equatable, Sendable {
     /// The entropy of the sample itself.
     case sequence
     /// The mean over the prompt's group.
-    case sample
+    case group
   }
   public var kind = Kind.uadt
   public var level = Level.sequence

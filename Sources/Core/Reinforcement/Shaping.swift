@@ -42,7 +42,7 @@ public func batchAdvantages(
   let uncertainties =
     switch shaping.level {
     case .sequence: means
-    case .sample: means.map { group in [Float](repeating: mean(group), count: group.count) }
+    case .group: means.map { group in [Float](repeating: mean(group), count: group.count) }
     }
   let advantages = rewards.map { groupAdvantages(rewards: $0, settings: advantage) }
   let factors = uncertainties.map { group in

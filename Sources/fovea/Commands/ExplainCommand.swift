@@ -3,6 +3,7 @@ import Core
 import Foundation
 import Learner
 import Settings
+import Tasks
 import Wire
 
 /// `fovea explain`: the next step of a run, one prompt of it in full: completions, token entropies as colours, tau, omega,
@@ -98,7 +99,7 @@ enum ExplainCommand: Command {
       title: "\(settings.run.name), step \(step.batch.step + 1), prompt \(group + 1) of \(count)",
       question: (prompt?.messages.last?.content ?? "").replacingOccurrences(of: PromptImage.placeholder, with: ""),
       reference: prompt?.reward.reference ?? "", images: members.images.map { Array($0.bytes) },
-      notice: settings.task.name == "synthetic-fundus" ? "Synthetic; not for clinical use." : nil,
+      notice: TaskDefinition.named(settings.task.name)?.notice,
       pieces: members.rollouts.map(step.pieces),
       group: step.plan.explanation(of: group, in: step.batch.groups, thresholdBefore: step.thresholdBefore),
       advantage: settings.algorithm.advantage, shaping: settings.algorithm.shaping)
