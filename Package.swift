@@ -60,7 +60,7 @@ let package = Package(
 
     module("Coordinator", ["Core", "Settings", "Tasks", "Wire", "CSQLite"]),
     module("RolloutWorker", ["Core", "Imaging", "Tasks", "Wire", "CLinux"]),
-    module("Learner", ["Core", "Imaging", "Settings", "Wire", "CXXHash"]),
+    module("Learner", ["Core", "Imaging", "Settings", "Tasks", "Wire", "CXXHash"]),
 
     // What a person at a terminal touches: arguments, live view, run directory, child processes. Knows no role.
     module("Console", ["Core", "Wire", "CLinux"]),
@@ -86,7 +86,7 @@ let package = Package(
     tests("SettingsTests", ["Core", "SettingKeys", "Settings", "Tasks", "FoveaTesting"]),
     tests("ImagingTests", ["Core", "Imaging", "FoveaTesting"]),
     tests("FundusTests", ["Core", "Fundus", "Imaging", "Tasks"]),
-    tests("TasksTests", ["Core", "Imaging", "SettingKeys", "Tasks", "FoveaTesting"]),
+    tests("TasksTests", ["Core", "Imaging", "SettingKeys", "Tasks"]),
     tests("EvaluationTests", ["Core", "Evaluation", "Settings", "Tasks", "FoveaTesting"]),
     tests("WireTests", ["Core", "Wire", "FoveaTesting"]),
     tests("CoordinatorTests", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "FoveaTesting"]),

@@ -19,7 +19,7 @@ struct StageTrainer {
   private let directory: RunDirectory
   private let display: RunDisplay
   private let model: TrainedModel
-  private let demonstrations: Demonstrations
+  private let demonstrations: EncodedDemonstrations
   private let processor: PromptProcessor
   private let exam: Exam
   private let metrics: MetricsFile
@@ -47,9 +47,9 @@ struct StageTrainer {
         log.write($0)
         display.note($0, .faint)
       })
-    demonstrations = try Demonstrations(
-      dataset, stage.demonstrations, reasonedShare: settings.task.reasonedShare, model: model.description,
-      place: model.place)
+    demonstrations = try EncodedDemonstrations(
+      Demonstrations(dataset, stage.demonstrations, reasonedShare: settings.task.reasonedShare),
+      model: model.description, place: model.place)
     processor = try PromptProcessor(model.description, place: model.place)
     exam = Exam(dataset, prompts: settings.evaluation.prompts, settings: settings)
     session = SupervisedSession(settings: settings, stage: stage.settings(of: settings), model: model)

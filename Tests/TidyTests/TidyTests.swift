@@ -158,7 +158,7 @@ private let allowedImports: [String: Set<String>] = {
     "Wire": ["Core", "CWire", "CProtobufC", "CZeroMQ", "CZstd", "CXXHash"],
     "Coordinator": common.union(["CSQLite"]),
     "RolloutWorker": common.subtracting(["Settings"]).union(["CLinux"]),
-    "Learner": common.subtracting(["Tasks"]).union(["CXXHash"]),
+    "Learner": common.union(["CXXHash"]),
     "Console": common.subtracting(["Tasks", "Settings"]).union(["CLinux"]),
     "Benchmarks": ["Core", "CKernels"],
     "fovea": common.union(roles).union(["Fundus", "Console", "Benchmarks", "Evaluation"]),
