@@ -62,7 +62,9 @@ enum DataCommand: Command {
   // MARK: MM-Retinal-Reason
 
   /// Counts the rows; a person at a terminal sees how far it is.
-  private static func count(_ file: MMRetinalReasonFile, check: MMRetinalReasonFile.ImageCheck) throws -> MMRetinalReasonStatistics {
+  private static func count(_ file: MMRetinalReasonFile, check: MMRetinalReasonFile.ImageCheck) throws
+    -> MMRetinalReasonStatistics
+  {
     var statistics = MMRetinalReasonStatistics()
     let terminal = TerminalOutput()
     try file.forEachRow(check: check) { _, row in

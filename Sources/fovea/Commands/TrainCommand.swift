@@ -156,7 +156,7 @@ struct TrainPlan {
       "learner        1 process, \(threads.learner) threads, about \(MemoryEstimate.text(memory.learner))",
       "workers        \(settings.farm.workers) processes, \(threads.worker) threads and \(settings.rollout.slots) slots each, "
         + "about \(MemoryEstimate.text(memory.worker)) each",
-    ] + settings.unusedTaskKeys.map { "unused         \($0), which task.name \(settings.task.name) does not read" } + [
+    ] + settings.unusedTaskKeys.map { "unused         \($0), which the task does not read" } + [
       "", "settings:",
     ] + settings.described().split(separator: "\n").map { "  \($0)" }
   }
