@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Imports go one way only:
-//   C -> Core/* -> Imaging -> Fundus -> Settings, Tasks, Wire -> Evaluation, Runs
+//   C -> Core/* -> Imaging -> Fundus, SettingKeys -> Tasks -> Settings, Wire -> Evaluation, Runs
 //     -> Coordinator | RolloutWorker | Learner | Console -> Experiments -> fovea
 // No role imports another role; FoveaTesting and Fuzzing are imported by tests only, and by the fuzzers' driver.
 
@@ -44,37 +44,21 @@ let package = Package(
     // Calls that Swift cannot make itself.
     .systemLibrary(name: "CLinux"),
 
-    .target(name: "CKernels", cSettings: c),
+    // Scalar functions with the same bits on every machine, which the kernels and the drawn photographs share.
+    .target(name: "CScalarMath", cSettings: c),
+    .target(name: "CKernels", dependencies: ["CScalarMath"], cSettings: c),
     // libjpeg-turbo and libpng, whose errors are longjmps that must not cross Swift.
     .target(
       name: "CImages", cSettings: c, linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png16")]),
     .target(name: "CWire", dependencies: ["CProtobufC"], cSettings: c),
 
-    // What has no kernels: all that a coordinator needs.
-    core("Support", []),
-    core("Prompts", ["CXXHash"]),
-    core("Tensor", ["CXXHash"]),
-    core("Architecture", ["Support", "Tensor"]),
-    core("Tokenizers", ["Support", "Prompts", "CPCRE2"]),
-    core("Reinforcement", []),
-    // What computes.
-    core("Layers", ["Support", "Tensor", "Architecture", "CKernels"]),
-    core("Model", ["Support", "Tensor", "Architecture", "Layers", "CKernels"]),
-    core("ModelFiles", ["Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Layers", "Model"]),
-    core("Processors", ["Support", "Prompts", "Architecture", "Tokenizers", "ModelFiles", "Imaging"]),
-    core("Engine", ["Support", "Prompts", "Tensor", "Architecture", "Layers", "Model", "CKernels"]),
-    core("Training", ["Tensor", "Architecture", "Layers", "Model", "CKernels"]),
-
-    module("Settings", ["Support", "Prompts", "Tensor", "Architecture", "Reinforcement", "CYAML"]),
     module("Imaging", ["Support", "CImages"]),
     // Drawn pictures of the eye with known findings, and questions about them. Synthetic; not for clinical use.
-    module("Fundus", ["Support", "Prompts", "Imaging", "CKernels"]),
-    module(
-      "Tasks",
-      [
-        "Support", "Prompts", "Architecture", "Tokenizers", "ModelFiles", "Processors", "Training", "Imaging", "Fundus",
-        "CZlib",
-      ]),
+    module("Fundus", ["CScalarMath"]),
+    // What a key of the settings is, and the YAML that it is read from. Tasks declare their own keys; Settings has all of them.
+    module("SettingKeys", ["CYAML"]),
+    module("Tasks", ["SettingKeys"]),
+    module("Settings", ["SettingKeys", "Tasks"]),
     // Held-out prompts, who answers them (a model here, a server elsewhere), and tables of scores.
     module(
       "Evaluation",

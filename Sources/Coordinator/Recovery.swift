@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Settings
 import Support
@@ -40,8 +41,8 @@ extension CoordinatorState {
       "rollout.stop",
       "algorithm.dynamic_sampling",
     ]
-    return SettingKey.all.filter { key in parts.contains { key.path.hasPrefix($0) } }
-      .map { "\($0.path): \($0.described(in: settings))" }.joined(separator: "\n")
+    return settings.values.filter { value in parts.contains { value.path.hasPrefix($0) } }
+      .map { "\($0.path): \($0.text)" }.joined(separator: "\n")
   }
 
   private var doneInOpenSteps: Int { openSteps.reduce(0) { $0 + $1.doneCount } }

@@ -1,3 +1,4 @@
+import Core
 import Settings
 import Support
 import Wire
@@ -10,7 +11,7 @@ import Wire
 /// - `wait`: nothing; only the lease's deadline ends it.
 /// - `hedge`: an idle worker that holds the same version gets a copy. The first result counts, and as samples depend on
 ///   their random key alone, both would be the same bits: the policy costs idle time and changes nothing.
-/// - `shrink`: its worker is asked for the samples that are finished, at least `survivors_min` of them. The group's baseline
+/// - `partial`: its worker is asked for the samples that are finished, at least `partial_group_min` of them. The group's baseline
 ///   is then the mean of the survivors. Faster, but which samples survive depends on timing: the run is not repeatable.
 package struct StragglerWatch: Sendable {
   private static let spanCountMin = 3
@@ -46,7 +47,7 @@ extension CoordinatorState {
         switch settings.farm.stragglers {
         case .wait: break
         case .hedge: hedge(work, beside: holder)
-        case .shrink: shrink(work, heldBy: holder)
+        case .partial: shrink(work, heldBy: holder)
         }
       }
     }
@@ -77,7 +78,7 @@ extension CoordinatorState {
 
   /// The fewest samples that make a group.
   var survivorsMin: Int {
-    settings.farm.stragglers == .shrink
-      ? min(settings.rollout.groupSize, max(2, settings.farm.survivorsMin)) : settings.rollout.groupSize
+    settings.farm.stragglers == .partial
+      ? min(settings.rollout.groupSize, max(2, settings.farm.partialGroupMin)) : settings.rollout.groupSize
   }
 }

@@ -1,3 +1,4 @@
+import Core
 import Settings
 import Support
 import Wire
@@ -5,7 +6,7 @@ import Wire
 /// Who waits for whom, for what, since when, as the coordinator sees the farm; and the end of its patience.
 ///
 /// Every edge has an owner and a deadline. A lease that is out has its own (`farm.lease_timeout_seconds`), closing and
-/// draining have theirs (`CoordinatorLimits`). All else is the coordinator's to bear for `farm.patience_seconds`.
+/// draining have theirs (`CoordinatorLimits`). All else is the coordinator's to bear for `farm.timeout_seconds`.
 extension CoordinatorState {
   /// One edge each, the ones that end the run first.
   var waits: [Wait] {
@@ -60,8 +61,8 @@ extension CoordinatorState {
   mutating func watch() {
     for line in watchdog.look(at: waits, now: clock) { log(line) }
     guard closing == nil, let longest = fatalWaits.max(by: { $0.age(now: clock) < $1.age(now: clock) }),
-      Double(longest.age(now: clock)) >= settings.farm.patienceSeconds * 1000
+      Double(longest.age(now: clock)) >= settings.farm.timeoutSeconds * 1000
     else { return }
-    close(.failed("\(longest.described(now: clock)) (farm.patience_seconds)"))
+    close(.failed("\(longest.described(now: clock)) (farm.timeout_seconds)"))
   }
 }

@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import Learner
 import Prompts
 import Settings
@@ -129,7 +130,7 @@ struct FarmJudge {
         maxNewTokens: settings.rollout.sampling.maxNewTokens, version: group.policyVersion,
         zeroVarianceShare: zeroVarianceShare)
       var whole = group
-      if settings.farm.stragglers == .shrink, group.rollouts.count >= settings.farm.survivorsMin,
+      if settings.farm.stragglers == .partial, group.rollouts.count >= settings.farm.partialGroupMin,
         isSubsequence(group.rollouts, of: right.rollouts)
       {
         whole.rollouts = right.rollouts

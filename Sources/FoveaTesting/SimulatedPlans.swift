@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import Settings
 import Support
 
@@ -26,7 +27,7 @@ extension SimulatedFarm.Plan {
       plan.workerTraits.incompleteShare = random.uniform() < 0.3 ? 0.1 : 0
     }
     plan.settings.farm.stragglers =
-      [.wait, .hedge, .shrink][Int(random.integer(below: 3))]
+      [.wait, .hedge, .partial][Int(random.integer(below: 3))]
     plan.workerTraits.stragglerShare = random.uniform() < 0.5 ? 0.1 : 0
     plan.workerTraits.carelessShare = random.uniform() < 0.3 ? 0.2 : 0
     return plan

@@ -1,8 +1,8 @@
 /// What a scene is painted on: three planes of floats and a plane for the shape that is being painted.
 ///
-/// A shape is a plane of coverage, 0 ... 1: strokes of one kind join by the maximum, so that crossings and joints do not
-/// show, and then all of them are laid over the picture at once. Edges are ramps around the true distance: antialiasing without
-/// samples.
+/// A shape is a plane of coverage, 0 ... 1: strokes of one kind join by the maximum, so that crossings and joints do
+/// not show, and then all of them are laid over the image at once. Edges are ramps around the true distance:
+/// antialiasing without samples.
 struct Canvas {
   let size: Int
   /// Pixels per unit of the map.
@@ -10,7 +10,7 @@ struct Canvas {
   private(set) var planes: [[Float]]
   private var coverage: [Float]
 
-  /// The circle of radius 1 touches the border of the picture but for a narrow margin.
+  /// The circle of radius 1 touches the border of the image but for a narrow margin.
   init(size: Int) {
     self.size = size
     scale = Double(size) * 0.485
@@ -24,7 +24,7 @@ struct Canvas {
     var opacity: Float = 1
     /// Width of the soft edge over half the width of the stroke.
     var softness = 0.0
-    /// Strokes are at least this many pixels half-wide: a sign that is asked for is to be seen at any size.
+    /// Strokes are at least this many pixels half-wide: a sign that is asked about must be visible at any size.
     var halfWidthMin = 0.0
   }
 
@@ -117,5 +117,5 @@ struct Canvas {
   }
 }
 
-/// Red, green and blue, 0 ... 1, as the bytes of a picture code them.
+/// Red, green and blue, 0 ... 1, as the bytes of an image code them.
 typealias Color = SIMD3<Float>

@@ -1,11 +1,14 @@
+import Core
+
 /// Questions that need the image and the vignette together.
 ///
-/// Every family is built so that neither source answers alone. Where they are compared (`fit`, `unchanged`, `field`, `cause`,
-/// `changed`), each vignette meets images for and against it equally often, and each image such vignettes. In `whose`,
-/// `patient` and `histories` the histories are what is chosen from, in random order, and always as many of them are right.
-/// `pressure` crosses two pressures with two cups for four diagnoses: one source halves the choice, and no more.
+/// Every family is built so that neither source answers alone. Where they are compared (`fit`, `unchanged`, `field`,
+/// `cause`, `changed`), each vignette meets images for and against it equally often, and each image such vignettes. In
+/// `whose`, `patient` and `histories` the histories are what is chosen from, in random order, and always as many of
+/// them are right. `pressure` crosses two pressures with two cups for four diagnoses: one source halves the choice, and
+/// no more.
 extension QuestionWriter {
-  /// An item for the vignette and one for the image: the same in half of the draws, else any two different ones.
+  /// An item for the vignette and one for the image: the same in half of the questions, else any two different ones.
   private mutating func pair<Item: Equatable>(_ items: [Item]) -> (told: Item, shown: Item) {
     let shown = random.pick(items)
     return (random.chance(0.5) ? shown : random.pick(items.filter { $0 != shown }), shown)

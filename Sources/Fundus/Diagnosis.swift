@@ -1,8 +1,9 @@
 /// What the signs of an eye mean, by stated rules. Simplified for teaching a small model; not for clinical use.
 ///
-/// - Diabetic retinopathy, after the international clinical scale (ICDR; Wilkinson et al., 2003): 4, new vessels; 3, at least
-///   two blot haemorrhages in each quadrant around the macula (simplified from the 4-2-1 rule); 2, more than micro-aneurysms,
-///   that is blot haemorrhages, or exudates or cotton-wool spots beside micro-aneurysms; 1, micro-aneurysms only; else 0.
+/// - Diabetic retinopathy, after the international clinical scale (ICDR; Wilkinson et al., 2003): 4, new vessels; 3, at
+///   least two blot haemorrhages in each quadrant around the macula (simplified from the 4-2-1 rule); 2, more than
+///   micro-aneurysms, that is blot haemorrhages, or exudates or cotton-wool spots together with micro-aneurysms; 1,
+///   micro-aneurysms only; else 0.
 /// - Glaucomatous cupping: the cup is more than 0.6 of the disc.
 /// - Macular degeneration: at least 8 drusen or blood under the macula; wet with that blood, else dry.
 /// - Hypertensive retinopathy: narrowed arteries and flame haemorrhages.

@@ -1,13 +1,16 @@
+import Core
 import Support
 
 /// What an eye has, before it is drawn: the plan that a question makes for a scene.
 ///
-/// The truth that answers are checked against is the scene's own (`FundusScene`, `Diagnosis`), read off what was placed.
+/// The truth that answers are checked against is the scene's own (`FundusScene`, `Diagnosis`), read off what was
+/// placed.
 public struct Findings: Equatable, Sendable {
   public var eye: Eye
-  /// Vertical diameter of the cup over that of the disc: 0.2 ... 0.5 or 0.7 ... 0.9, in steps of 0.1. Between them nobody asks.
+  /// Vertical diameter of the cup over that of the disc: 0.2 ... 0.5 or 0.7 ... 0.9, in steps of 0.1. Between them
+  /// nobody asks.
   public var cupToDiscRatio = 0.3
-  /// Arteries are narrower than they should be beside veins.
+  /// Arteries are narrower than they should be, compared with veins.
   public var arteriesNarrowed = false
   /// Where lesions of a kind are; anywhere without an entry. Read for `LesionKind.localized`.
   public var halves: [LesionKind: RetinaHalf] = [:]

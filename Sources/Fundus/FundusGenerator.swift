@@ -1,7 +1,9 @@
+import Core
 import Prompts
 import Support
 
-/// Endless questions about endless scenes, as pure functions of the run seed and a cursor. Synthetic; not for clinical use.
+/// Endless questions about endless scenes, as pure functions of the run seed and a cursor. Synthetic; not for clinical
+/// use.
 ///
 /// Domains are equally likely, then the question types, then the families of the type. Training scenes have seeds below
 /// `FundusScene.heldOutSeeds`, held-out scenes from there on: no scene is on both sides.

@@ -1,11 +1,12 @@
+import Core
 import Imaging
 import Support
 
-/// Draws a scene: the picture that a fundus camera would take of it. Synthetic; not for clinical use.
+/// Draws a scene: the image that a fundus camera would take of it. Synthetic; not for clinical use.
 ///
-/// From the back to the front: choroid and pigment epithelium with their texture, macula, drusen and blood below the retina,
-/// disc and cup, vessels, lesions; then the camera: uneven light, colour cast, sensor noise, the round aperture.
-/// Everything but the noise is defined on the map, so that all sizes show the same eye.
+/// From the back to the front: choroid and pigment epithelium with their texture, macula, drusen and blood below the
+/// retina, disc and cup, vessels, lesions; then the camera: uneven light, colour cast, sensor noise, the round
+/// aperture. Everything but the noise is defined on the map, so that all sizes show the same eye.
 public enum FundusRenderer {
   /// The size that models of a few million parameters are trained on.
   public static let sizeDefault = 64
@@ -54,7 +55,7 @@ public enum FundusRenderer {
     }
   }
 
-  /// What the camera makes of the picture.
+  /// The effects of the camera on the image.
   private static func exposed(_ canvas: Canvas, scene: FundusScene) -> Image {
     var camera = FundusScene.random(.camera, seed: scene.seed)
     let exposure = Float(camera.uniform(in: 0.82...1.1))

@@ -1,10 +1,11 @@
+import Core
 import Support
 
 /// The ground truth of a synthetic fundus photograph: everything that is in the eye, and where.
 ///
 /// Synthetic; not for clinical use. A scene is a pure function of its findings and its seed, and so is every pixel that
-/// `FundusRenderer` draws of it. Seeds from `heldOutSeeds` on belong to held-out scenes, those below to training: no scene
-/// is in both.
+/// `FundusRenderer` draws of it. Seeds from `heldOutSeeds` on belong to held-out scenes, those below to training: no
+/// scene is in both.
 public struct FundusScene: Equatable, Sendable {
   public let seed: UInt64
   public let eye: Eye
@@ -20,7 +21,7 @@ public struct FundusScene: Equatable, Sendable {
   /// The first seed of held-out scenes.
   public static let heldOutSeeds: UInt64 = 1 << 63
 
-  /// What the streams of a scene are for, so that a lesion more moves nothing else.
+  /// What the streams of a scene are for, so that an additional lesion moves nothing else.
   enum Part: UInt32 { case anatomy = 1, vessels, lesions, camera, texture, noise, question }
 
   static func random(_ part: Part, seed: UInt64) -> RandomStream {

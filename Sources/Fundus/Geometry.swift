@@ -1,11 +1,12 @@
-import CKernels
+import CScalarMath
+import Core
 import Support
 
-/// The map of the retina: the centre of the photograph is the origin, the radius of its round field of view is 1, x goes to
-/// the right and y downwards, as the photographer sees it.
+/// The map of the retina: the centre of the photograph is the origin, the radius of its round field of view is 1, x
+/// goes to the right and y downwards, as the photographer sees it.
 ///
-/// Everything in this module is plain arithmetic, square roots and the cosine and sine of `CKernels`, so that a scene and its
-/// pixels are the same bytes on every machine.
+/// Everything in this module is plain arithmetic, square roots and the cosine and sine of `CScalarMath`, so that a
+/// scene and its pixels are the same bytes on every machine.
 public struct Point: Equatable, Sendable {
   public var x: Double
   public var y: Double
@@ -24,7 +25,7 @@ public struct Point: Equatable, Sendable {
 
   var length: Double { (x * x + y * y).squareRoot() }
 
-  /// Of length 1; itself when it has no length.
+  /// The direction, of length 1; the point itself when it has no length.
   var normalized: Point { length > 0 ? self * (1 / length) : self }
 
   /// Turned by a quarter, from the x axis towards the y axis.
@@ -56,8 +57,8 @@ public struct Stroke: Equatable, Sendable {
   static func disc(_ center: Point, radius: Double) -> Stroke { Stroke(points: [center], halfWidths: [radius]) }
 }
 
-/// Draws that the module needs again and again. They are written here because the standard library may change its own
-/// `shuffled` and `randomElement`, and with them every scene.
+/// Random choices that the module needs in many places. They are written here because the standard library may change
+/// its own `shuffled` and `randomElement`, and with them every scene.
 extension RandomStream {
   mutating func uniform(in range: ClosedRange<Double>) -> Double {
     range.lowerBound + Double(uniform()) * (range.upperBound - range.lowerBound)

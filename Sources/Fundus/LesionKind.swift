@@ -22,7 +22,8 @@ public enum LesionKind: String, CaseIterable, Sendable {
     .microaneurysm, .blotHaemorrhage, .flameHaemorrhage, .exudate, .cottonWoolSpot, .druse, .newVessels,
   ]
 
-  /// Those that lie in one half of the retina when the findings say so, large enough to cost a part of the field of vision.
+  /// Those that lie in one half of the retina when the findings say so, large enough to cost a part of the field of
+  /// vision.
   static let localized: [LesionKind] = [.blotHaemorrhage, .flameHaemorrhage, .exudate, .cottonWoolSpot]
 
   /// As questions and answers name it.

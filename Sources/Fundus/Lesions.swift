@@ -1,10 +1,11 @@
+import Core
 import Support
 
 /// A lesion where it lies, as the strokes that it is drawn with.
 public struct Lesion: Equatable, Sendable {
   public let kind: LesionKind
   public let center: Point
-  /// Of the circle around its strokes.
+  /// The radius of the circle around its strokes.
   public let radius: Double
   public let strokes: [Stroke]
 
@@ -50,7 +51,7 @@ struct LesionPlacement {
       let clearance = clearance(of: kind, at: center, radius: radius)
       if clearance > best.clearance { best = (center, clearance) }
     }
-    // Every kind's region is large enough that 1,000 draws do not all miss it.
+    // Every kind's region is large enough that 1,000 random places do not all miss it.
     precondition(best.clearance > -.infinity, "no place for \(kind)")
     let strokes = strokes(of: kind, at: best.center, radius: radius)
     lesions.append(Lesion(kind: kind, center: best.center, radius: radius, strokes: strokes))
@@ -69,10 +70,10 @@ struct LesionPlacement {
     }
   }
 
-  /// A place where such a lesion may be; nil when the draw fell outside.
+  /// A place where such a lesion may be; nil when the random place fell outside.
   private mutating func candidate(_ kind: LesionKind, radius: Double, index: Int, of count: Int) -> Point? {
     func spot(around center: Point, upTo distance: Double) -> Point {
-      // The square root spreads the draws evenly over the area.
+      // The square root spreads the places evenly over the area.
       center + Point.direction(random.uniform(in: 0...6.2831853)) * (Double(random.uniform()).squareRoot() * distance)
     }
     switch kind {

@@ -1,3 +1,4 @@
+import Core
 import Prompts
 
 /// Whether the image alone answers a question, or only the image together with the vignette in its text.
@@ -13,7 +14,7 @@ public enum QuestionFamily: String, CaseIterable, Sendable {
   case presence
   /// Whether the cup is glaucomatous.
   case largeCup = "large_cup"
-  /// Which eye it is, told by the side of the disc.
+  /// Which eye it is, recognized by the side of the disc.
   case rightEye = "right_eye"
   /// The one kind of four that is there.
   case whichLesion = "which_lesion"

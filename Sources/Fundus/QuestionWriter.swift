@@ -1,7 +1,8 @@
+import Core
 import Support
 
-/// Draws scenes with questions about them. The plan of a family decides what is drawn, so that answers are balanced; the answer
-/// itself is read off the scene.
+/// Draws scenes with questions about them. The plan of a family decides what is drawn, so that answers are balanced;
+/// the answer itself is read off the scene.
 struct QuestionWriter {
   let seed: UInt64
   var random: RandomStream

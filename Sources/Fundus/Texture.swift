@@ -1,8 +1,9 @@
+import Core
 import Support
 
 /// Smooth noise over the map: random values at the points of a lattice, joined by smooth ramps. Two grains add up.
 ///
-/// It is defined on the map, not on pixels, so a picture of another size shows the same eye.
+/// It is defined on the map, not on pixels, so an image of another size shows the same eye.
 struct Texture {
   private static let side = 40
   private let values: [Float]

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// An artery or a vein: brighter and thinner, or darker and wider.
@@ -8,8 +9,8 @@ public struct Vessel: Equatable, Sendable {
   public let path: Stroke
 }
 
-/// The vessel tree: from the disc, an artery and a vein arch above and below the macula (the arcades), and another pair goes to
-/// the nasal side, above and below; trunks send out branches, and branches twigs. None enters the foveal zone.
+/// The vessel tree: from the disc, an artery and a vein arch above and below the macula (the arcades), and another pair
+/// goes to the nasal side, above and below; trunks send out branches, and branches twigs. None enters the foveal zone.
 struct VesselTree {
   /// Nothing but capillaries, which a photograph does not show.
   static let foveaFreeRadius = 0.13

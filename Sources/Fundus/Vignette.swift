@@ -1,6 +1,8 @@
+import Core
 import Support
 
-/// A patient's history in a few words: an age that says nothing, one sign of a disease, sometimes a normal value beside it.
+/// A patient's history in a few words: an age that says nothing, one sign of a disease, sometimes a normal value next
+/// to it.
 struct Vignette {
   let disease: Disease
   /// "Age 65, eye pressure 30".
@@ -8,7 +10,7 @@ struct Vignette {
   /// What the sign is called in reasoning: "high eye pressure".
   let gist: String
 
-  /// - Parameter hasDecoy: whether a normal value of another disease's measure may stand beside the sign.
+  /// - Parameter hasDecoy: whether a normal value of another disease's measure may stand next to the sign.
   init(_ disease: Disease, hasDecoy: Bool, using random: inout RandomStream) {
     self.disease = disease
     let (sign, gist) = Self.sign(of: disease, using: &random)
@@ -22,7 +24,7 @@ struct Vignette {
   }
 
   static let ages = [50, 55, 60, 65, 70, 75, 80]
-  /// In mmHg; above 21 is high.
+  /// Eye pressure in mmHg; above 21 is high.
   static let normalEyePressures = [12, 14, 16]
   static let highEyePressures = [26, 28, 30, 32]
 

@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Settings
 import Support
@@ -41,7 +42,7 @@ struct CoordinatorUnderFuzz {
     settings.evaluation.every = 2
     settings.evaluation.prompts = 2
     settings.farm.attemptsMax = 3
-    settings.farm.stragglers = [.wait, .hedge, .shrink][straggler % 3]
+    settings.farm.stragglers = [.wait, .hedge, .partial][straggler % 3]
     settings.rollout.maxStaleness = straggler / 3 % 3
     self.settings = settings
     do {

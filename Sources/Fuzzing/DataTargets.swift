@@ -1,10 +1,11 @@
+import Core
 import Prompts
 import Support
 import Tasks
 
 /// Data sets, as they are downloaded from anywhere, and what a policy answers.
 extension FuzzTarget {
-  static let data = [npy, npz, reasoning, table, questions]
+  static let data = [npy, npz, retinalReason, table, questions]
 
   private static let npy = FuzzTarget("npy") { bytes in
     let array = try NPYArray(file: bytes, place: "array.npy")
@@ -21,11 +22,11 @@ extension FuzzTarget {
   }
 
   /// Rows of MM-Retinal-Reason with their images. No path of a row is opened.
-  private static let reasoning = FuzzTarget("reasoning") { bytes in
+  private static let retinalReason = FuzzTarget("mm_retinal_reason") { bytes in
     try NamelessFile.with(bytes) { path in
       var rowCount = 0
       var failure: InputError?
-      try ReasoningFile(path: path).forEachRow(check: .none) { _, row in
+      try MMRetinalReasonFile(path: path).forEachRow(check: .none) { _, row in
         switch row {
         case .success(let (row, _)):
           rowCount += 1

@@ -1,3 +1,4 @@
+import Core
 import Support
 import Wire
 
@@ -254,7 +255,7 @@ public struct LearnerState: Sendable {
   private mutating func watchNeeds(now: Milliseconds) -> [Effect] {
     guard phase != .ended else { return [] }
     let (lines, end) = member.look(at: needs, now: now)
-    return lines.map { .log($0) } + (end.map { drain(reason: "\($0) (farm.patience_seconds)", isFailure: true) } ?? [])
+    return lines.map { .log($0) } + (end.map { drain(reason: "\($0) (farm.timeout_seconds)", isFailure: true) } ?? [])
   }
 
   /// What it waits for, and from whom.

@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Prompts
 import Reinforcement
 import Settings
@@ -46,10 +47,7 @@ public struct TrainingStep {
     self.config = config
     algorithm = settings.algorithm
     self.settings = settings.optimizer
-    schedule = Schedule(
-      peak: settings.optimizer.learningRate, warmupSteps: settings.optimizer.warmupSteps,
-      decay: Schedule.Decay(rawValue: settings.optimizer.decay) ?? .constant,
-      floor: settings.optimizer.learningRateFloor, totalSteps: settings.run.steps)
+    schedule = settings.schedule
     temperature = settings.rollout.sampling.scoringTemperature
     self.policy = policy
     self.reference = settings.algorithm.loss.klCoefficient > 0 ? reference : nil

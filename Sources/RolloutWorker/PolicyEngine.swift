@@ -1,5 +1,6 @@
 import Architecture
 import CLinux
+import Core
 import Engine
 import Layers
 import Model

@@ -1,11 +1,13 @@
 import Architecture
+import Core
 import Prompts
 import Reinforcement
+import Tasks
 import Tensor
 
-/// Everything that a run can be told, with its defaults. `SettingsFile` reads it from YAML and from dotted overrides.
+/// All settings of a run, with their defaults. `SettingsFile` reads them from YAML and from dotted overrides.
 ///
-/// Keys on the outside are the same words in snake_case: `rollout.prompts_per_step`.
+/// The keys of a file are the same words in snake_case: `rollout.prompts_per_step`.
 public struct RunSettings: Equatable, Sendable {
   public var run = Run()
   public var model = Model()
@@ -43,18 +45,16 @@ public struct RunSettings: Equatable, Sendable {
     public init() {}
   }
 
-  public typealias TaskSettings = Prompts.TaskSettings
-
-  /// A stage of supervised training: `fovea align` or `fovea sft`. What it does not say is said by `optimizer`.
+  /// A stage of supervised training: `fovea align` or `fovea sft`. All else of the optimizer is as `optimizer` says.
   public struct Stage: Equatable, Sendable {
-    /// What it changes; the rest is frozen.
+    /// The parts of the model that the stage changes; the rest is frozen.
     public var train: [ModelPart]
     public var steps = 100
     /// Examples of a step.
     public var examplesPerStep = 16
     public var learningRate = 2e-5
     public var warmupSteps = 5
-    /// constant | linear | cosine, over steps, down to optimizer.learningRateFloor * learningRate.
+    /// Over steps, down to optimizer.learningRateFloor * learningRate.
     public var decay = Schedule.Decay.cosine
     public init(train: [ModelPart] = ModelPart.allCases) { self.train = train }
   }
@@ -68,7 +68,7 @@ public struct RunSettings: Equatable, Sendable {
     public var maxStaleness = 0
     /// Samples that a worker decodes at once.
     public var slots = 32
-    /// What samples are drawn with; evaluations of the run too.
+    /// The arithmetic that samples tokens, in the run's evaluations too.
     public var precision = RolloutPrecision.exact
     public init() {}
   }
@@ -89,8 +89,8 @@ public struct RunSettings: Equatable, Sendable {
   public struct OptimizerSettings: Equatable, Sendable {
     public var learningRate = 1e-5
     public var warmupSteps = 5
-    /// constant | linear | cosine, over run.steps, down to learningRateFloor * learningRate.
-    public var decay = "constant"
+    /// Over run.steps, down to learningRateFloor * learningRate.
+    public var decay = Schedule.Decay.constant
     public var learningRateFloor = 0.1
     public var beta1 = 0.9
     public var beta2 = 0.99
@@ -114,40 +114,43 @@ public struct RunSettings: Equatable, Sendable {
     public var listen = "tcp://127.0.0.1:*"
     /// Where the learner serves weights.
     public var weightsListen = "tcp://127.0.0.1:*"
-    /// Folder of the farm's keys; empty is without.
+    /// Folder of the farm's keys; empty for a farm without keys.
     public var keys = ""
     /// Listens beyond this machine without keys.
     public var insecure = false
-    /// Kernel threads of each process; 0 shares the machine's cores evenly among the workers, and gives the learner all.
+    /// Kernel threads of each process; 0 shares the machine's cores evenly among the workers, and gives the learner
+    /// all.
     public var workerThreads = 0
     public var learnerThreads = 0
     public var heartbeatMilliseconds = 500
-    /// A worker silent for so many heartbeats is lost.
+    /// A worker that misses this many heartbeats in a row is lost.
     public var heartbeatsMissedMax = 3
     public var leaseTimeoutSeconds = 300.0
     public var attemptsMax = 3
-    /// The most that one waits for another who does not come: then the run, or the process, ends with the reason.
-    public var patienceSeconds = 21_600.0
+    /// How long the run, or a process, waits for a peer that does not come, before it ends with the reason.
+    public var timeoutSeconds = 21_600.0
     /// What becomes of a group that takes much longer than others.
     public var stragglers = StragglerPolicy.wait
-    /// Times the median, from where on it does.
+    /// A group is a straggler after this multiple of the median time.
     public var stragglerAfter = 3.0
-    /// The fewest samples of a group that was shrunk.
-    public var survivorsMin = 2
+    /// The fewest samples of a partial group.
+    public var partialGroupMin = 2
     public init() {}
   }
 
   /// What the farm does about stragglers.
   public enum StragglerPolicy: String, CaseIterable, Sendable {
     case wait
+    /// An idle worker gets a copy; the first result counts.
     case hedge
-    case shrink
+    /// The group is trained with the samples that are finished.
+    case partial
   }
 
   public struct Checkpoint: Equatable, Sendable {
     /// Steps between checkpoints; the last step always makes one. 0 makes only that one.
     public var every = 20
-    /// The newest ones kept, beside the best.
+    /// The number of newest checkpoints kept, next to the best.
     public var keep = 2
     public init() {}
   }

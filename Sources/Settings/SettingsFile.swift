@@ -1,12 +1,15 @@
+import Core
 import Prompts
 import Reinforcement
+import SettingKeys
 import Support
+import Tasks
 import Tensor
 
-/// From a YAML file and dotted overrides to `RunSettings`.
+/// Reads `RunSettings` from a YAML file and dotted overrides.
 ///
-/// Later sources win: defaults, the preset, the file, the overrides. The preset applies first wherever it stands, so the order
-/// of keys means nothing. Every error names the file and line, or the override, that is to be mended.
+/// Later sources win: defaults, the preset, the file, the overrides. The preset applies first wherever it stands, so
+/// the order of keys means nothing. Every error names the file and line, or the override, that is to be fixed.
 public enum SettingsFile {
   /// - Parameters:
   ///   - path: a YAML file; nil takes the defaults.
@@ -18,10 +21,11 @@ public enum SettingsFile {
     return try load(yaml: bytes, file: path, overrides: overrides)
   }
 
-  /// As `load(path:overrides:)`, for text that is already here; `file` names it in errors.
+  /// As `load(path:overrides:)`, for text that has been read; `file` names it in errors.
   public static func load(yaml: [UInt8], file: String, overrides: [String] = []) throws -> RunSettings {
     var entries: [Entry] = []
     if let root = try YAMLParser.parse(yaml, file: file) { try collect(root, under: "", into: &entries) }
+    try checkThatEachKeyIsThereOnce(entries)
     entries += try overrides.map(entry(override:))
 
     var settings = RunSettings()
@@ -41,18 +45,32 @@ public enum SettingsFile {
 
   /// A value that someone gave for a key.
   private struct Entry {
-    var key: SettingKey
+    var key: SettingKey<RunSettings>
     /// "FILE:LINE:COLUMN" or "override KEY".
     var place: String
     var value: YAMLNode
   }
 
-  private static let keys = Dictionary(uniqueKeysWithValues: SettingKey.all.map { ($0.path, $0) })
+  /// The keys by path, former paths included.
+  private static let keys = Dictionary(
+    uniqueKeysWithValues: RunSettings.keys.flatMap { key in ([key.path] + key.formerPaths).map { ($0, key) } })
 
   private static func apply(_ entry: Entry, to settings: inout RunSettings) throws {
-    guard entry.key.read(entry.value, &settings) else {
+    guard entry.key.apply(entry.value, to: &settings) else {
       throw InputError(
         "read settings", at: "\(entry.place): \(entry.key.path)", expected: entry.key.type, found: entry.value.summary)
+    }
+  }
+
+  /// The parser refuses a path that stands twice in a file; this refuses a key that stands there by two of its paths.
+  private static func checkThatEachKeyIsThereOnce(_ entries: [Entry]) throws {
+    var places: [String: String] = [:]
+    for entry in entries {
+      if let first = places.updateValue(entry.place, forKey: entry.key.path) {
+        throw InputError(
+          "read settings", at: entry.place, expected: "each key once",
+          found: "\(entry.key.path) again, by an earlier name (first at \(first))")
+      }
     }
   }
 
@@ -103,9 +121,9 @@ public enum SettingsFile {
   static func suggestion(for path: String) -> String? {
     let last = path.split(separator: ".").last.map(String.init) ?? path
     // A key written in the wrong section, or without one.
-    if let moved = SettingKey.all.first(where: { $0.components.last.map(String.init) == last }) { return moved.path }
+    if let moved = RunSettings.keys.first(where: { $0.components.last.map(String.init) == last }) { return moved.path }
     var candidates: [String] = []
-    for key in SettingKey.all {
+    for key in RunSettings.keys {
       let parts = key.components
       for depth in 1...parts.count {
         let candidate = parts.prefix(depth).joined(separator: ".")
@@ -118,75 +136,5 @@ public enum SettingsFile {
     }
     guard let best = scored.min(by: { $0.1 < $1.1 }), best.1 <= max(2, last.count / 3) else { return nil }
     return best.0
-  }
-}
-
-extension RunSettings {
-  /// `importance_cap` when workers are inexact and nobody sets it. Source: truncated importance sampling for quantized
-  /// rollouts, Yao et al., 2025, "Your Efficient RL Framework Secretly Brings You Off-Policy RL Training", and Liu, Yao et al.,
-  /// 2025, "FlashRL".
-  static let inexactImportanceCap: Float = 2
-
-  /// Starts the algorithm's fields from a preset. The name must be one of `Preset.all`.
-  public mutating func apply(preset name: String) {
-    guard let preset = Preset.named(name) else { preconditionFailure("no preset named \(name)") }
-    algorithm.preset = name
-    algorithm.advantage = preset.advantage
-    algorithm.loss = preset.loss
-    algorithm.dynamicSampling = preset.dynamicSampling
-  }
-
-  /// Refuses what every key allows alone but not together.
-  /// - Parameter places: where each key's value comes from; a key that is missing has its default.
-  func checkCombinations(places: [String: String]) throws {
-    func refuse(_ path: String, expected: String, found: String) -> InputError {
-      InputError("read settings", at: "\(places[path] ?? "default"): \(path)", expected: expected, found: found)
-    }
-    if rollout.promptsPerStep % algorithm.updatesPerStep != 0 {
-      throw refuse(
-        "algorithm.updates_per_step",
-        expected: "a divisor of rollout.prompts_per_step, which is \(rollout.promptsPerStep)",
-        found: "\(algorithm.updatesPerStep)")
-    }
-    if !task.isBuiltIn, task.trainFile.isEmpty {
-      throw refuse("task.train_file", expected: "a JSONL file, for task.name is \(task.name)", found: "nothing")
-    }
-    if task.accuracyWeight == 0, task.formatWeight == 0 {
-      throw refuse(
-        "task.accuracy_weight", expected: "a reward: accuracy_weight or format_weight above 0", found: "both 0")
-    }
-  }
-
-  /// The learning rate of each step.
-  public var schedule: Schedule {
-    guard let decay = Schedule.Decay(rawValue: optimizer.decay) else {
-      preconditionFailure("no decay named \(optimizer.decay)")
-    }
-    return Schedule(
-      peak: optimizer.learningRate, warmupSteps: optimizer.warmupSteps, decay: decay,
-      floor: optimizer.learningRateFloor, totalSteps: run.steps)
-  }
-
-  /// The learning rate of each step of a stage of supervised training.
-  public func schedule(of stage: Stage) -> Schedule {
-    Schedule(
-      peak: stage.learningRate, warmupSteps: stage.warmupSteps, decay: stage.decay,
-      floor: optimizer.learningRateFloor, totalSteps: stage.steps)
-  }
-
-  /// YAML with every key and value; it loads back to equal settings.
-  public func described() -> String {
-    var text = ""
-    var open: [Substring] = []
-    for key in SettingKey.all {
-      let sections = Array(key.components.dropLast())
-      let shared = zip(open, sections).prefix { $0 == $1 }.count
-      for depth in shared..<sections.count {
-        text += String(repeating: "  ", count: depth) + "\(sections[depth]):\n"
-      }
-      open = sections
-      text += String(repeating: "  ", count: sections.count) + "\(key.components.last!): \(key.described(in: self))\n"
-    }
-    return text
   }
 }

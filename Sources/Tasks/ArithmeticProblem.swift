@@ -1,13 +1,14 @@
+import Core
 import Prompts
 import Support
 
-/// A sum to be worked out: "12 + 7", "3 + 4 * 5". Products bind tighter.
+/// A problem to be worked out: "12 + 7", "3 + 4 * 5". Products bind tighter.
 struct ArithmeticProblem: Equatable, Sendable {
   var operands: [Int]
   /// One fewer than operands: "+", "-" or "*".
   var operations: [Character]
 
-  /// Draws operands in 1 ... largest and operations, all equally likely.
+  /// Takes operands in 1 ... largest and operations at random, all equally likely.
   init(termCount: Int, largestOperand: Int, operations choices: [Character], using random: inout RandomStream) {
     operands = (0..<termCount).map { _ in Int(random.integer(below: UInt64(largestOperand))) + 1 }
     operations = (1..<termCount).map { _ in choices[Int(random.integer(below: UInt64(choices.count)))] }

@@ -1,9 +1,9 @@
 /// A number as people write it, compared as a decimal: never as a binary fraction, so 0.1 + 0.2 is 0.3 and no number is
 /// too long.
 ///
-/// Reads signs (also U+2212), currency signs, thousands separators, fractions and short exponents: "1,000", "1000.0", "$5",
-/// "-$5", "1e3". A minus directly after a letter, digit or bracket is an operator: "12-7" ends in 7.
-/// Invariant: `digits` starts and ends with a digit that is not 0; zero has no digits, no sign and exponent 0.
+/// Reads signs (also U+2212), currency signs, thousands separators, fractions and short exponents: "1,000", "1000.0",
+/// "$5", "-$5", "1e3". A minus directly after a letter, digit or bracket is an operator: "12-7" ends in 7. Invariant:
+/// `digits` starts and ends with a digit that is not 0; zero has no digits, no sign and exponent 0.
 struct DecimalNumber: Equatable, Sendable {
   let isNegative: Bool
   /// The value is 0.DIGITS times 10 to the `exponent`. Digits are 0 ... 9.

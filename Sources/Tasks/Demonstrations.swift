@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import ModelFiles
 import Processors
 import Prompts
@@ -6,11 +7,10 @@ import Support
 import Tokenizers
 import Training
 
-/// The examples of supervised training: a task's prompts with the completion that the data writes for them, as tokens and pixels.
+/// The examples of supervised training: a task's prompts with the completions that its data writes for them.
 ///
-/// Which examples a step gets is a pure function of the data cursor and the run seed, as the draws of reinforcement learning
-/// are, and so is which of them show their reasoning. Prompts without a written completion, and those that are longer than the
-/// model's context, are passed over.
+/// The example of a data cursor is a pure function of the cursor and the run seed, as the prompts of reinforcement
+/// learning are, and so is whether it shows its reasoning.
 public struct Demonstrations: Sendable {
   /// What the assistant is shown to say.
   public enum Content: Sendable {
@@ -18,88 +18,45 @@ public struct Demonstrations: Sendable {
     case captions
     /// Reasoning and answer, to the task's own prompt.
     case answers
+
+    /// The content in the words of an error.
+    public var summary: String { self == .captions ? "captions" : "reasoning and answers" }
   }
 
-  /// Draws in a row that may be passed over.
-  static let passedOverMax = 10_000
   static let captionRequest = "Describe what is seen."
 
+  public let content: Content
   private let dataset: any PromptDataset
-  private let content: Content
   private let reasonedShare: Double
-  private let tokenizer: Tokenizer
-  private let processor: PromptProcessor
-  private let positionsMax: Int
 
-  /// - Parameters:
-  ///   - reasonedShare: 0 ... 1, of the answers: those that show how they are found. The others think nothing, and answer.
-  ///   - place: names the model in errors.
-  /// - Throws: `InputError` as `PromptProcessor` does.
-  public init(
-    _ dataset: any PromptDataset, _ content: Content, reasonedShare: Double = 1, model: ModelDescription, place: String
-  ) throws {
+  /// - Parameter reasonedShare: 0 ... 1, of the answers: those that show how they are found. The others have an empty
+  ///   think block.
+  public init(_ dataset: any PromptDataset, _ content: Content, reasonedShare: Double = 1) {
     self.dataset = dataset
     self.content = content
     self.reasonedShare = reasonedShare
-    tokenizer = model.tokenizer
-    processor = try PromptProcessor(model, place: place)
-    positionsMax = model.config.maxPositions
   }
 
-  /// The next examples of training.
-  /// - Parameter cursor: the first draw to look at; moved behind the last one looked at.
-  /// - Returns: `count` examples of one completion each.
-  /// - Throws: `InputError` for images that the model cannot see, and for data without anything to show.
-  public func next(_ count: Int, from cursor: inout UInt64) throws -> [TrainingGroup] {
-    var examples: [TrainingGroup] = []
-    var passedOver = 0
-    while examples.count < count {
-      let prompt = dataset.trainingPrompt(at: cursor)
-      cursor += 1
-      if let example = try example(prompt, place: "training prompt \(prompt.id)") {
-        examples.append(example)
-        passedOver = 0
-      } else {
-        passedOver += 1
-        try checkThatThereAreSome(after: passedOver)
-      }
-    }
-    return examples
-  }
+  /// The demonstration for the training prompt of a cursor; nil when the data writes no completion for it.
+  public func training(at cursor: UInt64) -> Demonstration? { demonstration(dataset.trainingPrompt(at: cursor)) }
 
-  /// Examples of the held-out prompts of a range; fewer than there are prompts where some are passed over.
-  public func heldOut(_ range: Range<Int>) throws -> [TrainingGroup] {
-    try range.compactMap { try example(dataset.heldOutPrompt(at: $0), place: "held-out prompt \($0)") }
-  }
+  /// The demonstration for a held-out prompt, 0 ..< `heldOutCount` of the dataset; nil when the data writes no
+  /// completion for it.
+  public func heldOut(at index: Int) -> Demonstration? { demonstration(dataset.heldOutPrompt(at: index)) }
 
-  private func checkThatThereAreSome(after passedOver: Int) throws {
-    guard passedOver < Self.passedOverMax else {
-      throw InputError(
-        "draw demonstrations", at: "the task's training prompts",
-        expected:
-          "\(content == .captions ? "captions" : "reasoning and answers") of at most \(positionsMax) tokens with the prompt",
-        found: "none among \(passedOver) prompts")
-    }
-  }
-
-  private func example(_ prompt: Prompt, place: String) throws -> TrainingGroup? {
-    guard let (messages, completion) = chat(prompt) else { return nil }
-    let encoded = try processor.encode(messages, images: prompt.images, place: place)
-    let tokens = try tokenizer.encodeTurn(completion)
-    guard encoded.tokens.count + tokens.count <= positionsMax else { return nil }
-    return TrainingGroup(promptTokens: encoded.tokens, completions: [tokens], images: encoded.images)
-  }
-
-  private func chat(_ prompt: Prompt) -> (messages: [ChatMessage], completion: String)? {
+  private func demonstration(_ prompt: Prompt) -> Demonstration? {
     switch content {
     case .answers:
       return prompt.annotation.completion.map { written in
-        (prompt.messages, isReasoned(prompt) ? written : Response.text(thinking: "", answer: prompt.reward.reference))
+        Demonstration(
+          messages: prompt.messages, images: prompt.images,
+          completion: isReasoned(prompt) ? written : Response.text(thinking: "", answer: prompt.reward.reference))
       }
     case .captions:
       guard let caption = prompt.annotation.caption else { return nil }
       let images = String(repeating: PromptImage.placeholder, count: prompt.images.count)
-      return ([ChatMessage(role: "user", content: "\(images)\n\(Self.captionRequest)")], caption)
+      let request = ChatMessage(role: "user", content: "\(images)\n\(Self.captionRequest)")
+      return Demonstration(messages: [request], images: prompt.images, completion: caption)
     }
   }
 
@@ -107,4 +64,12 @@ public struct Demonstrations: Sendable {
     var random = RandomStream(seed: prompt.id, purpose: .demonstration)
     return Double(random.uniform()) < reasonedShare
   }
+}
+
+/// A chat and what the assistant is shown to say to it.
+public struct Demonstration: Equatable, Sendable {
+  public var messages: [ChatMessage]
+  /// The images in the order of their placeholders in the messages.
+  public var images: [PromptImage]
+  public var completion: String
 }

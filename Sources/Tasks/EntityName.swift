@@ -1,7 +1,7 @@
 import Foundation
 
-/// The name of a disease or other entity, normalised for comparison: case, accents, punctuation, articles, the possessive s and
-/// abbreviations make no difference.
+/// The name of a disease or other entity, normalised for comparison: case, accents, punctuation, articles, the
+/// possessive s and abbreviations make no difference.
 struct EntityName {
   /// The words that remain, in order.
   let words: [String]
@@ -29,7 +29,7 @@ struct EntityName {
     return outside == text ? [EntityName(text)] : [EntityName(text), EntityName(outside)]
   }
 
-  /// Equality that does not see where words are parted: "non-proliferative" is "nonproliferative".
+  /// Equality that ignores where words are divided: "non-proliferative" is "nonproliferative".
   func isSame(as other: EntityName) -> Bool { !words.isEmpty && words.joined() == other.words.joined() }
 
   /// Token F1: the harmonic mean of the shares of common words in each name, 0 ... 1.

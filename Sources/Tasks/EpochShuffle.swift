@@ -1,16 +1,18 @@
+import Core
 import Support
 
 /// The order of rows in each epoch, as a pure function of the cursor: every row once an epoch, a new order each.
 ///
-/// A Feistel network whose round function is Philox permutes the next power of four above `count`; values outside the rows are
-/// sent through again, which stays a permutation. Nothing is stored, so resuming needs only the cursor.
+/// A Feistel network whose round function is Philox permutes the next power of four above `count`; values outside the
+/// rows are permuted again, which leaves a permutation of the rows. Nothing is stored, so resuming needs only the
+/// cursor.
 struct EpochShuffle: Sendable {
   /// Rows, at least 1.
   let count: Int
   /// The run seed.
   let seed: UInt64
 
-  /// The row, 0 ..< count, of a draw.
+  /// The row, 0 ..< count, of a cursor.
   func row(at cursor: UInt64) -> Int {
     let epoch = cursor / UInt64(count)
     var value = cursor % UInt64(count)

@@ -1,31 +1,46 @@
+import Core
 import Fundus
 import Imaging
 import Prompts
+import SettingKeys
 import Support
 
-/// The built-in task with images, `synthetic-fundus`: questions about drawn fundus photographs, basic ones that the image alone
-/// answers and complex ones that need image and vignette. Synthetic; not for clinical use.
+/// The built-in task with images, `synthetic-fundus`: questions about drawn fundus photographs, basic ones that the
+/// image alone answers and complex ones that need image and vignette. Synthetic; not for clinical use.
 ///
-/// Every cursor draws its own scene. Held-out scenes have seeds of their own, the same for every run. Each prompt's annotation
-/// holds domain ("basic" or "complex"), caption and right completion. System prompt and templates follow the released
-/// evaluation in structure and are as short as can be: models for this task start from nothing.
+/// Every cursor has a scene of its own. Held-out scenes have seeds of their own, the same for every run. Each prompt's
+/// annotation holds domain ("basic" or "complex"), caption and right completion. System prompt and templates follow the
+/// released evaluation in structure and are as short as can be: models for this task start from nothing.
 struct FundusDataset: PromptDataset {
+  static let definition = TaskDefinition(
+    "synthetic-fundus", "basic and complex questions about drawn fundus photographs, built in",
+    notice: "Synthetic; not for clinical use.",
+    shared: [.modalities, .domains, .questionTypes, .partialCredit, .fuzzy],
+    own: [
+      .integer(
+        "image_size", \.imageSize, 16...2048,
+        "Width and height of the images in pixels. At 64 every sign is readable, and a model of a few million "
+          + "parameters fast."
+      )
+    ],
+    make: { try FundusDataset($0, $1, seed: $2) })
+
   static let systemPrompt = "You are an ophthalmologist. Think, then answer."
 
   private let generator: FundusGenerator
   private let templates: [QuestionType: PromptTemplate]
 
   /// - Throws: `InputError` for settings that leave nothing to ask.
-  init(_ settings: TaskSettings, seed: UInt64) throws {
+  init(_ settings: TaskSettings, _ options: FundusOptions, seed: UInt64) throws {
     func refusal(_ key: String, expected: String, found: String) -> InputError {
       InputError("make dataset", at: "task.\(key)", expected: expected, found: found)
     }
-    let modalities: Set<Modality> = try RowSelection.cases(settings.modalities, "task.modalities")
+    let modalities: Set<Modality> = try namedCases(settings.modalities, "task.modalities")
     guard modalities.contains(.cfp) else {
       throw refusal("modalities", expected: "CFP", found: settings.modalities.joined(separator: ", "))
     }
-    let domains: Set<QuestionDomain> = try RowSelection.cases(settings.domains, "task.domains")
-    let types: Set<QuestionType> = try RowSelection.cases(settings.questionTypes, "task.question_types")
+    let domains: Set<QuestionDomain> = try namedCases(settings.domains, "task.domains")
+    let types: Set<QuestionType> = try namedCases(settings.questionTypes, "task.question_types")
     let families = QuestionFamily.allCases.filter { domains.contains($0.domain) && types.contains($0.type) }
     guard !families.isEmpty else {
       throw refusal(
@@ -33,11 +48,11 @@ struct FundusDataset: PromptDataset {
         found: settings.questionTypes.joined(separator: ", "))
     }
     let sizes = FundusRenderer.sizes
-    guard sizes.contains(settings.imageSize) else {
+    guard sizes.contains(options.imageSize) else {
       throw refusal(
-        "image_size", expected: "\(sizes.lowerBound) ... \(sizes.upperBound)", found: "\(settings.imageSize)")
+        "image_size", expected: "\(sizes.lowerBound) ... \(sizes.upperBound)", found: "\(options.imageSize)")
     }
-    generator = FundusGenerator(imageSize: settings.imageSize, families: families, seed: seed)
+    generator = FundusGenerator(imageSize: options.imageSize, families: families, seed: seed)
     let forms: [QuestionType: String] = [
       .trueFalse: "one letter", .singleChoice: "one letter", .multipleChoice: "letters, commas", .openEnded: "name",
     ]
@@ -72,4 +87,12 @@ struct FundusDataset: PromptDataset {
         type: family.type, options: options, images: [PromptImage(bytes: ImageFile.png(sample.image))],
         modality: Modality.cfp.rawValue, domain: family.domain.rawValue, caption: sample.scene.caption))
   }
+}
+
+/// How the photographs of `synthetic-fundus` are drawn.
+package struct FundusOptions: TaskOptions {
+  /// Width and height of the images in pixels.
+  package var imageSize = 64
+
+  package init() {}
 }

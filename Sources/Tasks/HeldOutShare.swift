@@ -1,5 +1,5 @@
-/// Divides questions into training and held-out ones by a hash of their text: the same for every run and seed, in any order
-/// of a file, and equal questions are never on both sides.
+/// Divides questions into training and held-out ones by a hash of their text: the same for every run and seed, in any
+/// order of a file, and equal questions are never on both sides.
 struct HeldOutShare: Sendable {
   /// More than 0 and less than 1.
   let share: Double

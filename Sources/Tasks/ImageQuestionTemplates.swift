@@ -1,8 +1,9 @@
+import Core
 import Prompts
 
-/// The wording of questions about images: one system prompt, and a template a question type that repeats the tags and states
-/// the answer's form. It follows the released evaluation in structure; `task.system_prompt` and `task.question_template`
-/// replace it.
+/// The wording of questions about images: one system prompt, and a template a question type that repeats the tags and
+/// states the answer's form. It follows the released evaluation in structure; `task.system_prompt` and
+/// `task.question_template` replace it.
 ///
 /// Images stand behind the text, as that evaluation sends them, unless the question has placeholders of its own.
 struct ImageQuestionTemplates: Sendable {
@@ -35,4 +36,21 @@ struct ImageQuestionTemplates: Sendable {
     guard let template = templates[question.type] else { preconditionFailure("no template for \(question.type)") }
     return template.prompt(id: id, question)
   }
+}
+
+/// The values that a list of names in the settings means; an empty list means all.
+/// - Parameter key: names the setting in errors.
+/// - Throws: `InputError` for a name that means none. Case makes no difference.
+func namedCases<Value: RawRepresentable<String> & CaseIterable & Hashable>(
+  _ names: [String], _ key: String
+) throws -> Set<Value> {
+  if names.isEmpty { return Set(Value.allCases) }
+  return Set(
+    try names.map { name in
+      guard let value = Value.allCases.first(where: { $0.rawValue.lowercased() == name.lowercased() }) else {
+        throw InputError(
+          "make dataset", at: key, expected: Value.allCases.map(\.rawValue).joined(separator: ", "), found: name)
+      }
+      return value
+    })
 }

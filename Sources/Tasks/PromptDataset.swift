@@ -1,38 +1,16 @@
+import Core
 import Prompts
 import Support
 
 /// What a task asks: an endless stream of training prompts and a fixed list of held-out ones, disjoint from them.
 public protocol PromptDataset: Sendable {
-  /// The training prompt of a cursor: a pure function of it and of the run seed, so that a resumed run goes on exactly.
-  /// Its `id` is the cursor, which no other draw of the run shares.
+  /// The training prompt of a cursor: a pure function of it and of the run seed, so that a resumed run asks exactly the
+  /// same. Its `id` is the cursor, which no other training prompt of the run shares.
   func trainingPrompt(at cursor: UInt64) -> Prompt
-  /// At least 1.
+  /// The number of held-out prompts, at least 1.
   var heldOutCount: Int { get }
   /// The same for every seed. Its `id` is the index, which must be in 0 ..< heldOutCount.
   func heldOutPrompt(at index: Int) -> Prompt
-}
-
-/// The dataset that the settings name.
-/// - Parameter seed: the run seed; chooses the training draws, never the split.
-/// - Throws: `InputError` for files that cannot be read, bad rows, and settings that leave nothing to train on or hold out.
-public func makeDataset(_ settings: TaskSettings, seed: UInt64) throws -> any PromptDataset {
-  switch settings.name {
-  case "arithmetic":
-    return try ArithmeticDataset(settings, seed: seed)
-  case "gsm8k", "multiple_choice", "open_ended":
-    return try QuestionDataset(settings, seed: seed)
-  case "mm_retinal_reason":
-    return try ReasoningDataset(settings, seed: seed)
-  case "retinamnist":
-    return try RetinaMNISTDataset(settings, seed: seed)
-  case "synthetic-fundus":
-    return try FundusDataset(settings, seed: seed)
-  default:
-    throw InputError(
-      "make dataset", at: "task.name",
-      expected: "arithmetic, gsm8k, multiple_choice, open_ended, mm_retinal_reason, retinamnist or synthetic-fundus",
-      found: settings.name)
-  }
 }
 
 /// A question with everything that a prompt and its reward need.

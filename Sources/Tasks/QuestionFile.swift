@@ -1,13 +1,14 @@
+import Core
 import Prompts
 import Support
 
 /// JSONL files of questions: one object a line, blank lines skipped. Keys that are not listed are ignored.
 ///
-/// gsm8k: `question`, `answer` (reasoning, then "#### " and the number).
-/// multiple_choice: `question`, `options` (a list of 2 to 26 texts), `answer` ("B", "A,C" or ["A", "C"]), optionally `type`
-/// (true_false, single_choice, multiple_choice; without it, one letter means single_choice) and `reason`. true_false may leave
-/// out `options` (A is True, B is False) and give true or false as `answer`.
-/// open_ended: `question`, `answer`, optionally `aliases` (other right answers) and `reason`.
+/// gsm8k: `question`, `answer` (reasoning, then "#### " and the number). multiple_choice: `question`, `options` (a list
+/// of 2 to 26 texts), `answer` ("B", "A,C" or ["A", "C"]), optionally `type` (true_false, single_choice,
+/// multiple_choice; without it, one letter means single_choice) and `reason`. true_false may leave out `options` (A is
+/// True, B is False) and give true or false as `answer`. open_ended: `question`, `answer`, optionally `aliases` (other
+/// right answers) and `reason`.
 enum QuestionFile {
   static let lineByteCountMax = 1 << 20
   static let byteCountMax = 1 << 30
@@ -15,7 +16,7 @@ enum QuestionFile {
 
   /// Every question of a file, in order.
   /// - Throws: `InputError` with the file, the line, the key, what was expected and what was found.
-  static func load(_ path: String, task: String) throws -> [Question] {
+  static func load(_ path: String, _ format: QuestionFormat) throws -> [Question] {
     var questions: [Question] = []
     try TextFile.forEachLine(
       path, operation: "read task data", lineByteCountMax: lineByteCountMax, byteCountMax: byteCountMax
@@ -26,10 +27,10 @@ enum QuestionFile {
       }
       let row = Row(json: try JSON.parse(bytes, place: "\(path):\(line)"), place: "\(path):\(line)")
       let question =
-        switch task {
-        case "gsm8k": try row.gsm8k()
-        case "multiple_choice": try row.choice()
-        default: try row.openEnded()
+        switch format {
+        case .gsm8k: try row.gsm8k()
+        case .multipleChoice: try row.choice()
+        case .openEnded: try row.openEnded()
         }
       questions.append(question)
     }

@@ -1,14 +1,20 @@
+import Core
 import Imaging
 import Prompts
+import SettingKeys
 import Support
 
-/// RetinaMNIST as a task, `retinamnist`: colour fundus photographs of 28 x 28 pixels and larger, with the grade of diabetic
-/// retinopathy, 0 to 4. `task.train_file` is the npz file as its publisher offers it.
+/// RetinaMNIST as a task, `retinamnist`: colour fundus photographs of 28 x 28 pixels and larger, with the grade of
+/// diabetic retinopathy, 0 to 4. `task.train_file` is the npz file as its publisher offers it.
 ///
-/// Asked are the grade (single choice, five options) and whether it reaches a threshold (true or false). Trained on is the
-/// file's train split, held out its test split; its val split is left alone.
-/// Source: MedMNIST v2; the grades are DeepDRiD's.
+/// The questions are the grade (single choice, five options) and whether it reaches a threshold (true or false). The
+/// file's train split is trained on and its test split is held out; its val split is not used. Source: MedMNIST v2; the
+/// grades are DeepDRiD's.
 struct RetinaMNISTDataset: PromptDataset {
+  static let definition = TaskDefinition(
+    "retinamnist", "the grade of diabetic retinopathy in small fundus photographs", trainFile: "an npz file",
+    shared: [.trainFile, .questionTypes], make: { try RetinaMNISTDataset($0, seed: $1) })
+
   static let grades = [
     "No diabetic retinopathy", "Mild non-proliferative diabetic retinopathy",
     "Moderate non-proliferative diabetic retinopathy", "Severe non-proliferative diabetic retinopathy",
@@ -23,7 +29,7 @@ struct RetinaMNISTDataset: PromptDataset {
   private let templates: ImageQuestionTemplates
 
   init(_ settings: TaskSettings, seed: UInt64) throws {
-    let asked: Set<QuestionType> = try RowSelection.cases(settings.questionTypes, "task.question_types")
+    let asked: Set<QuestionType> = try namedCases(settings.questionTypes, "task.question_types")
     types = [.singleChoice, .trueFalse].filter(asked.contains)
     guard !types.isEmpty else {
       throw InputError(
@@ -79,9 +85,9 @@ struct RetinaMNISTDataset: PromptDataset {
   }
 }
 
-/// One split of the file: pictures and grades.
+/// One split of the file: images and grades.
 package struct RetinaMNISTSplit: Sendable {
-  /// 0 ... 4, a picture each.
+  /// The grade of each image, 0 ... 4.
   package let grades: [Int]
   private let images: NPYArray
 

@@ -1,3 +1,4 @@
+import Core
 import Prompts
 
 /// The rewards of a completion. Pure, linear in the text, and total: any text gets a score.

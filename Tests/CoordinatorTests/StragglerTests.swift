@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Settings
 import Testing
@@ -45,9 +46,9 @@ struct StragglerTests {
     #expect(Bench.result(copies[0]).group == Bench.result(late).group)
   }
 
-  @Test("Shrinking asks for what is finished, and takes no fewer samples than survivors_min")
+  @Test("Shrinking asks for what is finished, and takes no fewer samples than partial_group_min")
   func shrink() {
-    var (bench, late) = bench(.shrink)
+    var (bench, late) = bench(.partial)
     let asked = bench.wait(400).leases(to: 1)
     #expect(asked.map(\.id) == [late.id] && asked.first?.survivorsMin == 2 && asked.first?.attempt == late.attempt)
     var result = Bench.result(late)

@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import Settings
 import Testing
 import Wire
@@ -29,7 +30,7 @@ struct WaitTests {
     "Patience ends the run with the edge that it waited at",
     arguments: ["a learner", "a worker", "learner: step 1's update"])
   func patience(edge: String) {
-    var bench = Bench { $0.farm.patienceSeconds = 40 }
+    var bench = Bench { $0.farm.timeoutSeconds = 40 }
     switch edge {
     case "a learner": break
     case "a worker": bench.joinLearner()
@@ -42,6 +43,6 @@ struct WaitTests {
     bench.silence(Bench.learner)
     let outcome = effects.outcome ?? bench.wait(130_000).outcome
     guard case .failed(let reason)? = outcome else { return #expect(Bool(false), "\(String(describing: outcome))") }
-    #expect(reason.hasPrefix("coordinator waits for \(edge)") && reason.contains("patience_seconds"))
+    #expect(reason.hasPrefix("coordinator waits for \(edge)") && reason.contains("timeout_seconds"))
   }
 }

@@ -1,3 +1,4 @@
+import Core
 import Reinforcement
 import Support
 import Testing
@@ -210,27 +211,5 @@ import Testing
     #expect(isNear(Float(wrong.loss), 0.9048 * 0.8704 / 2))
     #expect(isNear(wrong.gradients[0], 0.9048 * 0.8704 / 2))
     #expect(isNear(Float(right.loss + wrong.loss), -0.1078))
-  }
-}
-
-@Suite struct ScheduleTests {
-  @Test func warmUpRisesLinearlyToThePeak() {
-    let schedule = Schedule(peak: 1, warmupSteps: 4, decay: .constant, floor: 0.1, totalSteps: 10)
-    #expect((0..<6).map { schedule.learningRate(at: $0) } == [0.25, 0.5, 0.75, 1, 1, 1])
-  }
-
-  @Test(arguments: [(Schedule.Decay.linear, 0.55), (.cosine, 0.55), (.constant, 1.0)])
-  func decayEndsAtTheFloorAndStaysThere(_ decay: Schedule.Decay, _ middle: Double) {
-    let schedule = Schedule(peak: 1, warmupSteps: 2, decay: decay, floor: 0.1, totalSteps: 12)
-    let end = decay == .constant ? 1 : 0.1
-    #expect(abs(schedule.learningRate(at: 2) - 1) < 1e-12)
-    #expect(abs(schedule.learningRate(at: 7) - middle) < 1e-12)
-    #expect(abs(schedule.learningRate(at: 12) - end) < 1e-12)
-    #expect(abs(schedule.learningRate(at: 1000) - end) < 1e-12)
-  }
-
-  @Test func warmUpLongerThanTheRunIsHarmless() {
-    let schedule = Schedule(peak: 1, warmupSteps: 10, decay: .linear, floor: 0, totalSteps: 5)
-    #expect((0..<30).allSatisfy { schedule.learningRate(at: $0).isFinite })
   }
 }

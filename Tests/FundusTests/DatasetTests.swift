@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Fundus
 import Imaging
@@ -13,7 +14,7 @@ struct DatasetTests {
     settings.name = "synthetic-fundus"
     settings.domains = domains
     settings.questionTypes = types
-    settings.imageSize = imageSize
+    settings[FundusOptions.self].imageSize = imageSize
     return settings
   }
 
@@ -23,7 +24,8 @@ struct DatasetTests {
     let generator = FundusGenerator(seed: 5)
     for cursor in UInt64(0)..<20 {
       let prompt = dataset.trainingPrompt(at: cursor)
-      #expect(prompt.id == cursor && prompt.images.count == 1)
+      #expect(prompt.id == cursor)
+      #expect(prompt.images.count == 1)
       #expect(prompt.messages.map { PromptImage.placeholderCount(in: $0.content) } == [0, 1])
       let image = try ImageFile.decode(prompt.images[0].bytes, place: "prompt")
       #expect(image == FundusRenderer.render(generator.trainingSample(at: cursor).scene, size: 48))
@@ -38,7 +40,8 @@ struct DatasetTests {
       let prompt = dataset.trainingPrompt(at: cursor)
       let completion = try #require(prompt.annotation.completion)
       let right = Scorer.score(text: completion, prompt.reward)
-      #expect(right.accuracy == 1 && right.format == 1, "\(completion)")
+      #expect(right.accuracy == 1, "\(completion)")
+      #expect(right.format == 1, "\(completion)")
       if let last, last.reward.reference != prompt.reward.reference {
         let wrong = Scorer.score(text: completion, last.reward)
         #expect(wrong.accuracy == 0, "\(completion) for \(last.reward)")
@@ -62,10 +65,13 @@ struct DatasetTests {
     let path = FileManager.default.temporaryDirectory.appendingPathComponent("fundus-\(getpid()).json")
     defer { try? FileManager.default.removeItem(at: path) }
     try Data(JSON.array(samples.map { $0.row(image: "a.png") }).serialized()).write(to: path)
-    try ReasoningFile(path: path.path).forEachRow(check: .none) { place, row in
+    try MMRetinalReasonFile(path: path.path).forEachRow(check: .none) { place, row in
       let (row, question) = (try row.get().row, samples[place.index].question)
-      #expect(row.question == question.text && row.answer == question.answer && row.reason == question.reasoning)
-      #expect(row.type == question.family.type && row.modality == .cfp)
+      #expect(row.question == question.text)
+      #expect(row.answer == question.answer)
+      #expect(row.reason == question.reasoning)
+      #expect(row.type == question.family.type)
+      #expect(row.modality == .cfp)
       #expect(row.title == "Synthetic; not for clinical use")
     }
   }

@@ -1,12 +1,13 @@
+import Core
 import Fundus
 import Testing
 
 /// How far one source of a complex question gets without the other.
 ///
-/// The best predictor from a source is a table: for everything that the source can say, the answer that was most often right in
-/// one half of many samples; it is judged on the other half. What an image can say is its truth, which no reading of pixels
-/// betters; what a text can say is its words without the age, which is drawn on its own. Where options come in random order,
-/// each option is judged, or the text that is right, so that the shuffle hides nothing.
+/// The best predictor from a source is a table: for everything that the source can say, the answer that was most often
+/// right in one half of many samples; it is judged on the other half. What an image can say is its truth, which no
+/// reading of pixels betters; what a text can say is its words without the age, which is drawn on its own. Where
+/// options come in random order, each option is judged, or the text that is right, so that the shuffle hides nothing.
 @Suite("Fundus questions from one source alone")
 struct SingleSourceTests {
   private struct Item {
@@ -61,8 +62,9 @@ struct SingleSourceTests {
     return Double(rest.count { best[key($0)] == $0.answer }) / Double(rest.count)
   }
 
-  /// What the best reader of one source reaches. It is chance, but for `pressure`, whose four diagnoses one source halves, for
-  /// `cause`, where it is chance between the two kinds that are shown, and for `changed`, where something always has.
+  /// What the best reader of one source reaches. It is chance, but for `pressure`, whose four diagnoses one source
+  /// halves, for `cause`, where it is chance between the two kinds that are shown, and for `changed`, where something
+  /// always has.
   private static let bounds: [(QuestionFamily, text: Double, image: Double)] = [
     (.fit, 0.5, 0.5), (.unchanged, 0.5, 0.5), (.field, 0.5, 0.5), (.whose, 1.0 / 3, 1.0 / 3), (.cause, 0.5, 0.5),
     (.changed, 0.54, 0.54), (.histories, 0.5, 0.5), (.pressure, 0.5, 0.5), (.patient, 1.0 / 3, 1.0 / 3),

@@ -1,8 +1,10 @@
+import Core
 import Fundus
 
 /// The right answer to a question, worked out anew from the words of the question and the things in the scene.
 ///
-/// It shares nothing with the writer but the words: lesions are counted here, and the rules of diagnosis are written again.
+/// It shares nothing with the writer but the words: lesions are counted here, and the rules of diagnosis are written
+/// again.
 struct TruthOracle {
   let scene: FundusScene
   let stem: String

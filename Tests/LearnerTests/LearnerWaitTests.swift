@@ -1,3 +1,4 @@
+import Core
 import Learner
 import Support
 import Testing
@@ -46,7 +47,7 @@ struct LearnerWaitTests {
         "learner l waits for coordinator tcp://c:1: an answer to its hello (no connection), for 30.0 s"
       ])
     guard case .failed(let reason)? = bench.wait(70_000).ending else { return #expect(Bool(false), "it waits on") }
-    #expect(reason.contains("waits for coordinator tcp://c:1") && reason.contains("farm.patience_seconds"))
+    #expect(reason.contains("waits for coordinator tcp://c:1") && reason.contains("farm.timeout_seconds"))
   }
 
   @Test("With a coordinator that is there it waits for groups as long as that wants")

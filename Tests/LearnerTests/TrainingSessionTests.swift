@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Layers
 import Learner
@@ -54,7 +55,7 @@ struct TrainingSessionTests {
     var settings = RunSettings.tiny
     settings.optimizer.moments = moments
     settings.optimizer.warmupSteps = 3
-    settings.optimizer.decay = "cosine"
+    settings.optimizer.decay = .cosine
     settings.run.steps = 10
     settings.algorithm.updatesPerStep = updates
     let (whole, parts) = (TemporaryFolder(), TemporaryFolder())

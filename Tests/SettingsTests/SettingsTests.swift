@@ -1,8 +1,11 @@
+import Core
 import Foundation
 import Prompts
 import Reinforcement
+import SettingKeys
 import Settings
 import Support
+import Tasks
 import Tensor
 import Testing
 
@@ -26,19 +29,51 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
     }
   }
 
-  @Test func everyFieldOfTheSettingsHasAKeyAndEveryKeyAField() {
-    #expect(Set(paths(RunSettings())) == Set(SettingKey.all.map(\.path)))
-    #expect(Set(SettingKey.all.map(\.path)).count == SettingKey.all.count)
+  @Test("Every field of the settings and of every task's options has a key, and every key a field")
+  func fieldsAndKeys() {
+    let fields =
+      paths(RunSettings()).filter { !$0.hasPrefix("task.own") }
+      + TaskDefinition.all.map(\.options).filter { !($0 is NoOptions) }.flatMap { paths($0, "task.") }
+    #expect(Set(fields) == Set(RunSettings.keys.map(\.path)))
+    #expect(Set(fields).count == fields.count)
   }
 
-  @Test func theDefaultPresetIsTheDefault() throws {
+  @Test("No path, former ones included, names two keys")
+  func uniquePaths() {
+    let paths = RunSettings.keys.flatMap { [$0.path] + $0.formerPaths }
+    #expect(Set(paths).count == paths.count)
+  }
+
+  @Test("A key that only some tasks read says which, and every task has what its definition lists")
+  func tasksOfKeys() throws {
+    func tasks(_ path: String) throws -> [String] {
+      try #require(RunSettings.keys.first { $0.path == path }).tasks
+    }
+    #expect(try tasks("task.terms") == ["arithmetic"])
+    #expect(try tasks("task.question_types") == ["mm_retinal_reason", "retinamnist", "synthetic-fundus"])
+    #expect(try tasks("task.name").isEmpty)
+    #expect(try tasks("run.seed").isEmpty)
+  }
+
+  @Test("A key of another task is read and kept, and named as unused when it changes something")
+  func unusedTaskKeys() throws {
+    #expect(RunSettings().unusedTaskKeys.isEmpty)
+    let settings = try load("task: {name: synthetic-fundus, terms: 3, largest_operand: 20, image_size: 32}")
+    #expect(settings.unusedTaskKeys == ["task.terms"])
+    #expect(try load(settings.described()) == settings)
+    #expect(try load(settings.described(), ["task.name=arithmetic"]).unusedTaskKeys == ["task.image_size"])
+  }
+
+  @Test("The default preset is the default")
+  func theDefaultPresetIsTheDefault() throws {
     #expect(try SettingsFile.load(path: nil) == RunSettings())
     var settings = RunSettings()
     settings.apply(preset: settings.algorithm.preset)
     #expect(settings == RunSettings())
   }
 
-  @Test func describedSettingsLoadBackEqual() throws {
+  @Test("Described settings load back equal")
+  func describedSettingsLoadBackEqual() throws {
     #expect(try load(RunSettings().described()) == RunSettings())
     var random = RandomStream(seed: 11, purpose: .test)
     let pieces: [String] = [
@@ -55,6 +90,8 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
       settings.task.systemPrompt = random.next() % 2 == 0 ? nil : text()
       settings.task.questionTemplate = "{question}" + text()
       settings.task.trainFile = text()
+      settings.task[ArithmeticOptions.self].terms = Int(random.integer(below: 7)) + 2
+      settings.task[MMRetinalReasonOptions.self].skipBadRows = random.next() % 2 == 0
       settings.rollout.stopStrings = (0..<Int(random.integer(below: 4))).map { _ in text() }
       settings.rollout.sampling.temperature = random.uniform() + 0.01
       settings.algorithm.loss.importanceCap = random.next() % 2 == 0 ? nil : random.uniform() * 3 + 0.1
@@ -67,18 +104,19 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
   }
 
   /// Run with FOVEA_WRITE_DOCS=1 to write the file anew.
-  @Test func theDocumentationListsEveryKey() throws {
+  @Test("The documentation lists every key")
+  func theDocumentationListsEveryKey() throws {
     let file = root.appendingPathComponent("docs/SETTINGS.md")
     if ProcessInfo.processInfo.environment["FOVEA_WRITE_DOCS"] == "1" {
-      try SettingKey.documentation().write(to: file, atomically: true, encoding: .utf8)
+      try RunSettings.documentation().write(to: file, atomically: true, encoding: .utf8)
     }
     let text = try String(contentsOf: file, encoding: .utf8)
     #expect(
-      text == SettingKey.documentation(), "write it anew: FOVEA_WRITE_DOCS=1 swift test --filter SettingsTableTests")
-    for key in SettingKey.all { #expect(text.contains("`\(key.path.split(separator: ".").last!)`")) }
+      text == RunSettings.documentation(), "write it anew: FOVEA_WRITE_DOCS=1 swift test --filter SettingsTableTests")
+    for key in RunSettings.keys { #expect(text.contains("`\(key.path.split(separator: ".").last!)`")) }
   }
 
-  @Test(arguments: ["arithmetic", "gsm8k", "retinamnist", "fundus"])
+  @Test("The configs of the repository load", arguments: ["arithmetic", "gsm8k", "retinamnist", "fundus"])
   func theConfigsOfTheRepositoryLoad(_ name: String) throws {
     let settings = try SettingsFile.load(path: root.appendingPathComponent("configs/\(name).yaml").path)
     #expect(settings.task.name.hasSuffix(name))
@@ -86,7 +124,8 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
 }
 
 @Suite struct SettingsFileTests {
-  @Test func valuesAreReadFromTheFile() throws {
+  @Test("Values are read from the file")
+  func valuesAreReadFromTheFile() throws {
     let settings = try load(
       """
       rollout:
@@ -98,11 +137,12 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
           Two
           lines
       farm: {listen: tcp://*:5555}
-      algorithm: {shaping: {level: sample}, loss: {importance_cap: 2}}
+      algorithm: {shaping: {level: group}, loss: {importance_cap: 2}}
       optimizer:
       """)
     #expect(settings.rollout.groupSize == 4)
-    #expect(settings.rollout.sampling.temperature == 0.7 && settings.rollout.sampling.topK == 5)
+    #expect(settings.rollout.sampling.temperature == 0.7)
+    #expect(settings.rollout.sampling.topK == 5)
     #expect(settings.rollout.stopStrings == ["</answer>", "#"])
     #expect(settings.task.systemPrompt == "Two\nlines\n")
     #expect(settings.farm.listen == "tcp://*:5555")
@@ -110,7 +150,8 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
     #expect(settings.algorithm.loss.importanceCap == 2)
   }
 
-  @Test func explicitKeysOverrideThePresetWhateverTheOrder() throws {
+  @Test("Explicit keys override the preset, whatever the order")
+  func explicitKeysOverrideThePresetWhateverTheOrder() throws {
     for yaml in [
       "algorithm: {preset: dapo, loss: {clip_high: 0.5}}", "algorithm: {loss: {clip_high: 0.5}, preset: dapo}",
     ] {
@@ -125,7 +166,8 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
     #expect(!settings.algorithm.dynamicSampling)
   }
 
-  @Test func inexactRolloutsTurnTheImportanceWeightsOnUnlessSomeoneSetsThem() throws {
+  @Test("Inexact rollouts turn the importance weights on unless they are set")
+  func inexactRolloutsTurnTheImportanceWeightsOnUnlessSomeoneSetsThem() throws {
     let settings = try load("rollout: {precision: int8}")
     #expect(settings.rollout.precision == .int8)
     #expect(settings.algorithm.loss.importanceCap == 2)
@@ -138,7 +180,7 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
     #expect(try load("rollout: {precision: exact}").algorithm.loss.importanceCap == nil)
   }
 
-  @Test(arguments: Preset.all)
+  @Test("Every preset fills the settings and leaves the shaping", arguments: Preset.all)
   func everyPresetFillsTheSettingsAndLeavesTheShaping(_ preset: Preset) throws {
     let settings = try load("algorithm: {preset: \(preset.name)}")
     #expect(settings.algorithm.loss == preset.loss)
@@ -146,7 +188,8 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
     #expect(settings.algorithm.shaping == ShapingSettings())
   }
 
-  @Test func overridesWinAndTheLastOneCounts() throws {
+  @Test("Overrides win and the last one counts")
+  func overridesWinAndTheLastOneCounts() throws {
     let settings = try load(
       "rollout: {group_size: 4}",
       [
@@ -155,7 +198,7 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
         "algorithm.loss.importance_cap=null", "run.name=\"x\\ty\"",
       ])
     #expect(settings.rollout.groupSize == 8)
-    #expect(settings.task.operations == "-")
+    #expect(settings.task[ArithmeticOptions.self].operations == "-")
     #expect(settings.farm.listen == "tcp://*:1")
     #expect(settings.task.systemPrompt == "Answer: yes")
     #expect(settings.rollout.stopStrings == ["a", "b"])
@@ -164,10 +207,42 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
     #expect(try load("", ["task.system_prompt=null"]).task.systemPrompt == nil)
   }
 
-  @Test func theScheduleFollowsTheSettings() throws {
-    let settings = try load("optimizer: {learning_rate: 1, warmup_steps: 2, decay: linear}\nrun: {steps: 12}")
-    #expect(settings.schedule.learningRate(at: 0) == 0.5)
-    #expect(abs(settings.schedule.learningRate(at: 12) - 0.1) < 1e-12)
+  @Test("Names and words of earlier versions are read, and written as the present ones")
+  func formerNames() throws {
+    let yaml = """
+      farm: {patience_seconds: 40, survivors_min: 3, stragglers: shrink}
+      algorithm: {shaping: {level: sample}}
+      """
+    for settings in [
+      try load(yaml),
+      try load(
+        "",
+        [
+          "farm.patience_seconds=40", "farm.survivors_min=3", "farm.stragglers=shrink",
+          "algorithm.shaping.level=sample",
+        ]),
+    ] {
+      #expect(settings.farm.timeoutSeconds == 40)
+      #expect(settings.farm.partialGroupMin == 3)
+      #expect(settings.farm.stragglers == .partial)
+      #expect(settings.algorithm.shaping.level == .group)
+      let text = settings.described()
+      #expect(text.contains("timeout_seconds: 40"))
+      #expect(text.contains("level: group"))
+      #expect(!text.contains("patience"))
+      #expect(!text.contains("survivors"))
+      #expect(!text.contains("shrink"))
+      #expect(try load(text) == settings)
+    }
+    #expect(try load(yaml, ["farm.timeout_seconds=50"]).farm.timeoutSeconds == 50)
+  }
+
+  @Test("The first difference of two runs is named with both values, among the keys that are asked about")
+  func firstDifference() throws {
+    let (one, other) = (try load("run: {steps: 3, seed: 2}"), try load("run: {steps: 4}\nfarm: {workers: 5}"))
+    let difference = try #require(one.firstDifference(from: other) { $0 != "run.seed" })
+    #expect(difference == ("run.steps", "3", "4"))
+    #expect(one.firstDifference(from: other) { $0.hasPrefix("model.") } == nil)
   }
 
   struct Refusal: Sendable, CustomTestStringConvertible {
@@ -218,6 +293,13 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
     Refusal(
       yaml: "algorithm:\n  updates_per_step: 3", parts: ["run.yaml:2:3: algorithm.updates_per_step", "divisor", "is 8"]),
     Refusal(yaml: "task:\n  name: gsm8k", parts: ["task.train_file", "JSONL", "gsm8k"]),
+    Refusal(yaml: "task: {name: retinamnist}", parts: ["task.train_file", "an npz file", "retinamnist"]),
+    Refusal(yaml: "task: {name: poetry}", parts: ["task.name", "arithmetic, gsm8k", "synthetic-fundus", "poetry"]),
+    Refusal(
+      yaml: "farm:\n  timeout_seconds: 1\n  patience_seconds: 2",
+      parts: ["run.yaml:3:3", "each key once", "farm.timeout_seconds again", "run.yaml:2:3"]),
+    Refusal(yaml: "algorithm: {shaping: {level: samples}}", parts: ["one of sequence, group", "samples"]),
+    Refusal(yaml: "farm: {patience_seconds: 0}", parts: ["run.yaml:1:8: farm.timeout_seconds", "more than 0"]),
     Refusal(yaml: "task: {accuracy_weight: 0, format_weight: 0}", parts: ["both 0"]),
     Refusal(yaml: "run: {seed: 1}\nrun: {steps: 2}", parts: ["run.yaml:2:1", "each key once", "run.yaml:1:1"]),
     Refusal(yaml: "run: {seed: 1, seed: 2}", parts: ["each key once", "seed again"]),
@@ -236,7 +318,7 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
     Refusal(yaml: "", overrides: ["algorithm.shaping.lambda=2"], parts: ["override algorithm.shaping.lambda"]),
   ]
 
-  @Test(arguments: refusals)
+  @Test("Bad settings are refused with their place", arguments: refusals)
   func badSettingsAreRefusedWithTheirPlace(_ refusal: Refusal) throws {
     let error = #expect(throws: InputError.self) { try load(refusal.yaml, refusal.overrides) }
     let message = error?.description ?? ""
@@ -244,7 +326,8 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
     #expect(!message.contains("\n"))
   }
 
-  @Test func deepNestingAliasBombsAndHugeFilesAreRefused() {
+  @Test("Deep nesting, alias bombs and huge files are refused")
+  func deepNestingAliasBombsAndHugeFilesAreRefused() {
     let deep = String(repeating: "[", count: 100_000)
     #expect(throws: InputError.self) { try load("run: " + deep) }
     #expect(throws: InputError.self) { try load(String(repeating: "{a: ", count: 1000)) }
@@ -257,7 +340,8 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
     }
   }
 
-  @Test func aFileCutOrCorruptedAnywhereIsReadOrRefused() {
+  @Test("A file cut or corrupted anywhere is read or refused")
+  func aFileCutOrCorruptedAnywhereIsReadOrRefused() {
     let bytes = Array(RunSettings().described().utf8)
     for count in stride(from: 0, to: bytes.count, by: 7) {
       _ = try? SettingsFile.load(yaml: Array(bytes.prefix(count)), file: "cut.yaml")
@@ -273,7 +357,7 @@ private func load(_ yaml: String, _ overrides: [String] = []) throws -> RunSetti
     #expect(throws: InputError.self) { try SettingsFile.load(yaml: [0xFF, 0xC0, 0x80], file: "bytes.yaml") }
   }
 
-  @Test(arguments: ["/nowhere/run.yaml", "/", "/dev/zero", "a\0b"])
+  @Test("A path that is no readable file is refused", arguments: ["/nowhere/run.yaml", "/", "/dev/zero", "a\0b"])
   func whatIsNoFileIsRefused(_ path: String) {
     #expect(throws: InputError.self) { try SettingsFile.load(path: path) }
   }

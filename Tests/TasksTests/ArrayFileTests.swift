@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Prompts
 import Support
@@ -96,14 +97,15 @@ private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     return settings
   }
 
-  @Test("the test split is held out; every picture is asked its grade and a threshold")
+  @Test("the test split is held out; every image is asked its grade and a threshold")
   func heldOut() throws {
     let dataset = try makeDataset(settings(), seed: 1)
     #expect(dataset.heldOutCount == 10)
     for index in 0..<10 {
       let prompt = dataset.heldOutPrompt(at: index)
       let grade = index / 2
-      #expect(prompt.images.count == 1 && prompt.id == UInt64(index))
+      #expect(prompt.images.count == 1)
+      #expect(prompt.id == UInt64(index))
       #expect(PromptImage.placeholderCount(in: prompt.messages.map(\.content).joined()) == 1)
       #expect(prompt.reward.kind == (index % 2 == 0 ? "single_choice" : "true_false"))
       if index % 2 == 0 { #expect(prompt.reward.reference == ["A", "B", "C", "D", "E"][grade]) }
@@ -111,12 +113,13 @@ private let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       #expect(
         Scorer.score(text: demonstration, prompt.reward).accuracy == 1 && prompt.annotation.caption?.isEmpty == false)
       let graded = Scorer.grade(text: demonstration, prompt.reward)
-      #expect(graded?.given == (index % 2 == 0 ? grade : nil) && graded?.right == graded?.given)
+      #expect(graded?.given == (index % 2 == 0 ? grade : nil))
+      #expect(graded?.right == graded?.given)
       if index % 2 == 1 { #expect(prompt.reward.reference == (grade >= 1 + grade % 4 ? "A" : "B")) }
     }
   }
 
-  @Test("an epoch asks every training picture once, and draws depend on cursor and seed only")
+  @Test("an epoch asks about every training image once, and prompts depend on cursor and seed only")
   func training() throws {
     let dataset = try makeDataset(settings(["single_choice"]), seed: 3)
     let again = try makeDataset(settings(["single_choice"]), seed: 3)

@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Prompts
 import Support
@@ -18,11 +19,14 @@ private final class TemporaryFile: Sendable {
 private func question(_ prompt: Prompt) -> String { prompt.messages.last?.content ?? "" }
 
 @Suite struct ArithmeticTests {
-  @Test func theDefaultPromptIsShortAndCarriesTheFormat() throws {
+  @Test("The default prompt is short and carries the format")
+  func theDefaultPromptIsShortAndCarriesTheFormat() throws {
     let prompt = try makeDataset(TaskSettings(), seed: 1).trainingPrompt(at: 0)
     #expect(prompt.messages.map(\.role) == ["system", "user", "assistant", "user", "assistant", "user"])
     #expect(prompt.messages.map(\.content.utf8.count).reduce(0, +) < 200)
-    #expect(prompt.reward.kind == "number" && prompt.reward.accuracyWeight == 1 && prompt.reward.formatWeight == 0.1)
+    #expect(prompt.reward.kind == "number")
+    #expect(prompt.reward.accuracyWeight == 1)
+    #expect(prompt.reward.formatWeight == 0.1)
     for (asked, answered) in [(prompt.messages[1], prompt.messages[2]), (prompt.messages[3], prompt.messages[4])] {
       let (left, right) = (asked.content, answered.content)
       #expect(right.hasPrefix("<think>\(left) = "))
@@ -51,25 +55,31 @@ private func question(_ prompt: Prompt) -> String { prompt.messages.last?.conten
     return sums.reduce(0, +)
   }
 
-  @Test(arguments: [(2, 20, "+-"), (3, 9, "+-*"), (8, 100, "*+"), (5, 3, "-"), (2, 1_000_000, "*")])
+  @Test(
+    "Problems have their size and the right answer",
+    arguments: [(2, 20, "+-"), (3, 9, "+-*"), (8, 100, "*+"), (5, 3, "-"), (2, 1_000_000, "*")])
   func problemsHaveTheirSizeAndTheRightAnswer(_ terms: Int, _ largest: Int, _ operations: String) throws {
     var settings = TaskSettings()
-    (settings.terms, settings.largestOperand, settings.operations) = (terms, largest, operations)
+    settings[ArithmeticOptions.self].terms = terms
+    settings[ArithmeticOptions.self].largestOperand = largest
+    settings[ArithmeticOptions.self].operations = operations
     let dataset = try makeDataset(settings, seed: 3)
     for cursor in UInt64(0)..<200 {
       let prompt = dataset.trainingPrompt(at: cursor)
       let words = question(prompt).split(separator: " ")
       let operands = stride(from: 0, to: words.count, by: 2).map { Int(words[$0])! }
-      #expect(operands.count == terms && operands.allSatisfy { (1...largest).contains($0) })
+      #expect(operands.count == terms)
+      #expect(operands.allSatisfy { (1...largest).contains($0) })
       #expect(stride(from: 1, to: words.count, by: 2).allSatisfy { operations.contains(words[$0]) })
       #expect(prompt.reward.reference == "\(value(question(prompt)))")
       #expect(prompt.id == cursor)
     }
   }
 
-  @Test func noHeldOutProblemAndNoExampleIsTrainedOn() throws {
+  @Test("No held-out problem and no example is trained on")
+  func noHeldOutProblemAndNoExampleIsTrainedOn() throws {
     var settings = TaskSettings()
-    settings.largestOperand = 6
+    settings[ArithmeticOptions.self].largestOperand = 6
     let dataset = try makeDataset(settings, seed: 5)
     let heldOut = Set((0..<dataset.heldOutCount).map { question(dataset.heldOutPrompt(at: $0)) })
     #expect(heldOut.count == dataset.heldOutCount)
@@ -82,18 +92,21 @@ private func question(_ prompt: Prompt) -> String { prompt.messages.last?.conten
     #expect(training.count + heldOut.count + examples.count == 72)
   }
 
-  @Test func theSeedChoosesTheDrawsAndNeverTheSplit() throws {
+  @Test("The seed chooses the training prompts and never the split")
+  func theSeedChoosesTheDrawsAndNeverTheSplit() throws {
     let (a, b, again) = try (
       makeDataset(TaskSettings(), seed: 1), makeDataset(TaskSettings(), seed: 2), makeDataset(TaskSettings(), seed: 1)
     )
     let cursors = (0..<UInt64(50)).map { $0 + (UInt64(1) << 32) - 25 }
     #expect(cursors.map { a.trainingPrompt(at: $0) } == cursors.map { again.trainingPrompt(at: $0) })
     #expect(cursors.map { question(a.trainingPrompt(at: $0)) } != cursors.map { question(b.trainingPrompt(at: $0)) })
-    #expect(a.heldOutCount == b.heldOutCount && a.heldOutCount > 40)
+    #expect(a.heldOutCount == b.heldOutCount)
+    #expect(a.heldOutCount > 40)
     #expect((0..<a.heldOutCount).allSatisfy { a.heldOutPrompt(at: $0) == b.heldOutPrompt(at: $0) })
   }
 
-  @Test func theWordingIsData() throws {
+  @Test("The wording is data")
+  func theWordingIsData() throws {
     var settings = TaskSettings()
     settings.systemPrompt = "S"
     settings.questionTemplate = "What is {question}?"
@@ -101,19 +114,31 @@ private func question(_ prompt: Prompt) -> String { prompt.messages.last?.conten
     let messages = try makeDataset(settings, seed: 1).trainingPrompt(at: 9).messages
     #expect(messages.map(\.role) == ["system", "user", "assistant", "user"])
     #expect(messages[0].content == "S")
-    #expect(messages[3].content.hasPrefix("What is ") && messages[3].content.hasSuffix("?"))
+    #expect(messages[3].content.hasPrefix("What is "))
+    #expect(messages[3].content.hasSuffix("?"))
     settings.systemPrompt = ""
     settings.examples = 0
     #expect(try makeDataset(settings, seed: 1).trainingPrompt(at: 9).messages.map(\.role) == ["user"])
   }
 
   @Test(
+    "Settings",
     arguments: [
-      { (s: inout TaskSettings) in s.terms = 0 }, { s in s.terms = 1_000_000 }, { s in s.largestOperand = -1 },
-      { s in s.operations = "" }, { s in s.operations = "/" }, { s in s.name = "poetry" }, { s in s.heldOutShare = 0 },
+      { (s: inout TaskSettings) in s[ArithmeticOptions.self].terms = 0 },
+      { s in s[ArithmeticOptions.self].terms = 1_000_000 },
+      { s in s[ArithmeticOptions.self].largestOperand = -1 }, { s in s[ArithmeticOptions.self].operations = "" },
+      { s in s[ArithmeticOptions.self].operations = "/" }, { s in s.name = "poetry" }, { s in s.heldOutShare = 0 },
       { s in s.heldOutShare = 1 }, { s in s.heldOutShare = .nan },
-      { s in (s.terms, s.largestOperand, s.operations) = (8, 1_000_000, "*") },
-      { s in (s.largestOperand, s.operations, s.examples) = (2, "+", 16) },
+      { s in
+        s[ArithmeticOptions.self].terms = 8
+        s[ArithmeticOptions.self].largestOperand = 1_000_000
+        s[ArithmeticOptions.self].operations = "*"
+      },
+      { s in
+        s[ArithmeticOptions.self].largestOperand = 2
+        s[ArithmeticOptions.self].operations = "+"
+        s.examples = 16
+      },
     ] as [@Sendable (inout TaskSettings) -> Void])
   func impossibleTasksAreRefused(_ change: @Sendable (inout TaskSettings) -> Void) {
     var settings = TaskSettings()
@@ -132,7 +157,8 @@ private func question(_ prompt: Prompt) -> String { prompt.messages.last?.conten
     return settings
   }
 
-  @Test func everyRowIsAskedOnceAnEpochInANewOrder() throws {
+  @Test("Every row is asked once an epoch, in a new order each")
+  func everyRowIsAskedOnceAnEpochInANewOrder() throws {
     for count in [1, 2, 3, 5, 64, 65, 1000] {
       let rows = (0..<count).map { "{\"question\": \"q\($0)\", \"answer\": \"#### \($0)\"}" }.joined(separator: "\n")
       let train = try TemporaryFile(rows)
@@ -141,7 +167,8 @@ private func question(_ prompt: Prompt) -> String { prompt.messages.last?.conten
       func epoch(_ index: Int) -> [String] {
         (0..<count).map { question(dataset.trainingPrompt(at: UInt64(index * count + $0))) }
       }
-      #expect(Set(epoch(0)).count == count && Set(epoch(1)).count == count)
+      #expect(Set(epoch(0)).count == count)
+      #expect(Set(epoch(1)).count == count)
       if count >= 64 {
         #expect(epoch(0) != epoch(1))
         let inPlace = zip(epoch(0), 0...).count { $0 == "q\($1)" }
@@ -151,18 +178,21 @@ private func question(_ prompt: Prompt) -> String { prompt.messages.last?.conten
     }
   }
 
-  @Test func aShareIsHeldOutByHashAndRepeatedQuestionsAreNeverOnBothSides() throws {
+  @Test("A share is held out by hash, and repeated questions are never on both sides")
+  func aShareIsHeldOutByHashAndRepeatedQuestionsAreNeverOnBothSides() throws {
     let rows = (0..<3000).map { "{\"question\": \"q\($0 % 1500)\", \"answer\": \"#### \($0)\"}" }.joined(
       separator: "\r\n")
     let file = try TemporaryFile("\u{FEFF}" + rows)
     let dataset = try makeDataset(settings("gsm8k", file.path), seed: 8)
     let heldOut = Set((0..<dataset.heldOutCount).map { question(dataset.heldOutPrompt(at: $0)) })
     let training = Set((0..<UInt64(3000)).map { question(dataset.trainingPrompt(at: $0)) })
-    #expect(heldOut.isDisjoint(with: training) && heldOut.union(training).count == 1500)
+    #expect(heldOut.isDisjoint(with: training))
+    #expect(heldOut.union(training).count == 1500)
     #expect((100...200).contains(heldOut.count))
   }
 
-  @Test func heldOutQuestionsAreTakenOutOfTheTrainingFile() throws {
+  @Test("Held-out questions are taken out of the training file")
+  func heldOutQuestionsAreTakenOutOfTheTrainingFile() throws {
     let train = try TemporaryFile(
       "{\"question\": \"a\", \"answer\": \"#### 1\"}\n{\"question\": \"b\", \"answer\": \"#### 2\"}")
     let heldOut = try TemporaryFile("{\"question\": \"a\", \"answer\": \"#### 1\"}")
@@ -170,7 +200,8 @@ private func question(_ prompt: Prompt) -> String { prompt.messages.last?.conten
     #expect((0..<UInt64(10)).allSatisfy { question(dataset.trainingPrompt(at: $0)) == "b" })
   }
 
-  @Test func theShortestQuestionsWithReasoningAreTheExamples() throws {
+  @Test("The shortest questions with reasoning are the examples")
+  func theShortestQuestionsWithReasoningAreTheExamples() throws {
     let train = try TemporaryFile(
       """
       {"question": "A long question indeed", "answer": "It is 2 + 3 = <<2+3=5>>5 in all.\\n#### 5"}
@@ -185,35 +216,41 @@ private func question(_ prompt: Prompt) -> String { prompt.messages.last?.conten
     #expect(dataset.heldOutPrompt(at: 0).reward.reference == "1,000")
   }
 
-  @Test(arguments: [
-    (#"{"question": "Q?", "options": ["x", "y", "z"], "answer": "b"}"#, "single_choice", "B", "Q?\nA. x\nB. y\nC. z"),
-    (#"{"question": "Q?", "options": ["x", "y"], "answer": "A,B"}"#, "multiple_choice", "A, B", "Q?\nA. x\nB. y"),
-    (
-      #"{"question": "Q?", "options": ["x", "y", "z"], "answer": ["C", "A"]}"#, "multiple_choice", "A, C",
-      "Q?\nA. x\nB. y\nC. z"
-    ),
-    (
-      #"{"question": "Q?", "options": ["x", "y"], "answer": ["A"], "type": "multiple_choice"}"#, "multiple_choice", "A",
-      "Q?\nA. x\nB. y"
-    ),
-    (#"{"question": "Q?", "type": "true_false", "answer": false}"#, "true_false", "B", "Q?\nA. True\nB. False"),
-    (#"{"question": "Q?", "type": "true_false", "answer": "True"}"#, "true_false", "A", "Q?\nA. True\nB. False"),
-    (
-      #"{"question": "Q?", "type": "true_false", "answer": "B", "more": 1}"#, "true_false", "B", "Q?\nA. True\nB. False"
-    ),
-  ])
+  @Test(
+    "Choices are read and shown",
+    arguments: [
+      (#"{"question": "Q?", "options": ["x", "y", "z"], "answer": "b"}"#, "single_choice", "B", "Q?\nA. x\nB. y\nC. z"),
+      (#"{"question": "Q?", "options": ["x", "y"], "answer": "A,B"}"#, "multiple_choice", "A, B", "Q?\nA. x\nB. y"),
+      (
+        #"{"question": "Q?", "options": ["x", "y", "z"], "answer": ["C", "A"]}"#, "multiple_choice", "A, C",
+        "Q?\nA. x\nB. y\nC. z"
+      ),
+      (
+        #"{"question": "Q?", "options": ["x", "y"], "answer": ["A"], "type": "multiple_choice"}"#, "multiple_choice",
+        "A",
+        "Q?\nA. x\nB. y"
+      ),
+      (#"{"question": "Q?", "type": "true_false", "answer": false}"#, "true_false", "B", "Q?\nA. True\nB. False"),
+      (#"{"question": "Q?", "type": "true_false", "answer": "True"}"#, "true_false", "A", "Q?\nA. True\nB. False"),
+      (
+        #"{"question": "Q?", "type": "true_false", "answer": "B", "more": 1}"#, "true_false", "B",
+        "Q?\nA. True\nB. False"
+      ),
+    ])
   func choicesAreReadAndShown(_ row: String, _ kind: String, _ reference: String, _ text: String) throws {
     let file = try TemporaryFile(row)
     let other = try TemporaryFile(#"{"question": "other", "options": ["x", "y"], "answer": "A"}"#)
     let prompt = try makeDataset(settings("multiple_choice", file.path, heldOut: other.path), seed: 1).trainingPrompt(
       at: 0)
-    #expect(prompt.reward.kind == kind && prompt.reward.reference == reference)
+    #expect(prompt.reward.kind == kind)
+    #expect(prompt.reward.reference == reference)
     #expect(question(prompt) == text)
     let perfect = "<think>x</think><answer>\(reference)</answer>"
     #expect(Scorer.score(text: perfect, prompt.reward).accuracy == 1)
   }
 
-  @Test func namesAreReadWithTheirAliases() throws {
+  @Test("Names are read with their aliases")
+  func namesAreReadWithTheirAliases() throws {
     let file = try TemporaryFile(
       #"{"question": "Q?", "answer": "papilledema", "aliases": ["choked disc"], "reason": "swollen"}"#)
     let other = try TemporaryFile(#"{"question": "other", "answer": "uveitis"}"#)
@@ -261,7 +298,7 @@ private func question(_ prompt: Prompt) -> String { prompt.messages.last?.conten
     ("open_ended", #"{"question": "q", "answer": "x", "reason": 3}"#, [":2: reason", "text", "3"]),
   ]
 
-  @Test(arguments: badRows)
+  @Test("A bad row is named with its line and key", arguments: badRows)
   func aBadRowIsNamedWithItsLineAndKey(_ bad: (task: String, row: String, parts: [String])) throws {
     let file = try TemporaryFile("\n" + bad.row + "\n")
     let error = #expect(throws: InputError.self) { try makeDataset(settings(bad.task, file.path), seed: 1) }
@@ -269,7 +306,8 @@ private func question(_ prompt: Prompt) -> String { prompt.messages.last?.conten
     for part in [file.path] + bad.parts { #expect(message.contains(part), "\(message)") }
   }
 
-  @Test func filesThatAreNoneAndRowsWithoutEndAreRefused() throws {
+  @Test("Paths that are no files and rows that never end are refused")
+  func filesThatAreNoneAndRowsWithoutEndAreRefused() throws {
     for path in ["", "/nowhere.jsonl", "/", "/dev/zero"] {
       #expect(throws: InputError.self) { try makeDataset(settings("gsm8k", path), seed: 1) }
     }
@@ -303,7 +341,8 @@ private func question(_ prompt: Prompt) -> String { prompt.messages.last?.conten
       let prompt = dataset.heldOutPrompt(at: index)
       let right = "<think>x</think><answer>#### \(prompt.reward.reference)</answer>"
       let score = Scorer.score(text: right, prompt.reward)
-      #expect(score.accuracy == 1 && score.format == 1, "\(prompt.reward.reference)")
+      #expect(score.accuracy == 1, "\(prompt.reward.reference)")
+      #expect(score.format == 1, "\(prompt.reward.reference)")
       let wrong = "<think>\(prompt.reward.reference)</think><answer>1\(prompt.reward.reference)</answer>"
       #expect(Scorer.score(text: wrong, prompt.reward).accuracy == 0, "\(prompt.reward.reference)")
     }

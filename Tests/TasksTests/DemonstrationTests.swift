@@ -1,5 +1,4 @@
-import Foundation
-import FoveaTesting
+import Core
 import Prompts
 import Support
 import Tasks
@@ -8,99 +7,74 @@ import Training
 
 @Suite("Demonstrations")
 struct DemonstrationTests {
-  private func demonstrations(
-    _ settings: TaskSettings = TaskSettings(), _ content: Demonstrations.Content = .answers, reasonedShare: Double = 1,
-    maxPositions: Int = 2048
-  ) throws -> Demonstrations {
-    try Demonstrations(
-      makeDataset(settings, seed: 1), content, reasonedShare: reasonedShare,
-      model: ByteModel.description(maxPositions: maxPositions), place: "byte model")
+  private func arithmetic(reasonedShare: Double = 1) throws -> Demonstrations {
+    Demonstrations(try makeDataset(TaskSettings(), seed: 1), .answers, reasonedShare: reasonedShare)
   }
 
-  private func text(_ tokens: [Int32]) -> String {
-    String(decoding: tokens.filter { $0 < 256 }.map(UInt8.init), as: UTF8.self)
-  }
-
-  @Test("show what the prompt asks, then the written answer and the end of the turn, which alone are trained")
-  func arithmetic() throws {
-    var cursor: UInt64 = 0
-    let example = try #require(try demonstrations().next(1, from: &cursor).first)
-    #expect(example.promptTokens.first == ByteModel.turnStart && text(example.promptTokens).hasSuffix("assistant\n"))
-    let completion = try #require(example.completions.first)
-    #expect(example.completions.count == 1 && completion.last == ByteModel.turnEnd)
-    #expect(completion.dropLast().allSatisfy { $0 < 256 })
-    let prompt = try makeDataset(TaskSettings(), seed: 1).trainingPrompt(at: 0)
-    let score = Scorer.score(text: text(completion), prompt.reward)
-    #expect(score.accuracy == 1 && score.format == 1)
-    #expect(text(example.promptTokens).contains(try #require(prompt.messages.last).content))
-  }
-
-  @Test("are a pure function of the cursor, however many are drawn at once")
-  func cursor() throws {
-    let demonstrations = try demonstrations()
-    var (whole, parts) = (UInt64(5), UInt64(5))
-    let together = try demonstrations.next(6, from: &whole)
-    let apart = try (0..<3).flatMap { _ in try demonstrations.next(2, from: &parts) }
-    #expect(together == apart && whole == 11 && parts == 11)
+  @Test("are the task's own prompts, with completions that score full marks")
+  func answers() throws {
+    let dataset = try makeDataset(TaskSettings(), seed: 1)
+    for cursor in [UInt64(0), 7, 1 << 40] {
+      let prompt = dataset.trainingPrompt(at: cursor)
+      let demonstration = try #require(try arithmetic().training(at: cursor))
+      #expect(demonstration.messages == prompt.messages)
+      #expect(demonstration.completion == prompt.annotation.completion)
+      let score = Scorer.score(text: demonstration.completion, prompt.reward)
+      #expect(score.accuracy == 1)
+      #expect(score.format == 1)
+    }
+    let heldOut = try #require(try arithmetic().heldOut(at: 3))
+    #expect(heldOut.messages == dataset.heldOutPrompt(at: 3).messages)
   }
 
   @Test("show their reasoning in the share that is asked for, and are right without it too", arguments: [0, 0.4, 1])
   func reasonedShare(_ share: Double) throws {
-    var cursor: UInt64 = 0
-    let examples = try demonstrations(reasonedShare: share).next(400, from: &cursor)
+    let demonstrations = try arithmetic(reasonedShare: share)
+    let dataset = try makeDataset(TaskSettings(), seed: 1)
     var reasoned = 0
-    for (id, example) in examples.enumerated() {
-      let completion = text(try #require(example.completions.first))
-      let score = Scorer.score(
-        text: completion, try makeDataset(TaskSettings(), seed: 1).trainingPrompt(at: UInt64(id)).reward)
-      #expect(score.accuracy == 1 && score.format == 1, "\(completion)")
-      reasoned += completion.hasPrefix("<think></think>") ? 0 : 1
+    for cursor in UInt64(0)..<400 {
+      let demonstration = try #require(demonstrations.training(at: cursor))
+      let score = Scorer.score(text: demonstration.completion, dataset.trainingPrompt(at: cursor).reward)
+      #expect(score.accuracy == 1, "\(demonstration.completion)")
+      #expect(score.format == 1, "\(demonstration.completion)")
+      reasoned += demonstration.completion.hasPrefix("<think></think>") ? 0 : 1
+      #expect(demonstrations.training(at: cursor) == demonstration)
     }
     // Three standard deviations of a binomial at 0.4 are 29.
     #expect(abs(Double(reasoned) - 400 * share) <= (share == 0.4 ? 29 : 0), "\(reasoned) of 400")
-    var again: UInt64 = 0
-    #expect(try demonstrations(reasonedShare: share).next(400, from: &again) == examples)
   }
 
-  private func file(_ rows: [String]) throws -> TemporaryDataFile {
-    try TemporaryDataFile(Array(rows.joined(separator: "\n").utf8), "jsonl")
-  }
+  /// One prompt, with what its data writes.
+  private struct Rows: PromptDataset {
+    var annotation: PromptAnnotation
+    var images: [PromptImage] = []
+    let heldOutCount = 1
 
-  private func row(_ index: Int, reason: String?) -> String {
-    let reason = reason.map { ", \"reason\": \"\($0)\"" } ?? ""
-    return "{\"question\": \"Question \(index)?\", \"options\": [\"one\", \"two\"], \"answer\": \"A\"\(reason)}"
-  }
-
-  @Test("pass over rows without reasoning, and rows that are longer than the model's context")
-  func passedOver() throws {
-    let rows = (0..<60).map {
-      row($0, reason: $0 % 3 == 0 ? "Because." : $0 % 3 == 1 ? nil : String(repeating: "long ", count: 300))
+    func trainingPrompt(at cursor: UInt64) -> Prompt {
+      Prompt(
+        id: cursor, messages: [ChatMessage(role: "user", content: "What is it?")], images: images,
+        reward: RewardSpecification(kind: "open_ended", reference: "an eye"), annotation: annotation)
     }
-    let file = try file(rows)
-    var settings = TaskSettings()
-    settings.name = "multiple_choice"
-    settings.trainFile = file.path
-    settings.examples = 0
-    let demonstrations = try demonstrations(settings, maxPositions: 600)
-    var cursor: UInt64 = 0
-    let examples = try demonstrations.next(15, from: &cursor)
-    #expect(cursor > 30)
-    for example in examples {
-      #expect(text(example.completions[0]) == "<think>Because.</think><answer>A</answer>")
-    }
+
+    func heldOutPrompt(at index: Int) -> Prompt { trainingPrompt(at: UInt64(index)) }
   }
 
-  @Test("of data that shows nothing are refused instead of being looked for without end")
-  func none() throws {
-    let file = try file((0..<40).map { row($0, reason: nil) })
-    var settings = TaskSettings()
-    settings.name = "multiple_choice"
-    settings.trainFile = file.path
-    settings.examples = 0
-    let demonstrations = try demonstrations(settings)
-    var cursor: UInt64 = 0
-    let error = #expect(throws: InputError.self) { try demonstrations.next(1, from: &cursor) }
-    #expect(error?.expected.contains("reasoning and answers") == true)
-    #expect(try demonstrations.heldOut(0..<1).isEmpty)
+  @Test("of captions ask for what every image shows, and say the caption")
+  func captions() throws {
+    let images = [PromptImage(bytes: [1]), PromptImage(bytes: [2])]
+    let rows = Rows(annotation: PromptAnnotation(caption: "Two eyes."), images: images)
+    let demonstration = try #require(Demonstrations(rows, .captions).training(at: 0))
+    #expect(demonstration.completion == "Two eyes.")
+    #expect(demonstration.images == images)
+    #expect(demonstration.messages.map(\.role) == ["user"])
+    #expect(PromptImage.placeholderCount(in: demonstration.messages[0].content) == 2)
+  }
+
+  @Test("are missing where the data writes none")
+  func none() {
+    let rows = Rows(annotation: PromptAnnotation(modality: "CFP"))
+    #expect(Demonstrations(rows, .captions).training(at: 0) == nil)
+    #expect(Demonstrations(rows, .answers).training(at: 0) == nil)
+    #expect(Demonstrations(rows, .answers).heldOut(at: 0) == nil)
   }
 }

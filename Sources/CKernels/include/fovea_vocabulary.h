@@ -3,6 +3,7 @@
 // z = logit * inverse_temperature, m = max z, S = sum exp(z - m): over blocks of 1,024 ascending, in each block over 16
 // lanes and one tree in fp32, over blocks in fp64. All in nats.
 #pragma once
+#include "CScalarMath.h"
 #include "fovea_isa.h"
 
 typedef struct {
@@ -42,9 +43,3 @@ fv_draw fv_sample(const float *logits, int64_t count, fv_sampling sampling, floa
 void fv_softmax_backward(
   fv_kind kind, const float *logits, int64_t count, float inverse_temperature, float log_normalizer, int64_t token,
   float coefficient, void *dlogits);
-
-// Natural logarithm and exponential, scalar, for the few places outside the vector kernels.
-double fv_log(double x);
-double fv_exp(double x);
-// Cosine and sine of an angle in radians, |angle| up to 1e6.
-void fv_cosine_sine(double angle, double *cosine, double *sine);

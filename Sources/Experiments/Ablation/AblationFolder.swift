@@ -80,10 +80,9 @@ public struct AblationFolder: Sendable {
     let path = RunDirectory.at(run.path).settingsPath
     guard Files.exists(path) else { return }
     let found = try SettingsFile.load(path: path)
-    guard let key = SettingKey.firstDifference(found, run.settings) else { return }
+    guard let difference = found.firstDifference(from: run.settings) else { return }
     throw InputError(
-      "resume the ablation", at: "\(path): \(key.path)", expected: key.described(in: run.settings),
-      found: key.described(in: found))
+      "resume the ablation", at: "\(path): \(difference.path)", expected: difference.other, found: difference.mine)
   }
 
   // MARK: Runs

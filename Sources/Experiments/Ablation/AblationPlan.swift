@@ -86,18 +86,17 @@ public struct AblationPlan: Sendable {
     }
   }
 
-  /// The settings that must be the same in every run.
-  private static func isShared(_ key: SettingKey) -> Bool {
+  /// Whether the key of a path must have the same value in every run.
+  private static func isShared(_ path: String) -> Bool {
     let sections = ["run.", "task.", "evaluation."]
     let keys = ["model.path", "model.precision", "rollout.sampling.max_new_tokens", "rollout.stop_strings"]
-    return sections.contains { key.path.hasPrefix($0) } || keys.contains(key.path)
+    return sections.contains { path.hasPrefix($0) } || keys.contains(path)
   }
 
   private static func check(_ variant: Variant, against base: RunSettings) throws {
-    guard let key = SettingKey.all.first(where: { isShared($0) && $0.differs(variant.settings, base) }) else { return }
+    guard let difference = variant.settings.firstDifference(from: base, where: isShared) else { return }
     throw refusal(
-      variant.name, key, expected: "\(key.described(in: base)), as in all",
-      found: key.described(in: variant.settings))
+      variant.name, difference.path, expected: "\(difference.other), as in all", found: difference.mine)
   }
 
   private static func checkBudget(_ variant: Variant, against first: Variant) throws {
@@ -111,19 +110,10 @@ public struct AblationPlan: Sendable {
   }
 
   private static func refusal(
-    _ variant: String, _ key: SettingKey? = nil, expected: String, found: String
+    _ variant: String, _ path: String? = nil, expected: String, found: String
   ) -> InputError {
     InputError(
-      "plan the ablation", at: "variant \(variant)" + (key.map { ", \($0.path)" } ?? ""), expected: expected,
+      "plan the ablation", at: "variant \(variant)" + (path.map { ", \($0)" } ?? ""), expected: expected,
       found: found)
   }
-}
-
-extension SettingKey {
-  /// The first key in which two runs have different values.
-  public static func firstDifference(_ a: RunSettings, _ b: RunSettings) -> SettingKey? {
-    all.first { $0.differs(a, b) }
-  }
-
-  fileprivate func differs(_ a: RunSettings, _ b: RunSettings) -> Bool { described(in: a) != described(in: b) }
 }

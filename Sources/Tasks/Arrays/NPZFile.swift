@@ -1,8 +1,9 @@
+import Core
 import Support
 
 /// numpy's .npz: a zip archive of .npy arrays, by name.
 package struct NPZFile {
-  /// Of one array.
+  /// The largest size of an array.
   package static let byteCountMax = 1 << 30
 
   private let archive: ZipArchive

@@ -1,11 +1,12 @@
 import CZlib
+import Core
 import Support
 
 /// A zip archive as numpy's `savez` writes it: stored or deflated entries, no encryption, one part, less than 4 GiB.
 ///
-/// The central directory is the only truth: every name, size and offset comes from there, and an entry's own header has to
-/// agree. Sizes are checked against the file before a byte is allocated, and the checksum after the last.
-/// Source: PKWARE APPNOTE 6.3, sections 4.3.7, 4.3.12 and 4.3.16.
+/// The central directory is the only truth: every name, size and offset comes from there, and an entry's own header has
+/// to agree. Sizes are checked against the file before a byte is allocated, and the checksum after the last. Source:
+/// PKWARE APPNOTE 6.3, sections 4.3.7, 4.3.12 and 4.3.16.
 struct ZipArchive {
   struct Entry: Equatable {
     var name: String
@@ -14,7 +15,7 @@ struct ZipArchive {
     /// As stored, and afterwards.
     var storedByteCount: Int
     var byteCount: Int
-    /// Of the entry's own header.
+    /// The offset of the entry's own header.
     var offset: Int
   }
 

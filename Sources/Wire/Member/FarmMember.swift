@@ -1,10 +1,11 @@
+import Core
 import Support
 
 /// What learner and worker have in common as members of a farm: hello until the coordinator knows them, heartbeats when due,
 /// the line to the coordinator, and what they wait for. Pure: the clock is the caller's.
 public struct FarmMember: Sendable {
   public static let helloInterval: Milliseconds = 1_000
-  /// Six hours: `farm.patience_seconds` as it is by default.
+  /// Six hours: `farm.timeout_seconds` as it is by default.
   public static let patienceByDefault: Milliseconds = 21_600_000
 
   /// What a welcome means.

@@ -1,4 +1,5 @@
 import Console
+import Core
 import Foundation
 import Imaging
 import Prompts
@@ -40,7 +41,7 @@ enum DataCommand: Command {
       }
       return .success
     }
-    let file = try ReasoningFile(path: path)
+    let file = try MMRetinalReasonFile(path: path)
     switch action {
     case .show:
       print(try shown(row, of: file, json: json))
@@ -63,8 +64,10 @@ enum DataCommand: Command {
   // MARK: MM-Retinal-Reason
 
   /// Counts the rows; a person at a terminal sees how far it is.
-  private static func count(_ file: ReasoningFile, check: ReasoningFile.ImageCheck) throws -> ReasoningStatistics {
-    var statistics = ReasoningStatistics()
+  private static func count(_ file: MMRetinalReasonFile, check: MMRetinalReasonFile.ImageCheck) throws
+    -> MMRetinalReasonStatistics
+  {
+    var statistics = MMRetinalReasonStatistics()
     let terminal = TerminalOutput()
     try file.forEachRow(check: check) { _, row in
       statistics.add(row)
@@ -74,11 +77,11 @@ enum DataCommand: Command {
     return statistics
   }
 
-  private static func table(_ statistics: ReasoningStatistics) -> String {
+  private static func table(_ statistics: MMRetinalReasonStatistics) -> String {
     func padded(_ columns: [String]) -> String {
       zip(columns, [10, 15, 17, 8]).map { $0.padding(toLength: $1, withPad: " ", startingAt: 0) }.joined()
     }
-    func line(_ name: String, _ spread: ReasoningStatistics.Spread, _ unit: String) -> String {
+    func line(_ name: String, _ spread: MMRetinalReasonStatistics.Spread, _ unit: String) -> String {
       "\(name): \(spread.smallest) to \(spread.largest) \(unit), mean \(Int(spread.mean.rounded())), of \(spread.count)"
     }
     let rows = statistics.cells.sorted { $0.key < $1.key }.map { cell, count in
@@ -97,7 +100,7 @@ enum DataCommand: Command {
       ]).joined(separator: "\n")
   }
 
-  private static func summary(_ statistics: ReasoningStatistics) -> JSON {
+  private static func summary(_ statistics: MMRetinalReasonStatistics) -> JSON {
     .object([
       "rows": .integer(Int64(statistics.rowCount)), "bad": .integer(Int64(statistics.badRowCount)),
       "errors": .array(statistics.errors.map { .string("\($0)") }),
@@ -112,7 +115,7 @@ enum DataCommand: Command {
     ])
   }
 
-  private static func shown(_ wanted: Int, of file: ReasoningFile, json: Bool) throws -> String {
+  private static func shown(_ wanted: Int, of file: MMRetinalReasonFile, json: Bool) throws -> String {
     let row = try file.row(wanted)
     let images = try file.images(of: row).enumerated().map { index, image in
       size(try ImageFile.decode(image.bytes, place: "\(file.path), row \(wanted): image[\(index)]"))

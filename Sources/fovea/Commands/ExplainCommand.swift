@@ -1,4 +1,5 @@
 import Console
+import Core
 import Experiments
 import Layers
 import Learner
@@ -7,6 +8,7 @@ import Reinforcement
 import Runs
 import Settings
 import Support
+import Tasks
 import Wire
 
 /// `fovea explain`: the next step of a run, one prompt of it in full: completions, token entropies as colours, tau,
@@ -99,7 +101,7 @@ enum ExplainCommand: Command {
       title: "\(settings.run.name), step \(step.batch.step + 1), prompt \(group + 1) of \(count)",
       question: (prompt?.messages.last?.content ?? "").replacing(PromptImage.placeholder, with: ""),
       reference: prompt?.reward.reference ?? "", images: members.images.map { Array($0.bytes) },
-      notice: settings.task.name == "synthetic-fundus" ? "Synthetic; not for clinical use." : nil,
+      notice: TaskDefinition.named(settings.task.name)?.notice,
       tokenTexts: members.rollouts.map(step.tokenTexts),
       group: step.plan.explanation(of: group, in: step.batch.groups, thresholdBefore: step.thresholdBefore),
       advantage: settings.algorithm.advantage, shaping: settings.algorithm.shaping)

@@ -58,9 +58,9 @@ struct StageRun {
         log.write($0)
         display.note($0, .faint)
       })
-    let demonstrations = try Demonstrations(
-      dataset, stage.demonstrations, reasonedShare: settings.task.reasonedShare, model: model.description,
-      place: model.place)
+    let demonstrations = try EncodedDemonstrations(
+      Demonstrations(dataset, stage.demonstrations, reasonedShare: settings.task.reasonedShare),
+      model: model.description, place: model.place)
     return try SupervisedTrainer(
       stage, settings: settings, directory: directory, model: model, examples: demonstrations,
       heldOut: heldOut(dataset, model),
@@ -119,8 +119,6 @@ extension TrainingStage {
   /// The written completions that it learns.
   fileprivate var demonstrations: Demonstrations.Content { self == .align ? .captions : .answers }
 }
-
-extension Demonstrations: SupervisedExamples {}
 
 /// Runs kernels' work on a thread of its own: Swift's pool is for what does not block.
 private func onThread(_ body: @escaping @Sendable () throws -> Void) async throws {

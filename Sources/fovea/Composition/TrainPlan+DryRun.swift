@@ -26,10 +26,10 @@ extension TrainPlan {
       "learner        1 process, \(threads.learner) threads, about \(Formatting.bytes(memory.learner))",
       "workers        \(settings.farm.workers) processes, \(threads.worker) threads and \(settings.rollout.slots) slots each, "
         + "about \(Formatting.bytes(memory.worker)) each",
-    ] + describedSettings
+    ] + settings.unusedTaskKeys.map { "unused         \($0), which the task does not read" } + describedSettings
   }
 
-  /// Of `fovea align` and `fovea sft`.
+  /// What `--dry-run` prints for `fovea align` and `fovea sft`.
   func described(_ stage: TrainingStage) throws -> [String] {
     let (path, config) = try model()
     let own = stage.settings(of: settings)

@@ -94,7 +94,7 @@ struct TrainRun {
           [
             "worker", "--connect", endpoint, "--name", Self.workerName(index), "--threads", "\(threads.worker)",
             "--slots", "\(plan.settings.rollout.slots)", "--run", directory.runID, "--timeout",
-            "\(plan.settings.farm.patienceSeconds)",
+            "\(plan.settings.farm.timeoutSeconds)",
           ] + workerSecurity), .worker)
     }
   }

@@ -282,12 +282,12 @@ def row(images, question, answer, **more):
 
 
 choice = "<image>\nWhich?\nA. One\nB. Two\nC. Three"
-seed("reasoning", "choice", compact([
+seed("mm_retinal_reason", "choice", compact([
     row([encoded], choice, "B", reason="Because."), row(["CFP/IDRiD/1.jpg"], choice, "<answer>A, C</answer>")]))
-seed("reasoning", "case", "\ufeff" + compact([row(
+seed("mm_retinal_reason", "case", "\ufeff" + compact([row(
     "data:image/png;base64," + encoded, "What is it? \u00e9", "Drusen", pmcid="PMC1", title="t", caption=None,
     modality="OCT", domain="in_domain", type="open_ended", aliases=["AMD"])]))
-seed("reasoning", "truth", compact([row(["a.png"], "Is it?\n(A) True (B) False", "A", type="true_false"), 1, {"image": []}]))
+seed("mm_retinal_reason", "truth", compact([row(["a.png"], "Is it?\n(A) True (B) False", "A", type="true_false"), 1, {"image": []}]))
 seed("table", "quoted", f",base64\n\"b,c.png\",{encoded}\r\na.png,{encoded}")
 seed("table", "broken", ",base64\na.png,%\n")
 seed("table", "header", "x,y\n")

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 # name: temperature, shaping, level, normalize, aggregation, ratio
 CASES = {
     "uadt_sequence": dict(temperature=1.0, shaping="uadt", level="sequence", normalize="std", aggregation="sequence", ratio="token"),
-    "uadt_token": dict(temperature=0.7, shaping="uadt", level="sample", normalize="none", aggregation="token", ratio="token"),
+    "uadt_token": dict(temperature=0.7, shaping="uadt", level="group", normalize="none", aggregation="token", ratio="token"),
     "entropy_bonus": dict(temperature=1.0, shaping="entropy_bonus", level="sequence", normalize="std", aggregation="token", ratio="token"),
     "gspo_constant": dict(temperature=0.7, shaping="uadt", level="sequence", normalize="std", aggregation="constant", ratio="sequence"),
 }
@@ -63,7 +63,7 @@ def shaped_advantages(groups, scores, case):
         a = r - r.mean()
         if case["normalize"] == "std":
             a = a / (r.std() + 1e-4)
-        if case["level"] == "sample":
+        if case["level"] == "group":
             entropy = entropy.mean().expand_as(entropy)
         shaped = []
         for i, (_, h) in enumerate(group_scores):

@@ -133,7 +133,7 @@ out = {
     "batch": {k: [[numbers(s[k]) for s in row] for row in batch] for k in flat[0]},
     "meanEntropy": float(batch_mean),
     "tau": float(tau),
-    "factors": {level: [numbers(r) for r in factors(level)] for level in ("sequence", "sample")},
+    "factors": {level: [numbers(r) for r in factors(level)] for level in ("sequence", "group")},
     "advantages": [],
     "losses": [],
 }
@@ -142,7 +142,7 @@ clipped = [0, 0]
 for name, preset in PRESETS.items():
     a = advantages(preset)
     for shaping in SHAPINGS:
-        for level in ("sequence", "sample"):
+        for level in ("sequence", "group"):
             out["advantages"].append(dict(preset=name, shaping=shaping, level=level, samples=[numbers(r) for r in a],
                                           tokens=nested(shaped(a, shaping, level))))
         values = shaped(a, shaping, "sequence")

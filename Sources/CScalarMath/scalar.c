@@ -1,8 +1,8 @@
-// Scalar functions in fp64 from our own series: the same operations, and so the same bits, on every machine.
+// The series of CScalarMath.h.
 #include <stdint.h>
 #include <string.h>
 
-#include "CKernels.h"
+#include "CScalarMath.h"
 #pragma STDC FP_CONTRACT OFF
 
 // x = 2^e f, f in [sqrt(1/2), sqrt(2)); log f = 2 atanh((f - 1) / (f + 1)).

@@ -1,31 +1,36 @@
 import CYAML
-import Support
+import Core
 
 /// One node of a YAML document, with the place that errors name.
 ///
-/// Built from libyaml's events, in a bounded way: settings need a few dozen short lines, so everything that a hostile file
-/// could grow with (aliases, nesting, nodes, bytes) is refused beyond limits that no real file meets.
-struct YAMLNode: Sendable {
-  enum Content: Sendable {
+/// Built from libyaml's events, within bounds: settings need a few dozen short lines, so everything that a hostile file
+/// could grow by (aliases, nesting, nodes, bytes) is refused beyond limits that no real file reaches.
+package struct YAMLNode: Sendable {
+  package enum Content: Sendable {
     /// `isPlain`: written without quotes, so that `null`, `true` and numbers mean what they say.
     case scalar(String, isPlain: Bool)
     case sequence([YAMLNode])
     case mapping([(key: String, place: String, value: YAMLNode)])
   }
 
-  var content: Content
+  package var content: Content
   /// "FILE:LINE:COLUMN"
-  var place: String
+  package var place: String
 
-  static let byteCountMax = 1 << 20
-  static let depthMax = 8
-  static let nodeCountMax = 10_000
+  package init(content: Content, place: String) {
+    self.content = content
+    self.place = place
+  }
+
+  package static let byteCountMax = 1 << 20
+  package static let depthMax = 8
+  package static let nodeCountMax = 10_000
 
   /// The scalar's text; nil for sequences and mappings.
-  var text: String? { if case .scalar(let text, _) = content { text } else { nil } }
+  package var text: String? { if case .scalar(let text, _) = content { text } else { nil } }
 
   /// What the node is, in the words of an error.
-  var summary: String {
+  package var summary: String {
     switch content {
     case .scalar(let text, let isPlain):
       let short = text.count > 60 ? text.prefix(60) + "..." : text[...]
@@ -37,15 +42,16 @@ struct YAMLNode: Sendable {
 }
 
 /// Parses one document into nodes.
-struct YAMLParser: ~Copyable {
+package struct YAMLParser: ~Copyable {
   private let parser: UnsafeMutablePointer<yaml_parser_t>
   private let event: UnsafeMutablePointer<yaml_event_t>
   private let file: String
   private var nodeCount = 0
 
   /// - Returns: the document's root; nil for an empty document.
-  /// - Throws: `InputError` for bad syntax, aliases, duplicate keys, a second document, and everything beyond the limits.
-  static func parse(_ bytes: [UInt8], file: String) throws -> YAMLNode? {
+  /// - Throws: `InputError` for bad syntax, aliases, duplicate keys, a second document, and everything beyond the
+  ///   limits.
+  package static func parse(_ bytes: [UInt8], file: String) throws -> YAMLNode? {
     guard bytes.count <= YAMLNode.byteCountMax else {
       throw InputError(
         "read settings", at: file, expected: "at most \(YAMLNode.byteCountMax) bytes", found: "\(bytes.count) bytes")

@@ -1,38 +1,50 @@
+import Core
 import Foundation
-import Prompts
-import Support
+import SettingKeys
 
 /// MM-Retinal-Reason as a task: `mm_retinal_reason`.
 ///
-/// At the start every row is read once and checked; after that only the rows' places are held, and a row and its images are read
-/// when it is drawn. Without a held-out file a share is held out by hash of what the row is about, its case of PubMed Central or
-/// its first image, so that no image is asked about on both sides.
+/// At the start every row is read once and checked; after that only the places of rows are held, and a row and its
+/// images are read when it is asked. Without a held-out file a share is held out by hash of what the row is about, its
+/// case of PubMed Central or its first image, so that no image is asked about on both sides.
 ///
-/// A row that can no longer be read when it is drawn (the file or an image has changed since the start) becomes a question that
-/// every answer is wrong to: its group has no variance and moves no weight. A line on standard error tells it.
-struct ReasoningDataset: PromptDataset {
+/// A row that can no longer be read when it is asked (the file or an image has changed since the start) becomes a
+/// question that every answer is wrong to: its group has no variance and moves no weight. A line on standard error says
+/// so.
+struct MMRetinalReasonDataset: PromptDataset {
+  static let definition = TaskDefinition(
+    "mm_retinal_reason", "all types of question about fundus photographs, angiograms, OCT and cases",
+    trainFile: "a JSON file",
+    shared: [
+      .trainFile, .heldOutFile, .heldOutShare, .modalities, .domains, .questionTypes, .partialCredit, .fuzzy,
+    ],
+    own: [
+      .flag(
+        "skip_bad_rows", \.skipBadRows,
+        "Bad rows are counted and left out. Off, because a file with bad rows is seldom what was meant.")
+    ],
+    make: { try MMRetinalReasonDataset($0, $1, seed: $2) })
+
   private struct Row: Sendable {
-    let place: ReasoningFile.Place
-    /// Of what the row is about.
+    let place: MMRetinalReasonFile.Place
+    /// The hash of what the row is about.
     let subject: UInt64
   }
 
-  private let trainingFile: ReasoningFile
-  private let heldOutFile: ReasoningFile
+  private let trainingFile: MMRetinalReasonFile
+  private let heldOutFile: MMRetinalReasonFile
   private let training: [Row]
   private let heldOut: [Row]
   private let shuffle: EpochShuffle
   private let templates: ImageQuestionTemplates
   private let warn: @Sendable (String) -> Void
 
-  init(_ settings: TaskSettings, seed: UInt64, warn: @escaping @Sendable (String) -> Void = ReasoningDataset.complain)
-    throws
-  {
-    guard !settings.trainFile.isEmpty else {
-      throw InputError("make dataset", at: "task.train_file", expected: "a JSON file", found: "nothing")
-    }
-    let selection = try RowSelection(settings)
-    let trainingFile = try ReasoningFile(path: settings.trainFile)
+  init(
+    _ settings: TaskSettings, _ options: MMRetinalReasonOptions, seed: UInt64,
+    warn: @escaping @Sendable (String) -> Void = MMRetinalReasonDataset.writeToStandardError
+  ) throws {
+    let selection = try RowSelection(settings, options)
+    let trainingFile = try MMRetinalReasonFile(path: settings.trainFile)
     var training = try Self.rows(of: trainingFile, selection, warn)
     if settings.heldOutFile.isEmpty {
       let share = HeldOutShare(share: settings.heldOutShare)
@@ -40,7 +52,7 @@ struct ReasoningDataset: PromptDataset {
       training.removeAll { share.contains(hash: $0.subject) }
       heldOutFile = trainingFile
     } else {
-      heldOutFile = try ReasoningFile(path: settings.heldOutFile)
+      heldOutFile = try MMRetinalReasonFile(path: settings.heldOutFile)
       heldOut = try Self.rows(of: heldOutFile, selection, warn)
       let subjects = Set(heldOut.map(\.subject))
       training.removeAll { subjects.contains($0.subject) }
@@ -66,10 +78,10 @@ struct ReasoningDataset: PromptDataset {
   }
 
   private static func rows(
-    of file: ReasoningFile, _ selection: RowSelection, _ warn: (String) -> Void
+    of file: MMRetinalReasonFile, _ selection: RowSelection, _ warn: (String) -> Void
   ) throws -> [Row] {
     var rows: [Row] = []
-    var statistics = ReasoningStatistics()
+    var statistics = MMRetinalReasonStatistics()
     try file.forEachRow(check: .headers) { place, row in
       statistics.add(row)
       guard case .success((let row, _)) = row, selection.contains(row) else { return }
@@ -79,14 +91,14 @@ struct ReasoningDataset: PromptDataset {
     let summary = "\(statistics.badRowCount) bad of \(statistics.rowCount) rows"
     guard selection.skipsBadRows, let first = statistics.errors.first else {
       throw InputError(
-        "make dataset", at: file.path, expected: "sound rows (task.skip_bad_rows leaves others out)",
+        "make dataset", at: file.path, expected: "good rows (task.skip_bad_rows leaves bad ones out)",
         found: "\(summary); the first: \(statistics.errors.first.map { "\($0)" } ?? "")")
     }
     warn("\(file.path): \(summary) are left out; the first: \(first)")
     return rows
   }
 
-  private static func subject(of row: ReasoningRow) -> UInt64 {
+  private static func subject(of row: MMRetinalReasonRow) -> UInt64 {
     switch (row.pmcid, row.images.first) {
     case (let pmcid?, _): textHash(pmcid)
     case (nil, .path(let path)?): textHash(path)
@@ -95,7 +107,7 @@ struct ReasoningDataset: PromptDataset {
     }
   }
 
-  private func prompt(id: UInt64, _ row: Row, of file: ReasoningFile) -> Prompt {
+  private func prompt(id: UInt64, _ row: Row, of file: MMRetinalReasonFile) -> Prompt {
     do {
       let content = try file.row(at: row.place)
       return templates.prompt(
@@ -112,44 +124,37 @@ struct ReasoningDataset: PromptDataset {
     }
   }
 
-  static func complain(_ text: String) { FileHandle.standardError.write(Data("fovea: \(text)\n".utf8)) }
+  static func writeToStandardError(_ text: String) { FileHandle.standardError.write(Data("fovea: \(text)\n".utf8)) }
+}
+
+/// What `mm_retinal_reason` does with bad rows.
+package struct MMRetinalReasonOptions: TaskOptions {
+  /// Bad rows are counted and left out, instead of refusing the file.
+  package var skipBadRows = false
+
+  package init() {}
 }
 
 /// The rows that the settings ask for.
-struct RowSelection: Sendable {
+private struct RowSelection {
   let skipsBadRows: Bool
   private let modalities: Set<Modality>
   private let domains: Set<Domain>
   private let types: Set<QuestionType>
 
-  init(_ settings: TaskSettings) throws {
-    skipsBadRows = settings.skipBadRows
-    modalities = try Self.cases(settings.modalities, "task.modalities")
-    domains = try Self.cases(settings.domains, "task.domains")
-    types = try Self.cases(settings.questionTypes, "task.question_types")
+  init(_ settings: TaskSettings, _ options: MMRetinalReasonOptions) throws {
+    skipsBadRows = options.skipBadRows
+    modalities = try namedCases(settings.modalities, "task.modalities")
+    domains = try namedCases(settings.domains, "task.domains")
+    types = try namedCases(settings.questionTypes, "task.question_types")
   }
 
-  /// An empty list asks for all.
-  func contains(_ row: ReasoningRow) -> Bool {
+  func contains(_ row: MMRetinalReasonRow) -> Bool {
     modalities.contains(row.modality) && domains.contains(row.domain) && types.contains(row.type)
-  }
-
-  static func cases<Value: RawRepresentable<String> & CaseIterable & Hashable>(
-    _ names: [String], _ key: String
-  ) throws -> Set<Value> {
-    if names.isEmpty { return Set(Value.allCases) }
-    return Set(
-      try names.map { name in
-        guard let value = Value.allCases.first(where: { $0.rawValue.lowercased() == name.lowercased() }) else {
-          throw InputError(
-            "make dataset", at: key, expected: Value.allCases.map(\.rawValue).joined(separator: ", "), found: name)
-        }
-        return value
-      })
   }
 }
 
-extension ReasoningRow {
+extension MMRetinalReasonRow {
   var scorerOptions: [String: String] {
     var options: [String: String] = [:]
     if optionCount > 0 { options[Scorer.Option.optionCount] = "\(optionCount)" }

@@ -1,9 +1,11 @@
-import Support
+import Core
 
-/// The elements of one large JSON array, one at a time, so that a file of many gigabytes needs the memory of its largest row.
+/// The elements of one large JSON array, one at a time, so that a file of many gigabytes needs the memory of its
+/// largest row.
 ///
-/// It finds where elements end by counting brackets outside strings; whether an element is right JSON is for `JSON.parse`, so
-/// that a bad element is told and the next one read. Only a file whose brackets do not add up cannot be read on.
+/// It finds where elements end by counting brackets outside strings; whether an element is valid JSON is for
+/// `JSON.parse`, so that a bad element is reported and the next one is read. Only a file with unbalanced brackets
+/// cannot be read further.
 enum JSONArrayReader {
   /// Six images of the largest size in base64, and text.
   static let elementByteCountMax = 300 << 20

@@ -1,13 +1,12 @@
+import Core
 import Imaging
-import Prompts
-import Support
 
 /// A row of MM-Retinal-Reason: images, a question, its answer, and how it is found.
 ///
-/// `{"image": [...], "conversations": [{"from": "human", "value": ...}, {"from": "gpt", "value": ...}], "reason": ...}`, for
-/// complex reasoning also `pmcid`, `title` and `caption`. Optional keys say what is otherwise concluded: `modality`, `domain`,
-/// `type` (a question type) and `aliases` (other right answers to an open-ended question).
-public struct ReasoningRow: Equatable, Sendable {
+/// `{"image": [...], "conversations": [{"from": "human", "value": ...}, {"from": "gpt", "value": ...}], "reason":
+/// ...}`, for complex reasoning also `pmcid`, `title` and `caption`. Optional keys say what is otherwise inferred:
+/// `modality`, `domain`, `type` (a question type) and `aliases` (other right answers to an open-ended question).
+public struct MMRetinalReasonRow: Equatable, Sendable {
   public enum ImageSource: Equatable, Sendable {
     case path(String)
     case encoded([UInt8])
@@ -27,18 +26,18 @@ public struct ReasoningRow: Equatable, Sendable {
   public var optionCount: Int
   public var aliases: [String]
 
-  /// Of question, answer or reason.
+  /// The largest size of a question, an answer or a reason.
   static let textByteCountMax = 1 << 20
 }
 
 /// Reads rows; every refusal names the key.
-struct ReasoningRowReader {
+struct MMRetinalReasonRowReader {
   /// What the file's name says of all of its rows.
   private let fileSubset: Subset
   private let fileType: QuestionType?
   private let place: String
 
-  /// - Parameter path: the file, whose name may tell modality, domain and question type.
+  /// - Parameter path: the file, whose name may give modality, domain and question type.
   init(path: String) {
     place = path
     let name = path.split(separator: "/").last.map(String.init) ?? ""
@@ -53,7 +52,7 @@ struct ReasoningRowReader {
           ? .multipleChoice : words.contains("complex") ? .openEnded : nil
   }
 
-  func row(_ bytes: [UInt8], index: Int) throws -> ReasoningRow {
+  func row(_ bytes: [UInt8], index: Int) throws -> MMRetinalReasonRow {
     let place = "\(place), row \(index)"
     let json = try JSON.parse(bytes, place: place)
     guard json.object != nil else {
@@ -77,7 +76,7 @@ struct ReasoningRowReader {
     if pmcid != nil { subset = subset.completed(by: Subset(modality: .complex)) }
     subset = subset.completed(by: fileSubset)
     for case .path(let path) in images { subset = subset.completed(by: Subset(imagePath: path)) }
-    return ReasoningRow(
+    return MMRetinalReasonRow(
       question: question, answer: answer, reason: try reader.text("reason"), type: type, modality: subset.modality,
       domain: subset.domain, images: images, pmcid: pmcid, title: try reader.text("title"),
       caption: try reader.text("caption"), optionCount: type == .openEnded ? 0 : options.count, aliases: aliases)
@@ -136,8 +135,8 @@ struct ReasoningRowReader {
 
     func text(_ value: JSON?, _ key: String) throws -> String? {
       guard let text = value?.string else { throw failure(key, "text", value?.kind ?? "nothing") }
-      guard text.utf8.count <= ReasoningRow.textByteCountMax else {
-        throw failure(key, "at most \(ReasoningRow.textByteCountMax) bytes", "\(text.utf8.count)")
+      guard text.utf8.count <= MMRetinalReasonRow.textByteCountMax else {
+        throw failure(key, "at most \(MMRetinalReasonRow.textByteCountMax) bytes", "\(text.utf8.count)")
       }
       let trimmed = text.trimmed
       return trimmed.isEmpty ? nil : trimmed
@@ -180,7 +179,7 @@ struct ReasoningRowReader {
     }
 
     /// Paths, or files in base64. An image may stand alone, without a list.
-    func images() throws -> [ReasoningRow.ImageSource] {
+    func images() throws -> [MMRetinalReasonRow.ImageSource] {
       let items = json["image"]?.array ?? json["image"]?.string.map { [.string($0)] } ?? []
       guard (1...PromptImage.countMax).contains(items.count) else {
         throw failure(
@@ -205,7 +204,8 @@ struct ReasoningRowReader {
       }
     }
 
-    /// What follows "data:...;base64,", or the whole text when it begins as JPEG or PNG files do in base64; nil for a path.
+    /// What follows "data:...;base64,", or the whole text when it begins as JPEG or PNG files do in base64; nil for a
+    /// path.
     private static func base64Part(of text: String) -> Substring? {
       if text.hasPrefix("data:") {
         guard let comma = text.prefix(200).firstIndex(of: ",") else { return nil }

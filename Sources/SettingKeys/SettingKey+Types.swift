@@ -1,33 +1,13 @@
-/// One key of the settings: its path, its type and range, its place in `RunSettings`, and why its default is what it is.
-///
-/// The table `SettingKey.all` is the only list of keys; reading, `RunSettings.described()` and docs/SETTINGS.md follow it.
-public struct SettingKey: Sendable {
-  /// Dotted, in snake_case: "rollout.group_size".
-  public let path: String
-  /// What a value must be, in the words of an error: "an integer, 2 ... 1024".
-  public let type: String
-  /// What it does and why the default is what it is.
-  public let reason: String
-  /// Whether an override's value is taken as it stands instead of being read as YAML.
-  let isText: Bool
-  /// Puts the value into the settings; false when it is not of the type.
-  let read: @Sendable (YAMLNode, inout RunSettings) -> Bool
-  /// The value as YAML, which `read` takes back unchanged.
-  let write: @Sendable (RunSettings) -> String
-
-  /// The value of this key, as YAML.
-  public func described(in settings: RunSettings) -> String { write(settings) }
-
-  /// The sections above the key, and its own name.
-  var components: [Substring] { path.split(separator: ".") }
-}
-
-/// A place in the settings.
-typealias Field<Value> = any WritableKeyPath<RunSettings, Value> & Sendable
-
+/// The types of values that keys have: numbers, switches, text, lists of text, choices.
 extension SettingKey {
-  /// A key of any type: `parse` gives nil for what is not of the type.
-  private static func key<Value>(
+  /// A place in the settings.
+  package typealias Field<Value> = any WritableKeyPath<Settings, Value> & Sendable
+
+  /// A key of any type.
+  /// - Parameters:
+  ///   - parse: gives nil for what is not of the type.
+  ///   - format: writes YAML that `parse` takes back unchanged.
+  package static func key<Value>(
     _ path: String, _ field: Field<Value>, _ type: String, isText: Bool = false, _ reason: String,
     parse: @escaping @Sendable (YAMLNode) -> Value?, format: @escaping @Sendable (Value) -> String
   ) -> SettingKey {
@@ -41,7 +21,8 @@ extension SettingKey {
       write: { format($0[keyPath: field]) })
   }
 
-  static func integer(
+  /// A whole number within `range`.
+  package static func integer(
     _ path: String, _ field: Field<Int>, _ range: ClosedRange<Int>, _ reason: String
   ) -> SettingKey {
     key(
@@ -50,14 +31,15 @@ extension SettingKey {
       format: { "\($0)" })
   }
 
-  static func seed(_ path: String, _ field: Field<UInt64>, _ reason: String) -> SettingKey {
+  /// A whole number of 64 bits, 0 or more.
+  package static func seed(_ path: String, _ field: Field<UInt64>, _ reason: String) -> SettingKey {
     key(
       path, field, "an integer, 0 or more, of 64 bits", reason, parse: { plain($0).flatMap { UInt64($0) } },
       format: { "\($0)" })
   }
 
   /// A finite number within `range`.
-  static func number<Value: BinaryFloatingPoint & LosslessStringConvertible & Sendable>(
+  package static func number<Value: BinaryFloatingPoint & LosslessStringConvertible & Sendable>(
     _ path: String, _ field: Field<Value>, _ range: NumberRange, _ reason: String
   ) -> SettingKey {
     key(
@@ -65,7 +47,7 @@ extension SettingKey {
   }
 
   /// A number or null.
-  static func optionalNumber(
+  package static func optionalNumber(
     _ path: String, _ field: Field<Float?>, _ range: NumberRange, _ reason: String
   ) -> SettingKey {
     key(
@@ -74,14 +56,15 @@ extension SettingKey {
       format: { $0.map { "\($0)" } ?? "null" })
   }
 
-  static func flag(_ path: String, _ field: Field<Bool>, _ reason: String) -> SettingKey {
+  /// true or false.
+  package static func flag(_ path: String, _ field: Field<Bool>, _ reason: String) -> SettingKey {
     key(
       path, field, "true or false", reason,
       parse: { node in plain(node).flatMap { Bool($0) } }, format: { "\($0)" })
   }
 
   /// Text that satisfies `isValid`; `rule` says what that is.
-  static func text(
+  package static func text(
     _ path: String, _ field: Field<String>, _ rule: String, _ reason: String,
     isValid: @escaping @Sendable (String) -> Bool = { _ in true }
   ) -> SettingKey {
@@ -91,7 +74,7 @@ extension SettingKey {
   }
 
   /// Text or null.
-  static func optionalText(
+  package static func optionalText(
     _ path: String, _ field: Field<String?>, _ rule: String, _ reason: String,
     isValid: @escaping @Sendable (String) -> Bool = { _ in true }
   ) -> SettingKey {
@@ -101,7 +84,8 @@ extension SettingKey {
       format: { $0.map(quoted) ?? "null" })
   }
 
-  static func texts(
+  /// A list of at most `countMax` texts.
+  package static func texts(
     _ path: String, _ field: Field<[String]>, countMax: Int, _ reason: String
   ) -> SettingKey {
     key(
@@ -114,16 +98,18 @@ extension SettingKey {
       format: { "[" + $0.map(quoted).joined(separator: ", ") + "]" })
   }
 
-  static func choice<Value: RawRepresentable<String> & CaseIterable & Sendable>(
-    _ path: String, _ field: Field<Value>, _ reason: String
+  /// One of the values of an enumeration.
+  /// - Parameter formerly: words that named a value in earlier versions; they are still read, and never written.
+  package static func choice<Value: RawRepresentable<String> & CaseIterable & Sendable>(
+    _ path: String, _ field: Field<Value>, formerly: [String: Value] = [:], _ reason: String
   ) -> SettingKey {
     key(
       path, field, oneOf(Value.allCases.map(\.rawValue)), reason,
-      parse: { $0.text.flatMap { Value(rawValue: $0) } }, format: { $0.rawValue })
+      parse: { $0.text.flatMap { Value(rawValue: $0) ?? formerly[$0] } }, format: { $0.rawValue })
   }
 
   /// Some of the values, each once and at least one.
-  static func choices<Value: RawRepresentable<String> & CaseIterable & Hashable & Sendable>(
+  package static func choices<Value: RawRepresentable<String> & CaseIterable & Hashable & Sendable>(
     _ path: String, _ field: Field<[Value]>, _ reason: String
   ) -> SettingKey {
     key(
@@ -136,7 +122,8 @@ extension SettingKey {
       format: { "[" + $0.map(\.rawValue).joined(separator: ", ") + "]" })
   }
 
-  static func choice(
+  /// One of the names of a table.
+  package static func choice(
     _ path: String, _ field: Field<String>, among names: [String], _ reason: String
   ) -> SettingKey {
     key(
@@ -183,35 +170,5 @@ extension SettingKey {
       }
     }
     return result + "\""
-  }
-}
-
-/// An interval of numbers, each end open or closed, as errors and the documentation spell it.
-struct NumberRange: Sendable, CustomStringConvertible {
-  var lower: Double
-  var upper: Double
-  var includesLower = true
-  var includesUpper = true
-
-  func contains(_ value: Double) -> Bool {
-    (includesLower ? value >= lower : value > lower) && (includesUpper ? value <= upper : value < upper)
-  }
-
-  /// At least / more than, at most / less than.
-  static func closed(_ lower: Double, _ upper: Double) -> Self { Self(lower: lower, upper: upper) }
-  static func halfOpen(_ lower: Double, _ upper: Double) -> Self {
-    Self(lower: lower, upper: upper, includesUpper: false)
-  }
-  static func above(_ lower: Double, upTo upper: Double) -> Self {
-    Self(lower: lower, upper: upper, includesLower: false)
-  }
-  static func between(_ lower: Double, _ upper: Double) -> Self {
-    Self(lower: lower, upper: upper, includesLower: false, includesUpper: false)
-  }
-
-  var description: String {
-    func text(_ value: Double) -> String { Int(exactly: value).map { "\($0)" } ?? "\(value)" }
-    return "\(includesLower ? "at least" : "more than") \(text(lower)) and "
-      + "\(includesUpper ? "at most" : "less than") \(text(upper))"
   }
 }

@@ -1,6 +1,5 @@
+import Core
 import Imaging
-import Prompts
-import Support
 import Tasks
 import Testing
 
@@ -29,19 +28,19 @@ extension JSON: ExpressibleByStringLiteral {
 private func encoded(_ shade: UInt8) -> String { Base64.encode(png(shade)) }
 
 private func statistics(
-  _ rows: [JSON], name: String = "data.json", check: ReasoningFile.ImageCheck = .headers
-) throws -> (ReasoningStatistics, [ReasoningRow]) {
+  _ rows: [JSON], name: String = "data.json", check: MMRetinalReasonFile.ImageCheck = .headers
+) throws -> (MMRetinalReasonStatistics, [MMRetinalReasonRow]) {
   let folder = try TemporaryDataFolder()
   return try statistics(JSON.array(rows).serialized(), in: folder, name: name, check: check)
 }
 
 private func statistics(
   _ bytes: [UInt8], in folder: TemporaryDataFolder, name: String = "data.json",
-  check: ReasoningFile.ImageCheck = .headers
-) throws -> (ReasoningStatistics, [ReasoningRow]) {
-  let file = try ReasoningFile(path: try folder.write(bytes, to: name))
-  var statistics = ReasoningStatistics()
-  var rows: [ReasoningRow] = []
+  check: MMRetinalReasonFile.ImageCheck = .headers
+) throws -> (MMRetinalReasonStatistics, [MMRetinalReasonRow]) {
+  let file = try MMRetinalReasonFile(path: try folder.write(bytes, to: name))
+  var statistics = MMRetinalReasonStatistics()
+  var rows: [MMRetinalReasonRow] = []
   try file.forEachRow(check: check) { place, row in
     statistics.add(row)
     guard case .success((let row, _)) = row else { return }
@@ -52,8 +51,8 @@ private func statistics(
   return (statistics, rows)
 }
 
-@Suite struct ReasoningRowTests {
-  @Test("images are base64, data URIs, files beside the JSON, and entries of a table of its name")
+@Suite struct MMRetinalReasonRowTests {
+  @Test("images are base64, data URIs, files next to the JSON, and entries of a table of its name")
   func images() throws {
     let folder = try TemporaryDataFolder()
     try folder.write(png(1), to: "pictures/one.png")
@@ -64,8 +63,9 @@ private func statistics(
     ]
     let (found, good) = try statistics(JSON.array(rows).serialized(), in: folder)
     #expect(found.badRowCount == 0, "\(found.errors)")
-    #expect(found.imagesPerRow == [0, 1, 0, 0, 0, 1, 0] && found.formats == [.png: 6])
-    let file = try ReasoningFile(path: folder.path + "/data.json")
+    #expect(found.imagesPerRow == [0, 1, 0, 0, 0, 1, 0])
+    #expect(found.formats == [.png: 6])
+    let file = try MMRetinalReasonFile(path: folder.path + "/data.json")
     #expect(try file.images(of: good[0]).map(\.bytes) == [9, 8, 1, 2, 3].map { png($0) })
   }
 
@@ -89,7 +89,8 @@ private func statistics(
     let one = row([encoded(1)], question: question, answer: answer, key.map { ["type": .string($0)] } ?? [:])
     let (found, rows) = try statistics([one], name: name)
     #expect(found.badRowCount == 0, "\(found.errors)")
-    #expect(rows.first?.type == type && rows.first?.answer == wanted)
+    #expect(rows.first?.type == type)
+    #expect(rows.first?.answer == wanted)
   }
 
   @Test(
@@ -108,7 +109,8 @@ private func statistics(
   {
     let (found, rows) = try statistics([row([image], keys.mapValues { .string($0) })], name: name, check: .none)
     #expect(found.badRowCount == 0, "\(found.errors)")
-    #expect(rows.first?.modality == modality && rows.first?.domain == domain)
+    #expect(rows.first?.modality == modality)
+    #expect(rows.first?.domain == domain)
   }
 
   static let bad: [(String, JSON)] = [
@@ -128,14 +130,19 @@ private func statistics(
     ("reason", row([encoded(1)], ["reason": .integer(1)])), ("an object", .integer(5)), ("an object", "text"),
   ]
 
-  @Test("a bad row is told by its number and key, and the next one is read", arguments: 0..<bad.count)
+  @Test("a bad row is named by its number and key, and the next one is read", arguments: 0..<bad.count)
   func badRows(_ index: Int) throws {
     let (key, one) = Self.bad[index]
     let (found, rows) = try statistics([row([encoded(1)]), one, row([encoded(2)])], check: .pixels)
-    #expect(found.rowCount == 3 && found.badRowCount == 1 && rows.count == 2)
+    #expect(found.rowCount == 3)
+    #expect(found.badRowCount == 1)
+    #expect(rows.count == 2)
     let error = try #require(found.errors.first)
-    #expect("\(error)".contains("row 1") && "\(error)".contains(key), "\(error)")
-    #expect(!error.expected.isEmpty && !error.found.isEmpty && error.expected != error.found, "\(error)")
+    #expect("\(error)".contains("row 1"), "\(error)")
+    #expect("\(error)".contains(key), "\(error)")
+    #expect(!error.expected.isEmpty, "\(error)")
+    #expect(!error.found.isEmpty, "\(error)")
+    #expect(error.expected != error.found, "\(error)")
   }
 
   @Test("a row that is not JSON costs only itself, when its brackets add up")
@@ -143,7 +150,9 @@ private func statistics(
     let text =
       "[ {\"a\": tru}, \(String(decoding: row([encoded(1)]).serialized(), as: UTF8.self)) ,\n {\"b\": [1,}, 2] ]"
     let (found, rows) = try statistics(Array(text.utf8), in: TemporaryDataFolder())
-    #expect(found.rowCount == 3 && found.badRowCount == 2 && rows.count == 1, "\(found)")
+    #expect(found.rowCount == 3, "\(found)")
+    #expect(found.badRowCount == 2, "\(found)")
+    #expect(rows.count == 1, "\(found)")
   }
 
   @Test(
@@ -164,7 +173,9 @@ private func statistics(
     ]
     let bytes = [0xEF, 0xBB, 0xBF] + JSON.array(rows).serialized(pretty: true)
     let (found, good) = try statistics(bytes, in: TemporaryDataFolder())
-    #expect(bytes.count > 4 << 20 && found.badRowCount == 0 && good.count == 3, "\(found.errors)")
+    #expect(bytes.count > 4 << 20, "\(found.errors)")
+    #expect(found.badRowCount == 0, "\(found.errors)")
+    #expect(good.count == 3, "\(found.errors)")
   }
 
   @Test("a file cut anywhere, or with flipped bits, gives rows or errors, never a trap")
@@ -183,7 +194,7 @@ private func statistics(
   }
 }
 
-@Suite struct ReasoningDatasetTests {
+@Suite struct MMRetinalReasonDatasetTests {
   private func file(_ rows: [JSON], in folder: TemporaryDataFolder, name: String = "data.json") throws -> TaskSettings {
     var settings = TaskSettings()
     settings.name = "mm_retinal_reason"
@@ -203,7 +214,8 @@ private func statistics(
     let dataset = try makeDataset(settings, seed: 1)
     let heldOut = (0..<dataset.heldOutCount).map { dataset.heldOutPrompt(at: $0) }
     let training = (0..<UInt64(40 - dataset.heldOutCount)).map { dataset.trainingPrompt(at: $0) }
-    #expect(heldOut.count % 2 == 0 && (2...24).contains(heldOut.count))
+    #expect(heldOut.count % 2 == 0)
+    #expect((2...24).contains(heldOut.count))
     #expect(Set((heldOut + training).map { $0.messages.last!.content }).count == 40)
     #expect(Set(heldOut.flatMap(\.images)).isDisjoint(with: training.flatMap(\.images)))
     let other = try makeDataset(settings, seed: 2)
@@ -220,11 +232,13 @@ private func statistics(
     let dataset = try makeDataset(settings, seed: 1)
     let appended = dataset.heldOutPrompt(at: 0)
     #expect(appended.messages.last!.content.hasSuffix("<image><image>"))
-    #expect(appended.images.map(\.bytes) == [png(3), png(4)] && appended.reward.options["option_count"] == "3")
+    #expect(appended.images.map(\.bytes) == [png(3), png(4)])
+    #expect(appended.reward.options["option_count"] == "3")
     #expect(dataset.heldOutPrompt(at: 1).messages.last!.content.hasPrefix("<image> or <image>?"))
     #expect(PromptImage.placeholderCount(in: dataset.heldOutPrompt(at: 1).messages.last!.content) == 2)
     let right = Scorer.score(text: "<think>x</think><answer>B</answer>", appended.reward)
-    #expect(right.accuracy == 1 && right.format == 1)
+    #expect(right.accuracy == 1)
+    #expect(right.format == 1)
   }
 
   @Test("modalities, domains and question types are chosen by the settings")
@@ -250,8 +264,11 @@ private func statistics(
     do {
       _ = try makeDataset(settings, seed: 1)
       Issue.record("the bad row was accepted")
-    } catch { #expect("\(error)".contains("1 bad of 41 rows") && "\(error)".contains("row 40"), "\(error)") }
-    settings.skipBadRows = true
+    } catch {
+      #expect("\(error)".contains("1 bad of 41 rows"), "\(error)")
+      #expect("\(error)".contains("row 40"), "\(error)")
+    }
+    settings[MMRetinalReasonOptions.self].skipBadRows = true
     #expect(throws: Never.self) { try makeDataset(settings, seed: 1) }
   }
 

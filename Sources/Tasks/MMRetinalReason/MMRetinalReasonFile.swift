@@ -1,12 +1,11 @@
+import Core
 import Imaging
-import Prompts
-import Support
 
 /// A file of MM-Retinal-Reason: rows by streaming or by place, and their images.
 ///
-/// Images are in the rows as base64, in files beside it, or in a CSV table of the same name (`x.csv` beside `x.json`), as the
-/// authors keep them for evaluation.
-public struct ReasoningFile: Sendable {
+/// Images are in the rows as base64, in files next to it, or in a CSV table of the same name (`x.csv` next to
+/// `x.json`), as the authors keep them for evaluation.
+public struct MMRetinalReasonFile: Sendable {
   /// How far a row's images are looked at.
   public enum ImageCheck: Sendable {
     case none
@@ -20,13 +19,13 @@ public struct ReasoningFile: Sendable {
   public struct Place: Hashable, Sendable {
     let offset: Int
     let byteCount: Int
-    /// From 0.
+    /// The number of the row, from 0.
     public let index: Int
   }
 
   public let path: String
   private let file: RandomAccessFile
-  private let reader: ReasoningRowReader
+  private let reader: MMRetinalReasonRowReader
   private let table: Base64Table?
   private let limits: ImageLimits
 
@@ -34,16 +33,16 @@ public struct ReasoningFile: Sendable {
     self.path = path
     self.limits = limits
     file = try RandomAccessFile(path: path)
-    reader = ReasoningRowReader(path: path)
+    reader = MMRetinalReasonRowReader(path: path)
     let tablePath = (path.hasSuffix(".json") ? String(path.dropLast(5)) : path) + ".csv"
     table = (try? RandomAccessFile(path: tablePath)) == nil ? nil : try Base64Table(path: tablePath)
   }
 
   /// Calls `body` with every row, good or bad, in order; holds one row at a time.
-  /// - Throws: `InputError` for a file that cannot be read on, and what `body` throws.
+  /// - Throws: `InputError` for a file that cannot be read further, and what `body` throws.
   public func forEachRow(
     check: ImageCheck,
-    body: (_ place: Place, _ row: Result<(row: ReasoningRow, headers: [ImageHeader]), InputError>) throws -> Void
+    body: (_ place: Place, _ row: Result<(row: MMRetinalReasonRow, headers: [ImageHeader]), InputError>) throws -> Void
   ) throws {
     try JSONArrayReader.forEachElement(of: file) { index, place, bytes in
       let place = Place(offset: place.offset, byteCount: place.byteCount, index: index)
@@ -56,10 +55,10 @@ public struct ReasoningFile: Sendable {
     }
   }
 
-  /// The row of a number, from 0: those in front of it are passed over unread, and nothing behind it is looked at.
+  /// The row of a number, from 0: those before it are skipped unread, and nothing after it is read.
   /// - Throws: `InputError` for a bad row, and for a file that cannot be read so far, or ends before it.
-  public func row(_ wanted: Int) throws -> ReasoningRow {
-    struct Found: Error { var row: ReasoningRow }
+  public func row(_ wanted: Int) throws -> MMRetinalReasonRow {
+    struct Found: Error { var row: MMRetinalReasonRow }
     var count = 0
     do {
       try JSONArrayReader.forEachElement(of: file) { index, _, bytes in
@@ -71,16 +70,16 @@ public struct ReasoningFile: Sendable {
   }
 
   /// The row at a place that `forEachRow` gave.
-  public func row(at place: Place) throws -> ReasoningRow {
+  public func row(at place: Place) throws -> MMRetinalReasonRow {
     try reader.row(file.bytes(at: place.offset, count: place.byteCount), index: place.index)
   }
 
   /// The encoded images of a row.
-  public func images(of row: ReasoningRow) throws -> [PromptImage] {
+  public func images(of row: MMRetinalReasonRow) throws -> [PromptImage] {
     try row.images.map { PromptImage(bytes: try bytes(of: $0)) }
   }
 
-  private func headers(of row: ReasoningRow, index: Int, check: ImageCheck) throws -> [ImageHeader] {
+  private func headers(of row: MMRetinalReasonRow, index: Int, check: ImageCheck) throws -> [ImageHeader] {
     if check == .none { return [] }
     return try row.images.enumerated().map { number, source in
       let place = "\(path), row \(index): image[\(number)]"
@@ -95,7 +94,7 @@ public struct ReasoningFile: Sendable {
     }
   }
 
-  private func bytes(of source: ReasoningRow.ImageSource) throws -> [UInt8] {
+  private func bytes(of source: MMRetinalReasonRow.ImageSource) throws -> [UInt8] {
     switch source {
     case .encoded(let bytes): return bytes
     case .path(let name):

@@ -1,13 +1,16 @@
-import Architecture
-import Prompts
-import Reinforcement
+import Core
+import SettingKeys
+import Tasks
 
-extension SettingKey {
+extension RunSettings {
   /// Every key, in the order of the documentation. The keys of a section stand together.
-  public static let all: [SettingKey] =
-    run + model + task + align + sft + rollout + algorithm + optimizer + farm + checkpoint + evaluation
+  public static let keys: [SettingKey<RunSettings>] =
+    runKeys + modelKeys + TaskDefinition.keys.map { $0.within("task", \.task) }
+    + Stage.keys("fovea align").map { $0.within("align", \.align) }
+    + Stage.keys("fovea sft").map { $0.within("sft", \.sft) }
+    + rolloutKeys + algorithmKeys + optimizerKeys + farmKeys + checkpointKeys + evaluationKeys
 
-  private static let run: [SettingKey] = [
+  private static let runKeys: [SettingKey<RunSettings>] = [
     .text(
       "run.name", \.run.name, "text for a folder's name: 1 to 100 characters, no slash, no leading dot",
       "Names the run directory, together with the time of its start.",
@@ -18,13 +21,14 @@ extension SettingKey {
     .text("run.directory", \.run.directory, "a path", "The folder that holds run directories.", isValid: isPath),
     .integer(
       "run.steps", \.run.steps, 1...10_000_000,
-      "Training steps. 100 is enough to see the default task being learned within minutes."),
+      "Training steps. 100 show the default task being learned within minutes."),
   ]
 
-  private static let model: [SettingKey] = [
+  private static let modelKeys: [SettingKey<RunSettings>] = [
     .text(
       "model.path", \.model.path, "a path",
-      "A Hugging Face folder or a GGUF file. The default is the smallest instruction-tuned model that the set-up fetches.",
+      "A Hugging Face folder or a GGUF file. The default is the smallest instruction-tuned model that the set-up "
+        + "fetches.",
       isValid: isPath),
     .choice(
       "model.precision", \.model.precision,
@@ -32,26 +36,28 @@ extension SettingKey {
         + "comparisons with other implementations."),
     .choices(
       "model.train", \.model.train,
-      "The parts that training changes; the others stay as they are and take neither moments nor broadcasts. Of a model "
-        + "without eyes only the language counts."),
+      "The parts that training changes; the others stay as they are and take neither moments nor bandwidth. Of a model "
+        + "without a vision encoder only the language counts."),
     .integer(
       "model.lora.rank", \.model.lora.rank, 0...4096,
-      "Trains low-rank adapters of this rank on a frozen model, and broadcasts nothing else; 0 trains the weights themselves. 8 "
-        + "to 16 suit a narrow task."),
+      "Trains low-rank adapters of this rank on a frozen model, and broadcasts nothing else; 0 trains the weights "
+        + "themselves. 8 to 16 suit a narrow task."),
     .number(
       "model.lora.alpha", \.model.lora.alpha, .above(0, upTo: 65_536),
-      "alpha / rank scales what adapters add. It stays while the rank is tried out, so that one learning rate fits several."
+      "alpha / rank scales what adapters add. It stays while the rank is tried out, so that one learning rate fits "
+        + "several."
     ),
     .texts(
       "model.lora.targets", \.model.lora.targets, countMax: 1024,
-      "Layers that get an adapter, in the trained parts, named as PEFT names them: q_proj for all of that name, whole names, "
-        + "or all-linear for every linear layer but the head."),
+      "Layers that get an adapter, in the trained parts, named as PEFT names them: q_proj for all of that name, "
+        + "whole names, or all-linear for every linear layer but the head."),
     .integer(
       "model.create.vocabulary_size", \.model.create.vocabularySize, 264...262_144,
       "`fovea create`: tokens at most, 256 bytes and up to 8 special ones among them. 1024 suit a narrow task."),
     .integer(
       "model.create.hidden_size", \.model.create.hiddenSize, 2...8192,
-      "`fovea create`: width of the decoder. The defaults make 2.7 million parameters, which two cores train in minutes."
+      "`fovea create`: width of the decoder. The defaults make 2.7 million parameters, which two cores train in "
+        + "minutes."
     ),
     .integer(
       "model.create.feed_forward_size", \.model.create.feedForwardSize, 2...32_768,
@@ -71,7 +77,8 @@ extension SettingKey {
       "`fovea create`: pixels along each side of an image, which is resized to it; 0 makes a model of text alone."),
     .integer(
       "model.create.patch_size", \.model.create.patchSize, 1...256,
-      "`fovea create`: pixels along each side of a patch, a divisor of the image's. 64 / 8 squared are 64 tokens an image."
+      "`fovea create`: pixels along each side of a patch, a divisor of the image's. 64 / 8 squared are 64 tokens an "
+        + "image."
     ),
     .integer(
       "model.create.vision_hidden_size", \.model.create.visionHiddenSize, 2...8192,
@@ -90,84 +97,14 @@ extension SettingKey {
       "`fovea create`: texts that the tokenizer is learned from. Without any, the task's own prompts and answers."),
   ]
 
-  private static let task: [SettingKey] = [
-    .choice(
-      "task.name", \.task.name,
-      among: [
-        "arithmetic", "gsm8k", "multiple_choice", "open_ended", "mm_retinal_reason", "retinamnist",
-        "synthetic-fundus",
-      ],
-      "What is asked. arithmetic and synthetic-fundus are built in and need no files; only the latter asks about images."
-    ),
-    .text(
-      "task.train_file", \.task.trainFile, "a path or nothing",
-      "JSONL to train on; JSON for mm_retinal_reason, npz for retinamnist; built-in tasks need none."),
-    .text(
-      "task.held_out_file", \.task.heldOutFile, "a path or nothing",
-      "JSONL to evaluate on. Without it a share of the training file is held out."),
-    .number(
-      "task.held_out_share", \.task.heldOutShare, .between(0, 1),
-      "Share of the problems that is held out by hash of the question, so that no run ever trains on them. 0.1 leaves "
-        + "enough to measure and most to learn from."),
-    .optionalText(
-      "task.system_prompt", \.task.systemPrompt, "text",
-      "The system message; null takes the task's own, which is short because every prompt token costs time."),
-    .optionalText(
-      "task.question_template", \.task.questionTemplate, "text with {question} in it",
-      "The user's turn; null takes the task's own.", isValid: { $0.contains("{question}") }),
-    .integer(
-      "task.examples", \.task.examples, 0...16,
-      "Worked examples as earlier turns of the chat. They carry the answer's format to a small model; 2 are enough."),
-    .number(
-      "task.accuracy_weight", \.task.accuracyWeight, .closed(0, 1000), "Weight of a right answer in the reward."),
-    .number(
-      "task.format_weight", \.task.formatWeight, .closed(0, 1000),
-      "Weight of the answer's format. 0.1 teaches the format without making it worth more than the answer."),
-    .flag(
-      "task.partial_credit", \.task.partialCredit,
-      "Multiple choice: the share of right letters counts. Off, as in the paper's evaluation."),
-    .flag(
-      "task.fuzzy", \.task.fuzzy, "Open-ended: token F1 counts instead of equality. Off, because it can be gamed."),
-    .integer("task.terms", \.task.terms, 2...8, "arithmetic: operands of a problem. 2 is the easiest."),
-    .integer(
-      "task.largest_operand", \.task.largestOperand, 2...1_000_000,
-      "arithmetic: operands are 1 ... this. 20 is hard enough that a small model starts well below 1."),
-    .text(
-      "task.operations", \.task.operations, "distinct characters of + - *",
-      "arithmetic: the operations drawn from; * binds tighter. Products are far harder for a small model.",
-      isValid: { !$0.isEmpty && Set($0).count == $0.count && $0.allSatisfy { "+-*".contains($0) } }),
-    .texts(
-      "task.modalities", \.task.modalities, countMax: 8,
-      "mm_retinal_reason: CFP, FFA, OCT, complex, unknown. An empty list takes all."),
-    .texts(
-      "task.domains", \.task.domains, countMax: 8,
-      "mm_retinal_reason: in_domain, out_of_domain, unknown. synthetic-fundus: basic (the image answers), complex (image and "
-        + "vignette together). An empty list takes all."),
-    .texts(
-      "task.question_types", \.task.questionTypes, countMax: 8,
-      "Tasks with images: true_false, single_choice, multiple_choice, open_ended. An empty list takes all."),
-    .flag(
-      "task.skip_bad_rows", \.task.skipBadRows,
-      "mm_retinal_reason: bad rows are counted and left out. Off, because a file with bad rows is seldom what was meant."
-    ),
-    .number(
-      "task.reasoned_share", \.task.reasonedShare, .closed(0, 1),
-      "Share of fovea sft's demonstrations that show their reasoning; the others only answer, as most labelled data does. Below a "
-        + "half, the model learns to answer at once, and reinforcement learning to reason."),
-    .integer(
-      "task.image_size", \.task.imageSize, 16...2048,
-      "synthetic-fundus: width and height of the images in pixels. At 64 every sign is readable, and a model of a few million "
-        + "parameters fast."),
-  ]
-
-  private static let rollout: [SettingKey] = [
+  private static let rolloutKeys: [SettingKey<RunSettings>] = [
     .integer(
       "rollout.prompts_per_step", \.rollout.promptsPerStep, 1...65_536,
       "Groups of a step. 8 groups of 8 samples keep a step at seconds on two cores."),
     .integer(
       "rollout.group_size", \.rollout.groupSize, 2...1024,
-      "Samples of a prompt, whose mean is the baseline; a group of one has none. 8 is the usual compromise between noise "
-        + "and cost."),
+      "Samples of a prompt, whose mean is the baseline; a group of one has none. 8 is the usual compromise between "
+        + "noise and cost."),
     .number(
       "rollout.sampling.temperature", \.rollout.sampling.temperature, .above(0, upTo: 100),
       "Divides the logits, in sampling and in training. 1 samples the policy that is trained."),
@@ -179,13 +116,14 @@ extension SettingKey {
       "Keeps the most probable tokens up to this mass; 1 keeps all, for the same reason."),
     .number(
       "rollout.sampling.min_p", \.rollout.sampling.minP, .halfOpen(0, 1),
-      "Keeps tokens with at least this share of the most probable one's probability; 0 keeps all, for the same reason."),
+      "Keeps tokens with at least this share of the most probable one's probability; 0 keeps all, for the same "
+        + "reason."),
     .integer(
       "rollout.sampling.max_new_tokens", \.rollout.sampling.maxNewTokens, 1...1_000_000,
-      "The most tokens of a sample. 48 is twice what the default task's answer needs."),
+      "The largest number of tokens of a sample. 48 is twice what the default task's answer needs."),
     .texts(
       "rollout.stop_strings", \.rollout.stopStrings, countMax: 16,
-      "Strings that end a sample. After </answer> nothing can score."),
+      "Strings that end a sample. Nothing after </answer> can score."),
     .integer(
       "rollout.max_staleness", \.rollout.maxStaleness, 0...1000,
       "Policy versions that a sample may be behind. 0 is synchronous: on-policy, and repeatable bit for bit."),
@@ -194,12 +132,12 @@ extension SettingKey {
       "Samples that a worker decodes at once. 32 fills the kernels; more costs memory and gains little."),
     .choice(
       "rollout.precision", \.rollout.precision,
-      "Arithmetic of the workers' products, in the run's evaluations too. exact is the learner's own: both give the same "
-        + "log-probabilities to the bit. int8 rounds weights and activations to 8 bits: faster and inexact, so "
+      "Arithmetic of the workers' products, in the run's evaluations too. exact is the learner's own: both give the "
+        + "same log-probabilities to the bit. int8 rounds weights and activations to 8 bits: faster and inexact, so "
         + "algorithm.loss.importance_cap is then on unless it is set, and every step reports the mismatch."),
   ]
 
-  private static let algorithm: [SettingKey] = [
+  private static let algorithmKeys: [SettingKey<RunSettings>] = [
     .choice(
       "algorithm.preset", \.algorithm.preset, among: Preset.all.map(\.name),
       "Where `advantage`, `loss` and `dynamic_sampling` start from; explicit keys win, wherever they stand. "
@@ -214,12 +152,12 @@ extension SettingKey {
       "algorithm.shaping.kind", \.algorithm.shaping.kind, among: ShapingDefinition.all.map(\.name),
       "How uncertainty shapes an advantage. UADT is what Fovea is for; none is the preset as it is."),
     .choice(
-      "algorithm.shaping.level", \.algorithm.shaping.level,
+      "algorithm.shaping.level", \.algorithm.shaping.level, formerly: ["sample": .group],
       "UADT: the entropy of the sample itself, or of its whole group. The paper's figure has the sequence's."),
     .number(
       "algorithm.shaping.lambda", \.algorithm.shaping.lambda, .closed(0, 1),
-      "UADT: strength. 0 is the preset bit for bit; above 1 the sign could flip. The paper names it without a value; 0.5 "
-        + "is our choice."),
+      "UADT: strength. 0 is the preset bit for bit; above 1 the sign could flip. The paper names it without a value; "
+        + "0.5 is our choice."),
     .number(
       "algorithm.shaping.gamma", \.algorithm.shaping.gamma, .halfOpen(0, 1),
       "UADT: memory of the threshold. The paper names it without a value; 0.9 remembers about ten steps."),
@@ -241,7 +179,8 @@ extension SettingKey {
     .number(
       "algorithm.loss.clip_low", \.algorithm.loss.clipLow, .closed(0, 1), "The ratio's clip below 1; PPO's value."),
     .number(
-      "algorithm.loss.clip_high", \.algorithm.loss.clipHigh, .closed(0, 1000), "The ratio's clip above 1; PPO's value."),
+      "algorithm.loss.clip_high", \.algorithm.loss.clipHigh, .closed(0, 1000),
+      "The ratio's clip above 1; PPO's value."),
     .number(
       "algorithm.loss.kl_coefficient", \.algorithm.loss.klCoefficient, .closed(0, 1000),
       "Weight of the KL to the frozen reference. 0 keeps no reference, which saves its memory and forward pass."),
@@ -250,7 +189,7 @@ extension SettingKey {
       "Tokens that `aggregation: constant` divides by; only scales the learning rate."),
     .optionalNumber(
       "algorithm.loss.importance_cap", \.algorithm.loss.importanceCap, .above(0, upTo: 1e6),
-      "The most that a token counts when pi_old and the sampling policy differ: stale or truncated samples, inexact "
+      "The largest weight of a token when pi_old and the sampling policy differ: stale or truncated samples, inexact "
         + "workers. null turns the correction off; synchronous exact sampling needs none. Where rollout.precision is int8 "
         + "the default is \(RunSettings.inexactImportanceCap), not null."),
     .flag(
@@ -261,7 +200,7 @@ extension SettingKey {
       "Optimizer updates of a step; must divide rollout.prompts_per_step. With 1 every update is on-policy."),
   ]
 
-  private static let optimizer: [SettingKey] = [
+  private static let optimizerKeys: [SettingKey<RunSettings>] = [
     .number(
       "optimizer.learning_rate", \.optimizer.learningRate, .closed(0, 1),
       "AdamW's rate after the warm-up. 1e-5 is bold for a large model and right for a small one."),
@@ -269,8 +208,7 @@ extension SettingKey {
       "optimizer.warmup_steps", \.optimizer.warmupSteps, 0...10_000_000,
       "Steps of linear rise: AdamW's first second moments are noise."),
     .choice(
-      "optimizer.decay", \.optimizer.decay, among: Schedule.Decay.allCases.map(\.rawValue),
-      "The schedule after the warm-up. constant lets a run be prolonged."),
+      "optimizer.decay", \.optimizer.decay, "The schedule after the warm-up. constant lets a run be prolonged."),
     .number(
       "optimizer.learning_rate_floor", \.optimizer.learningRateFloor, .closed(0, 1),
       "Share of the rate that linear and cosine decay end at."),
@@ -282,24 +220,26 @@ extension SettingKey {
       "optimizer.epsilon", \.optimizer.epsilon, .above(0, upTo: 1), "Keeps AdamW's division finite; the usual value."),
     .number(
       "optimizer.weight_decay", \.optimizer.weightDecay, .closed(0, 1),
-      "Decoupled decay. 0: nothing is to be forgotten."),
+      "Decoupled weight decay. 0, because nothing is to be forgotten."),
     .number(
       "optimizer.gradient_clip", \.optimizer.gradientClip, .closed(0, 1e6), "Global norm of the gradient; 0 is off."),
     .integer(
       "optimizer.micro_batch_tokens", \.optimizer.microBatchTokens, 1...16_777_216,
-      "Tokens of one forward and backward pass of the learner: bounds its memory. A step of more tokens scores them in a "
-        + "pass of their own first, which costs a third more time."),
+      "Tokens of one forward and backward pass of the learner: bounds its memory. A step of more tokens scores them "
+        + "in a pass of their own first, which costs a third more time."),
     .choice(
       "optimizer.moments", \.optimizer.moments,
-      "What AdamW's two moments are kept in. bfloat16 halves their memory (4 bytes a weight less); it rounds stochastically, "
-        + "by bits that follow from the update, so that runs stay repeatable. float32 is the reference."),
+      "What AdamW's two moments are kept in. bfloat16 halves their memory (4 bytes a weight less); they are rounded "
+        + "stochastically, by bits that follow from the update, so that runs stay repeatable. float32 is the "
+        + "reference."),
     .flag(
       "optimizer.gradient_checkpointing", \.optimizer.gradientCheckpointing,
-      "Keeps each layer's input alone and computes the rest of its activations again: the same bits with a sixth of their "
-        + "memory, for about a fifth more time. Cheaper than small micro-batches; off, because the default fits."),
+      "Keeps only the input of each layer and computes its other activations again: the same bits with a sixth of "
+        + "their memory, for about a fifth more time. Cheaper than small micro-batches; off, because the default "
+        + "fits."),
   ]
 
-  private static let farm: [SettingKey] = [
+  private static let farmKeys: [SettingKey<RunSettings>] = [
     .integer(
       "farm.workers", \.farm.workers, 0...1024,
       "Workers that `fovea train` starts on this machine; 0 waits for workers from elsewhere."),
@@ -312,11 +252,12 @@ extension SettingKey {
       "Where the learner serves weights.", isValid: isEndpoint),
     .text(
       "farm.keys", \.farm.keys, "a path, or nothing",
-      "Folder of the farm's keys, which `fovea keys init` makes. With keys every connection is encrypted and only listed "
+      "Folder of the farm's keys, which `fovea keys init` makes. With keys every connection is encrypted and only "
+        + "listed "
         + "keys connect; without, nothing listens beyond this machine.", isValid: { !$0.utf8.contains(0) }),
     .flag(
       "farm.insecure", \.farm.insecure,
-      "Listens beyond this machine without keys. Off: whoever reaches such a farm can read and change its weights."),
+      "Listens beyond this machine without keys. Off: anyone who reaches such a farm can read and change its weights."),
     .integer(
       "farm.worker_threads", \.farm.workerThreads, 0...1024,
       "Kernel threads of a worker; 0 shares the cores evenly among this machine's workers."),
@@ -324,39 +265,43 @@ extension SettingKey {
       "farm.learner_threads", \.farm.learnerThreads, 0...1024,
       "Kernel threads of the learner; 0 takes all cores, for workers wait while it trains."),
     .integer(
-      "farm.heartbeat_milliseconds", \.farm.heartbeatMilliseconds, 10...60_000, "How often a peer says that it lives."),
+      "farm.heartbeat_milliseconds", \.farm.heartbeatMilliseconds, 10...60_000,
+      "The interval at which a peer says that it is alive."),
     .integer(
       "farm.heartbeats_missed_max", \.farm.heartbeatsMissedMax, 1...1000,
-      "A peer silent for so many heartbeats is lost and its leases are given to others."),
+      "A peer that misses this many heartbeats in a row is lost, and its leases go to others."),
     .number(
       "farm.lease_timeout_seconds", \.farm.leaseTimeoutSeconds, .above(0, upTo: 1_000_000),
-      "A lease without a result for so long is given to another worker."),
+      "A lease without a result after this time goes to another worker."),
     .integer(
       "farm.attempts_max", \.farm.attemptsMax, 1...1000, "Attempts at a lease before its prompt is quarantined."),
     .number(
-      "farm.patience_seconds", \.farm.patienceSeconds, .above(0, upTo: 1e9),
-      "A run that waits for so long for a learner, an update or a worker ends and says for which; so does a learner "
-        + "without its coordinator. Six hours: machines may come late, but nothing hangs for ever."),
+      "farm.timeout_seconds", \.farm.timeoutSeconds, .above(0, upTo: 1e9),
+      "A run that has waited this long for a learner, an update or a worker ends and names it; so does a learner "
+        + "without its coordinator. Six hours: machines may come late, but nothing hangs for ever."
+    ).formerly("farm.patience_seconds"),
     .choice(
-      "farm.stragglers", \.farm.stragglers,
-      "A group that takes too long: wait; hedge: an idle worker gets a copy, the first result counts, no bit changes; shrink: "
-        + "go on with the samples that are finished, which depends on timing."),
+      "farm.stragglers", \.farm.stragglers, formerly: ["shrink": .partial],
+      "A group that takes too long: wait; hedge: an idle worker gets a copy, the first result counts, no bit "
+        + "changes; partial: train on the samples that are finished, which depends on timing."),
     .number(
       "farm.straggler_after", \.farm.stragglerAfter, .closed(1, 1000),
-      "Too long is so many times the median of the newest groups."),
+      "The multiple of the newest groups' median time after which a group takes too long."),
     .integer(
-      "farm.survivors_min", \.farm.survivorsMin, 2...4096,
-      "The fewest samples of a group that was shrunk; its baseline is their mean."),
+      "farm.partial_group_min", \.farm.partialGroupMin, 2...4096,
+      "The fewest samples of a partial group; its baseline is their mean."
+    ).formerly("farm.survivors_min"),
   ]
 
-  private static let checkpoint: [SettingKey] = [
+  private static let checkpointKeys: [SettingKey<RunSettings>] = [
     .integer(
       "checkpoint.every", \.checkpoint.every, 0...10_000_000,
       "Steps between checkpoints; the last step always makes one. 0 makes only that one."),
-    .integer("checkpoint.keep", \.checkpoint.keep, 1...1000, "The newest checkpoints kept, beside the best."),
+    .integer(
+      "checkpoint.keep", \.checkpoint.keep, 1...1000, "The number of newest checkpoints kept, next to the best."),
   ]
 
-  private static let evaluation: [SettingKey] = [
+  private static let evaluationKeys: [SettingKey<RunSettings>] = [
     .integer(
       "evaluation.every", \.evaluation.every, 0...10_000_000,
       "Steps between evaluations; the start and the end always have one. 0 makes only those."),
@@ -369,5 +314,29 @@ extension SettingKey {
 
   @Sendable private static func isEndpoint(_ text: String) -> Bool {
     ["tcp://", "ipc://"].contains { text.hasPrefix($0) && text.count > $0.count } && !text.utf8.contains(0)
+  }
+}
+
+extension RunSettings.Stage {
+  /// The keys of a stage before reinforcement learning.
+  /// - Parameter command: runs the stage.
+  fileprivate static func keys(_ command: String) -> [SettingKey<Self>] {
+    [
+      .choices(
+        "train", \.train,
+        "The parts that `\(command)` changes. Alignment leaves the language model as it is, and a vision encoder "
+          + "that was trained before; one that starts from random weights has to be trained, too."),
+      .integer("steps", \.steps, 1...10_000_000, "Training steps of `\(command)`."),
+      .integer(
+        "examples_per_step", \.examplesPerStep, 1...65_536,
+        "Examples of a step; the loss is the mean over all of their completions' tokens."),
+      .number(
+        "learning_rate", \.learningRate, .closed(0, 1),
+        "AdamW's rate after the warm-up. 2e-5 suits a pretrained model; one that starts from random weights wants "
+          + "1e-3. All else of the optimizer is as `optimizer` says."),
+      .integer("warmup_steps", \.warmupSteps, 0...10_000_000, "Steps of linear rise."),
+      .choice(
+        "decay", \.decay, "The schedule after the warm-up, over the stage's steps. A stage has an end, so it decays."),
+    ]
   }
 }

@@ -1,9 +1,8 @@
+import Core
 import Imaging
-import Prompts
-import Support
 
 /// What a file of MM-Retinal-Reason holds, counted row by row.
-public struct ReasoningStatistics: Equatable, Sendable {
+public struct MMRetinalReasonStatistics: Equatable, Sendable {
   /// A cell of the table: rows are counted by all three.
   public struct Cell: Hashable, Sendable, Comparable {
     public var modality: Modality
@@ -35,7 +34,7 @@ public struct ReasoningStatistics: Equatable, Sendable {
 
   public private(set) var rowCount = 0
   public private(set) var badRowCount = 0
-  /// The first bad rows' errors; the rest is only counted.
+  /// The errors of the first bad rows; later ones are only counted.
   public private(set) var errors: [InputError] = []
   public static let errorsKept = 20
   public private(set) var cells: [Cell: Int] = [:]
@@ -44,16 +43,16 @@ public struct ReasoningStatistics: Equatable, Sendable {
   public private(set) var formats: [ImageFormat: Int] = [:]
   public private(set) var widths = Spread()
   public private(set) var heights = Spread()
-  /// In characters.
+  /// Lengths in characters.
   public private(set) var questions = Spread()
   public private(set) var answers = Spread()
-  /// Of the rows that have one.
+  /// Lengths in characters, of the rows that have a reason.
   public private(set) var reasons = Spread()
   public private(set) var complexCount = 0
 
   public init() {}
 
-  public mutating func add(_ row: Result<(row: ReasoningRow, headers: [ImageHeader]), InputError>) {
+  public mutating func add(_ row: Result<(row: MMRetinalReasonRow, headers: [ImageHeader]), InputError>) {
     rowCount += 1
     switch row {
     case .failure(let error):

@@ -1,8 +1,4 @@
-/// Where a row of MM-Retinal-Reason belongs: modality and domain.
-///
-/// A row need not say it. Then the data sets that its authors list tell: an image of IDRiD is a colour fundus photograph from
-/// outside the training domain. Names are looked for in the file's name and in the folders and first word of an image's path.
-/// Source: the composition table of MM-Retinal-Reason.
+/// How an image was taken.
 public enum Modality: String, Sendable, CaseIterable {
   /// Colour fundus photography.
   case cfp = "CFP"
@@ -22,11 +18,16 @@ public enum Domain: String, Sendable, CaseIterable {
   case unknown
 }
 
+/// Where a row of MM-Retinal-Reason belongs: modality and domain.
+///
+/// A row need not say it. Then it follows from the data sets that the authors list: an image of IDRiD is a colour
+/// fundus photograph from outside the training domain. Names are looked for in the file's name and in the folders and
+/// first word of an image's path. Source: the composition table of MM-Retinal-Reason.
 struct Subset: Hashable, Sendable {
   var modality = Modality.unknown
   var domain = Domain.unknown
 
-  /// What a name says, of a file or of a data set; unknown where it says nothing.
+  /// What the name of a file or of a data set says; unknown where it says nothing.
   init(name: String) {
     for word in Self.words(name) {
       if modality == .unknown { modality = Self.modalities[word] ?? .unknown }
@@ -83,7 +84,8 @@ struct Subset: Hashable, Sendable {
       ),
       (
         .cfp, .outOfDomain,
-        "messidor idrid rfmid stare roc retina sustechsysu jichi eyepacs lag fives eophta refuge dr12 scardat acrima oiaddr"
+        "messidor idrid rfmid stare roc retina sustechsysu jichi eyepacs lag fives eophta refuge dr12 scardat acrima "
+          + "oiaddr"
       ),
       (.ffa, .inDomain, "angiographic"), (.ffa, .outOfDomain, "mpos"),
       (

@@ -38,3 +38,19 @@ public struct Schedule: Equatable, Sendable {
     return peak * (floor + (1 - floor) * remaining)
   }
 }
+
+extension RunSettings {
+  /// The learning rate of each step of the run.
+  public var schedule: Schedule {
+    Schedule(
+      peak: optimizer.learningRate, warmupSteps: optimizer.warmupSteps, decay: optimizer.decay,
+      floor: optimizer.learningRateFloor, totalSteps: run.steps)
+  }
+
+  /// The learning rate of each step of a stage of supervised training.
+  public func schedule(of stage: Stage) -> Schedule {
+    Schedule(
+      peak: stage.learningRate, warmupSteps: stage.warmupSteps, decay: stage.decay,
+      floor: optimizer.learningRateFloor, totalSteps: stage.steps)
+  }
+}

@@ -1,0 +1,99 @@
+import Core
+import SettingKeys
+
+/// A task: its name, the settings that it reads, and how its dataset is made.
+///
+/// A new task is a file of its own, which holds its dataset, its options and its definition, and one line in `all`. The
+/// names that `task.name` takes, the keys of the settings, docs/SETTINGS.md and the check for a missing file follow
+/// from the table.
+public struct TaskDefinition: Sendable {
+  /// As `task.name` has it: "gsm8k".
+  public let name: String
+  /// What is asked, in a few words.
+  public let summary: String
+  /// What `task.train_file` must be: "a JSONL file". nil for a task that makes its own questions and reads no file.
+  public let trainFile: String?
+  /// What is to be said wherever people are shown the task's questions.
+  public let notice: String?
+  /// The options that the task has for itself, with their defaults.
+  package let options: any TaskOptions
+  /// The keys that the task reads besides those of every task.
+  private let keys: [SettingKey<TaskSettings>]
+  private let make: @Sendable (TaskSettings, UInt64) throws -> any PromptDataset
+
+  /// - Parameters:
+  ///   - shared: keys that other tasks read, too.
+  ///   - own: keys of the task's own options.
+  ///   - make: the dataset of a run seed.
+  package init<Options: TaskOptions>(
+    _ name: String, _ summary: String, trainFile: String? = nil, notice: String? = nil,
+    shared: [SettingKey<TaskSettings>] = [], own: [SettingKey<Options>],
+    make: @escaping @Sendable (TaskSettings, Options, _ seed: UInt64) throws -> any PromptDataset
+  ) {
+    self.name = name
+    self.summary = summary
+    self.trainFile = trainFile
+    self.notice = notice
+    options = Options()
+    keys = shared + own.map { $0.lifted(get: { $0[Options.self] }, set: { $0[Options.self] = $1 }) }
+    self.make = { try make($0, $0[Options.self], $1) }
+  }
+
+  /// A task without options of its own.
+  package init(
+    _ name: String, _ summary: String, trainFile: String? = nil, notice: String? = nil,
+    shared: [SettingKey<TaskSettings>],
+    make: @escaping @Sendable (TaskSettings, _ seed: UInt64) throws -> any PromptDataset
+  ) {
+    self.init(
+      name, summary, trainFile: trainFile, notice: notice, shared: shared, own: [SettingKey<NoOptions>](),
+      make: { settings, _, seed in try make(settings, seed) })
+  }
+}
+
+extension TaskDefinition {
+  /// The task's dataset.
+  /// - Throws: `InputError` as `makeDataset` does.
+  package func dataset(_ settings: TaskSettings, seed: UInt64) throws -> any PromptDataset {
+    if let file = trainFile, settings.trainFile.isEmpty {
+      throw InputError("make dataset", at: "task.train_file", expected: file, found: "nothing")
+    }
+    return try make(settings, seed)
+  }
+
+  /// Every task, in the order of the documentation.
+  public static let all: [TaskDefinition] = [
+    ArithmeticDataset.definition,
+    QuestionFormat.gsm8k.definition,
+    QuestionFormat.multipleChoice.definition,
+    QuestionFormat.openEnded.definition,
+    MMRetinalReasonDataset.definition,
+    RetinaMNISTDataset.definition,
+    FundusDataset.definition,
+  ]
+
+  /// The task of that name, or nil.
+  public static func named(_ name: String) -> TaskDefinition? { all.first { $0.name == name } }
+
+  /// Every key of the tasks' settings, once: those that every task reads, then the others in the order of `all`.
+  public static let keys: [SettingKey<TaskSettings>] = {
+    var keys = SettingKey<TaskSettings>.ofEveryTask
+    for key in all.flatMap(\.keys) where !keys.contains(where: { $0.path == key.path }) {
+      keys.append(key.read(by: all.filter { $0.keys.contains { $0.path == key.path } }.map(\.name)))
+    }
+    return keys
+  }()
+}
+
+/// The dataset that the settings name.
+/// - Parameter seed: the run seed; chooses the training prompts, never the split.
+/// - Throws: `InputError` for a missing or unreadable file, bad rows, and settings that leave nothing to train on or
+///   hold out.
+public func makeDataset(_ settings: TaskSettings, seed: UInt64) throws -> any PromptDataset {
+  guard let definition = TaskDefinition.named(settings.name) else {
+    throw InputError(
+      "make dataset", at: "task.name", expected: "one of \(TaskDefinition.all.map(\.name).joined(separator: ", "))",
+      found: settings.name)
+  }
+  return try definition.dataset(settings, seed: seed)
+}
