@@ -52,13 +52,28 @@ let package = Package(
       name: "CImages", cSettings: c, linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png16")]),
     .target(name: "CWire", dependencies: ["CProtobufC"], cSettings: c),
 
+    // What has no kernels: all that a coordinator needs.
+    core("Support", []),
+    core("Prompts", ["CXXHash"]),
+    core("Tensor", ["CXXHash"]),
+    core("Architecture", ["Support", "Tensor"]),
+    core("Tokenizers", ["Support", "Prompts", "CPCRE2"]),
+    core("Reinforcement", []),
+    // What computes.
+    core("Layers", ["Support", "Tensor", "Architecture", "CKernels"]),
+    core("Model", ["Support", "Tensor", "Architecture", "Layers", "CKernels"]),
+    core("ModelFiles", ["Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Layers", "Model"]),
+    core("Processors", ["Support", "Prompts", "Architecture", "Tokenizers", "ModelFiles", "Imaging"]),
+    core("Engine", ["Support", "Prompts", "Tensor", "Architecture", "Layers", "Model", "CKernels"]),
+    core("Training", ["Tensor", "Architecture", "Layers", "Model", "CKernels"]),
+
     module("Imaging", ["Support", "CImages"]),
     // Drawn pictures of the eye with known findings, and questions about them. Synthetic; not for clinical use.
-    module("Fundus", ["CScalarMath"]),
+    module("Fundus", ["Support", "Prompts", "Imaging", "CScalarMath"]),
     // What a key of the settings is, and the YAML that it is read from. Tasks declare their own keys; Settings has all of them.
-    module("SettingKeys", ["CYAML"]),
-    module("Tasks", ["SettingKeys"]),
-    module("Settings", ["SettingKeys", "Tasks"]),
+    module("SettingKeys", ["Support", "CYAML"]),
+    module("Tasks", ["Support", "Prompts", "Imaging", "Fundus", "SettingKeys", "CZlib"]),
+    module("Settings", ["Support", "Prompts", "Tensor", "Architecture", "Reinforcement", "Tasks", "SettingKeys"]),
     // Held-out prompts, who answers them (a model here, a server elsewhere), and tables of scores.
     module(
       "Evaluation",
@@ -83,8 +98,8 @@ let package = Package(
     module(
       "Learner",
       [
-        "Support", "Prompts", "Tensor", "Architecture", "Reinforcement", "Layers", "Model", "ModelFiles", "Processors",
-        "Training", "Settings", "Wire", "Runs",
+        "Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Reinforcement", "Layers", "Model", "ModelFiles",
+        "Processors", "Training", "Imaging", "Settings", "Tasks", "Wire", "Runs",
       ]),
 
     // What a person at a terminal touches: arguments, live view, child processes. Knows no role.
@@ -131,7 +146,7 @@ let package = Package(
         "Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Reinforcement", "Layers", "Model", "ModelFiles",
         "Engine", "Training", "FoveaTesting", "CKernels",
       ]),
-    tests("SettingsTests", ["Support", "Prompts", "Tensor", "Reinforcement", "Settings"]),
+    tests("SettingsTests", ["Support", "Prompts", "Tensor", "Reinforcement", "Settings", "Tasks", "SettingKeys"]),
     tests(
       "ImagingTests",
       [
@@ -139,7 +154,7 @@ let package = Package(
         "Imaging",
       ]),
     tests("FundusTests", ["Support", "Prompts", "Imaging", "Fundus", "Tasks"]),
-    tests("TasksTests", ["Support", "Prompts", "Training", "Imaging", "Tasks", "FoveaTesting"]),
+    tests("TasksTests", ["Support", "Prompts", "Training", "Imaging", "Tasks", "SettingKeys"]),
     tests("EvaluationTests", ["Support", "Prompts", "Settings", "Tasks", "Evaluation"]),
     tests(
       "ExperimentsTests",
@@ -160,7 +175,7 @@ let package = Package(
       "LearnerTests",
       [
         "Support", "Prompts", "Tensor", "Architecture", "Reinforcement", "Layers", "ModelFiles", "Training", "Settings",
-        "Wire", "Runs", "Coordinator", "RolloutWorker", "Learner", "FoveaTesting",
+        "Tasks", "Wire", "Runs", "Coordinator", "RolloutWorker", "Learner", "FoveaTesting",
       ]),
     tests("ConsoleTests", ["Support", "Reinforcement", "Wire", "Runs", "Console"]),
     tests(

@@ -1,6 +1,5 @@
 import Architecture
 import CLinux
-import Core
 import Engine
 import Layers
 import Model

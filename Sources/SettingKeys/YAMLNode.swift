@@ -1,5 +1,5 @@
 import CYAML
-import Core
+import Support
 
 /// One node of a YAML document, with the place that errors name.
 ///

@@ -1,5 +1,6 @@
-import Core
+import Reinforcement
 import SettingKeys
+import Support
 import Tasks
 
 /// What settings mean together: presets, and what is refused or unused in combination.

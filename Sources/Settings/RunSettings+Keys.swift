@@ -1,4 +1,6 @@
-import Core
+import Architecture
+import Prompts
+import Reinforcement
 import SettingKeys
 import Tasks
 

@@ -1,11 +1,5 @@
-import Architecture
-import Core
-import ModelFiles
-import Processors
 import Prompts
 import Support
-import Tokenizers
-import Training
 
 /// The examples of supervised training: a task's prompts with the completions that its data writes for them.
 ///

@@ -1,5 +1,5 @@
-import Core
 import Prompts
+import Support
 
 /// The wording of questions about images: one system prompt, and a template a question type that repeats the tags and
 /// states the answer's form. It follows the released evaluation in structure; `task.system_prompt` and

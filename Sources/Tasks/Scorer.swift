@@ -1,4 +1,3 @@
-import Core
 import Prompts
 
 /// The rewards of a completion. Pure, linear in the text, and total: any text gets a score.

@@ -1,5 +1,5 @@
-import Core
 import SettingKeys
+import Support
 
 /// A task: its name, the settings that it reads, and how its dataset is made.
 ///

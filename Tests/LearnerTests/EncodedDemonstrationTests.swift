@@ -1,7 +1,8 @@
-import Core
 import Foundation
 import FoveaTesting
 import Learner
+import Prompts
+import Support
 import Tasks
 import Testing
 

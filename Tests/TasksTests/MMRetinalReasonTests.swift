@@ -1,5 +1,6 @@
-import Core
 import Imaging
+import Prompts
+import Support
 import Tasks
 import Testing
 

@@ -1,6 +1,7 @@
-import Core
 import Foundation
+import Prompts
 import SettingKeys
+import Support
 import Tasks
 import Testing
 

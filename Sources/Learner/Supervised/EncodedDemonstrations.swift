@@ -1,6 +1,11 @@
-import Core
+import Architecture
 import Imaging
+import ModelFiles
+import Processors
+import Support
 import Tasks
+import Tokenizers
+import Training
 
 /// Demonstrations as a model takes them: tokens and pixels.
 ///

@@ -1,5 +1,6 @@
-import Core
 import Imaging
+import Prompts
+import Support
 
 /// The images of a data set as its authors keep them for evaluation: a CSV file, a name and a file in base64 a line.
 ///

@@ -1,4 +1,4 @@
-import Core
+import Support
 
 /// The elements of one large JSON array, one at a time, so that a file of many gigabytes needs the memory of its
 /// largest row.

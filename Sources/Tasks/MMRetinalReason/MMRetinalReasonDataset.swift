@@ -1,6 +1,7 @@
-import Core
 import Foundation
+import Prompts
 import SettingKeys
+import Support
 
 /// MM-Retinal-Reason as a task: `mm_retinal_reason`.
 ///

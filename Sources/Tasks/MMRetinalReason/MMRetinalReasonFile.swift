@@ -1,5 +1,6 @@
-import Core
 import Imaging
+import Prompts
+import Support
 
 /// A file of MM-Retinal-Reason: rows by streaming or by place, and their images.
 ///

@@ -1,5 +1,6 @@
-import Core
 import Imaging
+import Prompts
+import Support
 
 /// A row of MM-Retinal-Reason: images, a question, its answer, and how it is found.
 ///

@@ -1,5 +1,6 @@
-import Core
 import Imaging
+import Prompts
+import Support
 
 /// What a file of MM-Retinal-Reason holds, counted row by row.
 public struct MMRetinalReasonStatistics: Equatable, Sendable {
