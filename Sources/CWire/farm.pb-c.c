@@ -2697,12 +2697,12 @@ static const ProtobufCFieldDescriptor fovea__rollout__field_descriptors[9] =
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "log_kept_masses",
+    "log_truncated_masses",
     3,
     PROTOBUF_C_LABEL_REPEATED,
     PROTOBUF_C_TYPE_FLOAT,
-    offsetof(Fovea__Rollout, n_log_kept_masses),
-    offsetof(Fovea__Rollout, log_kept_masses),
+    offsetof(Fovea__Rollout, n_log_truncated_masses),
+    offsetof(Fovea__Rollout, log_truncated_masses),
     NULL,
     NULL,
     0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
@@ -2787,7 +2787,7 @@ static const unsigned fovea__rollout__field_indices_by_name[] = {
   3,   /* field[3] = entropies */
   4,   /* field[4] = finish */
   7,   /* field[7] = format */
-  2,   /* field[2] = log_kept_masses */
+  2,   /* field[2] = log_truncated_masses */
   5,   /* field[5] = reward */
   8,   /* field[8] = text */
   0,   /* field[0] = tokens */

@@ -25,14 +25,14 @@ package enum ResultCheck {
     if count == 0 { return "no tokens" }
     if count > maxNewTokens { return "\(count) tokens, at most \(maxNewTokens) leased" }
     if rollout.tokens.contains(where: { $0 < 0 }) { return "a negative token" }
-    let lengths = [rollout.behaviourLogProbabilities, rollout.logKeptMasses, rollout.entropies].map(\.count)
+    let lengths = [rollout.behaviourLogProbabilities, rollout.logTruncatedMasses, rollout.entropies].map(\.count)
     if lengths.contains(where: { $0 != count }) { return "\(lengths) values for \(count) tokens" }
     // Rounding may leave a log-probability or an entropy a little on the wrong side of 0.
     let slack: Float = 1e-3
     if !rollout.behaviourLogProbabilities.allSatisfy({ $0.isFinite && $0 <= slack }) {
       return "a log-probability that is none"
     }
-    if !rollout.logKeptMasses.allSatisfy({ $0.isFinite && $0 <= slack }) { return "a kept mass that is none" }
+    if !rollout.logTruncatedMasses.allSatisfy({ $0.isFinite && $0 <= slack }) { return "a truncated mass that is none" }
     if !rollout.entropies.allSatisfy({ $0.isFinite && $0 >= -slack }) { return "an entropy that is none" }
     if !rollout.reward.isFinite { return "a reward that is not finite" }
     if !(0...1).contains(rollout.accuracy) { return "accuracy \(rollout.accuracy)" }

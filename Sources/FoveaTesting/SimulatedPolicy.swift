@@ -44,7 +44,7 @@ public enum SimulatedPolicy {
       let accuracy: Float = isFlat ? 1 : index < 2 ? Float(index) : key.uniform(token: 999) < 0.5 ? 0 : 1
       return Rollout(
         tokens: tokens, behaviourLogProbabilities: tokens.map { -1 - Float($0 % 7) },
-        logKeptMasses: tokens.map { _ in 0 }, entropies: tokens.map { 1 + Float($0 % 5) },
+        logTruncatedMasses: tokens.map { _ in 0 }, entropies: tokens.map { 1 + Float($0 % 5) },
         finish: count == maxNewTokens ? .length : .stop, reward: accuracy, accuracy: accuracy, format: 1,
         text: "\(tokens)")
     }

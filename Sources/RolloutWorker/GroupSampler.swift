@@ -155,7 +155,7 @@ public struct GroupSampler<Generator: SampleGenerator> {
         let score = score(answer, group.lease.reward)
         return Rollout(
           tokens: completion.tokens, behaviourLogProbabilities: completion.logProbabilities,
-          logKeptMasses: completion.logKeptMasses, entropies: completion.entropies, finish: completion.finish,
+          logTruncatedMasses: completion.logTruncatedMasses, entropies: completion.entropies, finish: completion.finish,
           reward: score.reward, accuracy: score.accuracy, format: score.format, text: answer)
       })
   }

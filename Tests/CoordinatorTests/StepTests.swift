@@ -96,7 +96,7 @@ struct StepTests {
         let count = i == 0 ? 3 : 8
         result.group.rollouts[i] = Rollout(
           tokens: Array(repeating: 1, count: count), behaviourLogProbabilities: Array(repeating: -1, count: count),
-          logKeptMasses: Array(repeating: 0, count: count), entropies: Array(repeating: 1, count: count),
+          logTruncatedMasses: Array(repeating: 0, count: count), entropies: Array(repeating: 1, count: count),
           finish: i == 0 ? .stop : .length, reward: reward, accuracy: reward, format: 1, text: "")
       }
       bench.wait(500)

@@ -31,7 +31,7 @@ private func lease(_ id: UInt64, content: String = "1+1", groupSize: UInt32 = 2)
 private func completion(_ id: UInt64, _ sample: Int, _ tokens: [Int32]) -> Completion {
   Completion(
     request: id, sample: sample, tokens: tokens, logProbabilities: tokens.map { -Float($0) },
-    logKeptMasses: tokens.map { _ in 0 }, entropies: tokens.map { Float($0) }, finish: .stop)
+    logTruncatedMasses: tokens.map { _ in 0 }, entropies: tokens.map { Float($0) }, finish: .stop)
 }
 
 private func sampler(_ generator: FakeGenerator) -> GroupSampler<FakeGenerator> {

@@ -9,10 +9,10 @@ import Wire
     step: 17, prompt: 1 << 40 + 1, policyVersion: PolicyVersion(17), promptTokens: [1, 2, 49151],
     rollouts: [
       Rollout(
-        tokens: [10, 20, 2], behaviourLogProbabilities: [-0.5, -1.25, -3], logKeptMasses: [0, -0.125, 0],
+        tokens: [10, 20, 2], behaviourLogProbabilities: [-0.5, -1.25, -3], logTruncatedMasses: [0, -0.125, 0],
         entropies: [0.5, 2, 1], finish: .stop, reward: 1.1, accuracy: 1, format: 1, text: "4\0!"),
       Rollout(
-        tokens: [7], behaviourLogProbabilities: [-9], logKeptMasses: [0], entropies: [0.25], finish: .length, reward: 0,
+        tokens: [7], behaviourLogProbabilities: [-9], logTruncatedMasses: [0], entropies: [0.25], finish: .length, reward: 0,
         accuracy: 0, format: 0, text: ""),
     ])
 

@@ -125,7 +125,7 @@ import Wire
       ("rollout.tokens", rollout { $0.tokens = [] }),
       ("rollout.behaviour_log_probabilities", rollout { $0.behaviourLogProbabilities.append(0) }),
       ("rollout.behaviour_log_probabilities", rollout { $0.behaviourLogProbabilities[0] = -.infinity }),
-      ("rollout.log_kept_masses", rollout { $0.logKeptMasses.removeLast() }),
+      ("rollout.log_truncated_masses", rollout { $0.logTruncatedMasses.removeLast() }),
       ("rollout.entropies", rollout { $0.entropies = [] }),
       ("rollout.entropies", rollout { $0.entropies[0] = .nan }),
       ("rollout.reward", rollout { $0.reward = .nan }),

@@ -38,7 +38,7 @@ struct RandomMessages {
         let length = 1 + r.count()
         return Rollout(
           tokens: r.list(length) { Int32($0.below(1 << 31)) }, behaviourLogProbabilities: r.list(length) { $0.float() },
-          logKeptMasses: r.list(length) { $0.float() }, entropies: r.list(length) { $0.float() },
+          logTruncatedMasses: r.list(length) { $0.float() }, entropies: r.list(length) { $0.float() },
           finish: r.below(2) == 0 ? .stop : .length, reward: r.float(), accuracy: r.random.uniform(),
           format: r.random.uniform(), text: r.text())
       })

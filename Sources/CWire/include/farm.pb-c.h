@@ -455,8 +455,8 @@ struct  Fovea__Rollout
   /*
    * log of the mass kept by top-k, top-p and min-p
    */
-  size_t n_log_kept_masses;
-  float *log_kept_masses;
+  size_t n_log_truncated_masses;
+  float *log_truncated_masses;
   /*
    * nats
    */

@@ -9,8 +9,8 @@ extension Rollout {
     m.tokens = arena.array(tokens)
     m.n_behaviour_log_probabilities = behaviourLogProbabilities.count
     m.behaviour_log_probabilities = arena.array(behaviourLogProbabilities)
-    m.n_log_kept_masses = logKeptMasses.count
-    m.log_kept_masses = arena.array(logKeptMasses)
+    m.n_log_truncated_masses = logTruncatedMasses.count
+    m.log_truncated_masses = arena.array(logTruncatedMasses)
     m.n_entropies = entropies.count
     m.entropies = arena.array(entropies)
     m.finish = Fovea__FinishReason(rawValue: finish.rawValue)
@@ -28,8 +28,8 @@ extension Rollout {
       behaviourLogProbabilities: try Field.finite(
         m.n_behaviour_log_probabilities, m.behaviour_log_probabilities, "rollout.behaviour_log_probabilities",
         count: tokens.count),
-      logKeptMasses: try Field.finite(
-        m.n_log_kept_masses, m.log_kept_masses, "rollout.log_kept_masses", count: tokens.count),
+      logTruncatedMasses: try Field.finite(
+        m.n_log_truncated_masses, m.log_truncated_masses, "rollout.log_truncated_masses", count: tokens.count),
       entropies: try Field.finite(m.n_entropies, m.entropies, "rollout.entropies", count: tokens.count),
       finish: try Field.known(m.finish.rawValue, "rollout.finish"),
       reward: try Field.finite(m.reward, "rollout.reward"),

@@ -8,7 +8,7 @@ public struct Rollout: Equatable, Sendable {
   /// Under the full softmax at the sampling temperature, nats. `[T]`
   public var behaviourLogProbabilities: [Float]
   /// log of the mass kept by top-k, top-p, min-p. `[T]`
-  public var logKeptMasses: [Float]
+  public var logTruncatedMasses: [Float]
   /// nats `[T]`
   public var entropies: [Float]
   public var finish: FinishReason
@@ -20,12 +20,12 @@ public struct Rollout: Equatable, Sendable {
   public var text: String
 
   public init(
-    tokens: [Int32], behaviourLogProbabilities: [Float], logKeptMasses: [Float], entropies: [Float],
+    tokens: [Int32], behaviourLogProbabilities: [Float], logTruncatedMasses: [Float], entropies: [Float],
     finish: FinishReason, reward: Float, accuracy: Float, format: Float, text: String
   ) {
     self.tokens = tokens
     self.behaviourLogProbabilities = behaviourLogProbabilities
-    self.logKeptMasses = logKeptMasses
+    self.logTruncatedMasses = logTruncatedMasses
     self.entropies = entropies
     self.finish = finish
     self.reward = reward

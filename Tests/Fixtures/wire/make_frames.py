@@ -36,10 +36,10 @@ group = pb.RolloutGroup(
     step=17, prompt=2**40 + 1, policy_version=17, prompt_tokens=[1, 2, 49151],
     rollouts=[
         pb.Rollout(
-            tokens=[10, 20, 2], behaviour_log_probabilities=[-0.5, -1.25, -3], log_kept_masses=[0, -0.125, 0],
+            tokens=[10, 20, 2], behaviour_log_probabilities=[-0.5, -1.25, -3], log_truncated_masses=[0, -0.125, 0],
             entropies=[0.5, 2, 1], finish=pb.FINISH_REASON_STOP, reward=1.1, accuracy=1, format=1, text=b"4\x00!"),
         pb.Rollout(
-            tokens=[7], behaviour_log_probabilities=[-9], log_kept_masses=[0], entropies=[0.25],
+            tokens=[7], behaviour_log_probabilities=[-9], log_truncated_masses=[0], entropies=[0.25],
             finish=pb.FINISH_REASON_LENGTH, reward=0, accuracy=0, format=0, text=b""),
     ])
 result = pb.GroupResult(lease=300, attempt=2, group=group, milliseconds=1234)
