@@ -86,7 +86,7 @@ let package = Package(
     tests("EvaluationTests", ["Core", "Evaluation", "Settings", "Tasks", "FoveaTesting"]),
     tests("WireTests", ["Core", "Wire", "FoveaTesting"]),
     tests("CoordinatorTests", ["Core", "Settings", "Tasks", "Wire", "Coordinator", "FoveaTesting"]),
-    tests("RolloutWorkerTests", ["Core", "Wire", "RolloutWorker", "FoveaTesting"]),
+    tests("RolloutWorkerTests", ["Core", "Tasks", "Wire", "RolloutWorker", "FoveaTesting"]),
     tests("LearnerTests", ["Core", "Settings", "Wire", "Coordinator", "Learner", "RolloutWorker", "FoveaTesting"]),
     tests("ConsoleTests", ["Core", "Wire", "Console", "FoveaTesting"]),
     tests("EndToEndTests", ["Core", "Settings", "Wire", "Console", "FoveaTesting"]),

@@ -1,4 +1,5 @@
 import Core
+import Tasks
 import Wire
 
 /// Whether a worker's result is what its lease asked for. What a peer sends is never believed: a group that passes is
@@ -15,7 +16,11 @@ package enum ResultCheck {
       return "\(group.rollouts.count) rollouts, leased \(work.groupSize)"
     }
     for (i, rollout) in group.rollouts.enumerated() {
-      if let fault = fault(in: rollout, maxNewTokens: maxNewTokens) { return "rollout \(i): \(fault)" }
+      if let fault = fault(in: rollout, maxNewTokens: maxNewTokens)
+        ?? fault(in: rollout.scores, for: work.drawn.prompt.reward)
+      {
+        return "rollout \(i): \(fault)"
+      }
     }
     return nil
   }
@@ -35,8 +40,17 @@ package enum ResultCheck {
     if !rollout.logTruncatedMasses.allSatisfy({ $0.isFinite && $0 <= slack }) { return "a truncated mass that is none" }
     if !rollout.entropies.allSatisfy({ $0.isFinite && $0 >= -slack }) { return "an entropy that is none" }
     if !rollout.reward.isFinite { return "a reward that is not finite" }
-    if !(0...1).contains(rollout.accuracy) { return "accuracy \(rollout.accuracy)" }
-    if !(0...1).contains(rollout.format) { return "format \(rollout.format)" }
+    return nil
+  }
+
+  /// Scores are those that the prompt asks for, and the tasks' own are in their range.
+  private static func fault(in scores: [NamedScore], for prompt: RewardSpecification) -> String? {
+    for score in scores {
+      if prompt.weights[score.name] == nil { return "a score \(score.name) that nobody asked for" }
+      if let value = score.value, let range = Scorer.ranges[score.name], !range.contains(value) {
+        return "\(score.name) \(value)"
+      }
+    }
     return nil
   }
 }

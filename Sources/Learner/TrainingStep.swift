@@ -138,7 +138,8 @@ public struct TrainingStep {
           PolicyLoss.Tokens(
             logProbabilities: scores[local][sample].logProbabilities,
             oldLogProbabilities: plan.oldScores[prompt][sample].logProbabilities,
-            behaviourLogProbabilities: rollout.behaviourLogProbabilities, logTruncatedMasses: rollout.logTruncatedMasses,
+            behaviourLogProbabilities: rollout.behaviourLogProbabilities,
+            logTruncatedMasses: rollout.logTruncatedMasses,
             referenceLogProbabilities: reference?[local][sample].logProbabilities,
             advantages: plan.advantages.tokens[prompt][sample]))
         metrics.add(sequence: result)

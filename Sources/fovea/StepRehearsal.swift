@@ -43,8 +43,7 @@ struct StepRehearsal {
       decoder.load(model.parameters)
     }
     tokenizer = model.description.tokenizer
-    let engine = GenerationEngine(decoder: decoder, slotCount: slots) { [tokenizer] in tokenizer.bytes(of: $0) }
-    var sampler = try GroupSampler(engine, model.description, place: path)
+    var sampler = GroupSampler(try NativeRolloutEngine(decoder, model.description, slots: slots, place: path))
     sampler.use(start.policyVersion)
     var rollout = Rollouts(settings: settings, dataset: dataset, start: start)
     batch = try rollout.run(&sampler, progress: progress)
@@ -101,11 +100,11 @@ private struct Rollouts {
     assembler = GroupAssembler(step: start.nextStep, drawn: drawn, cursorAfter: next, settings: settings)
   }
 
-  mutating func run(_ sampler: inout GroupSampler<GenerationEngine>, progress: (String) -> Void) throws -> TrainBatch {
+  mutating func run(_ sampler: inout GroupSampler, progress: (String) -> Void) throws -> TrainBatch {
     while !assembler.isComplete {
       for one in waiting { try begin(one, &sampler) }
       waiting = []
-      for case .groupFinished(let id, let group) in sampler.step() {
+      for case .groupFinished(let id, let group) in sampler.step(scoringWith: .builtIn) {
         guard let work = open.removeValue(forKey: id) else { preconditionFailure("\(id) was not open") }
         if assembler.admit(group, for: work, staleness: 0, now: 0) { replace() }
         progress("drew group \(assembler.doneCount)/\(assembler.wanted)")
@@ -121,7 +120,7 @@ private struct Rollouts {
     waiting.append(one)
   }
 
-  private mutating func begin(_ one: DrawnPrompt, _ sampler: inout GroupSampler<GenerationEngine>) throws {
+  private mutating func begin(_ one: DrawnPrompt, _ sampler: inout GroupSampler) throws {
     let work = LeaseWork.train(step: start.nextStep, drawn: one, groupSize: settings.rollout.groupSize)
     open[work.id] = work
     prompts[one.prompt.id] = one.prompt

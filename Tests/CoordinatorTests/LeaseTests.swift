@@ -237,8 +237,9 @@ struct LeaseTests {
       Fault("truncated mass infinite") { $0.rollouts[0].logTruncatedMasses[0] = -.infinity },
       Fault("entropy negative") { $0.rollouts[0].entropies[0] = -1 },
       Fault("reward infinite") { $0.rollouts[0].reward = .infinity },
-      Fault("accuracy beyond 1") { $0.rollouts[0].accuracy = 1.5 },
-      Fault("format NaN") { $0.rollouts[0].format = .nan },
+      Fault("accuracy beyond 1") { $0.rollouts[0].scores = [NamedScore("accuracy", 1.5)] },
+      Fault("format below 0") { $0.rollouts[0].scores = [NamedScore("format", -0.5)] },
+      Fault("a score that nobody asked for") { $0.rollouts[0].scores = [NamedScore("beauty", 1)] },
     ])
   func malformedResults(_ fault: Fault) {
     var bench = Bench()

@@ -97,7 +97,8 @@ struct StepTests {
         result.group.rollouts[i] = Rollout(
           tokens: Array(repeating: 1, count: count), behaviourLogProbabilities: Array(repeating: -1, count: count),
           logTruncatedMasses: Array(repeating: 0, count: count), entropies: Array(repeating: 1, count: count),
-          finish: i == 0 ? .stop : .length, reward: reward, accuracy: reward, format: 1, text: "")
+          finish: i == 0 ? .stop : .length, reward: reward,
+          scores: [NamedScore("accuracy", reward), NamedScore("format", 1)], text: "")
       }
       bench.wait(500)
       bench.receive(.groupResult(result), from: Bench.worker(1))

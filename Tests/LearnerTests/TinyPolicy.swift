@@ -100,7 +100,8 @@ final class TinyPolicy: PolicyTrainer {
 func rollout(_ tokens: [Int32], logProbabilities: [Float], reward: Float) -> Rollout {
   Rollout(
     tokens: tokens, behaviourLogProbabilities: logProbabilities, logTruncatedMasses: tokens.map { _ in 0 },
-    entropies: tokens.map { _ in 1 }, finish: .stop, reward: reward, accuracy: reward, format: 0, text: "")
+    entropies: tokens.map { _ in 1 }, finish: .stop, reward: reward,
+    scores: [NamedScore("accuracy", reward), NamedScore("format", 0)], text: "")
 }
 
 extension RunSettings {

@@ -72,7 +72,7 @@ public struct Completion: Equatable, Sendable {
   public var tokens: [Int32]
   /// log pi_b of each token under the full softmax at the sampling temperature, in nats. `[T]`
   public var logProbabilities: [Float]
-  /// log of the mass that top-k, top-p and min-p kept (0 when they are off), so that the truncated distribution's
+  /// log of the truncated mass, the share that top-k, top-p and min-p keep (0 when they are off), so that the truncated distribution's
   /// log-probability is `logProbabilities - logTruncatedMasses`. `[T]`
   public var logTruncatedMasses: [Float]
   /// Entropy of the full softmax at the sampling temperature, in nats. `[T]`

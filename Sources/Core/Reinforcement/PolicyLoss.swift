@@ -19,7 +19,7 @@ public struct PolicyLoss: Sendable {
     public var oldLogProbabilities: [Float]
     /// log pi_b, of the policy that sampled; needed with `importanceCap`.
     public var behaviourLogProbabilities: [Float]?
-    /// log of the mass that truncation kept: pi_b of the truncated distribution is exp(log pi_b - this).
+    /// log of the truncated mass, the share that truncation keeps: pi_b of the truncated distribution is exp(log pi_b - this).
     public var logTruncatedMasses: [Float]?
     /// log pi_ref; needed with `klCoefficient` above 0.
     public var referenceLogProbabilities: [Float]?
