@@ -16,8 +16,5 @@ static inline int fovea_reserve(int descriptor, long byteCount) {
 /// Asks the kernel to send `signal` to this process when the thread that started it ends. 0, or -1 with errno.
 static inline int fovea_signal_at_parent_death(int signal) { return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0); }
 
-/// Names the process in ps and top; at most 15 bytes are kept.
-static inline int fovea_set_process_name(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
-
 /// Gives free memory of the allocator back to the system.
 static inline void fovea_release_free_memory(void) { malloc_trim(0); }

@@ -637,6 +637,51 @@ void   fovea__lease__free_unpacked
   assert(message->base.descriptor == &fovea__lease__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   fovea__named_score__init
+                     (Fovea__NamedScore         *message)
+{
+  static const Fovea__NamedScore init_value = FOVEA__NAMED_SCORE__INIT;
+  *message = init_value;
+}
+size_t fovea__named_score__get_packed_size
+                     (const Fovea__NamedScore *message)
+{
+  assert(message->base.descriptor == &fovea__named_score__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t fovea__named_score__pack
+                     (const Fovea__NamedScore *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &fovea__named_score__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t fovea__named_score__pack_to_buffer
+                     (const Fovea__NamedScore *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &fovea__named_score__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Fovea__NamedScore *
+       fovea__named_score__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Fovea__NamedScore *)
+     protobuf_c_message_unpack (&fovea__named_score__descriptor,
+                                allocator, len, data);
+}
+void   fovea__named_score__free_unpacked
+                     (Fovea__NamedScore *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &fovea__named_score__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   fovea__rollout__init
                      (Fovea__Rollout         *message)
 {
@@ -2168,7 +2213,7 @@ const ProtobufCMessageDescriptor fovea__chat_message__descriptor =
   (ProtobufCMessageInit) fovea__chat_message__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor fovea__reward_specification__field_descriptors[5] =
+static const ProtobufCFieldDescriptor fovea__reward_specification__field_descriptors[4] =
 {
   {
     "kind",
@@ -2195,30 +2240,6 @@ static const ProtobufCFieldDescriptor fovea__reward_specification__field_descrip
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "accuracy_weight",
-    3,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_FLOAT,
-    0,   /* quantifier_offset */
-    offsetof(Fovea__RewardSpecification, accuracy_weight),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "format_weight",
-    4,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_FLOAT,
-    0,   /* quantifier_offset */
-    offsetof(Fovea__RewardSpecification, format_weight),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
     "options",
     5,
     PROTOBUF_C_LABEL_REPEATED,
@@ -2230,18 +2251,30 @@ static const ProtobufCFieldDescriptor fovea__reward_specification__field_descrip
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "weights",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Fovea__RewardSpecification, n_weights),
+    offsetof(Fovea__RewardSpecification, weights),
+    &fovea__named_number__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned fovea__reward_specification__field_indices_by_name[] = {
-  2,   /* field[2] = accuracy_weight */
-  3,   /* field[3] = format_weight */
   0,   /* field[0] = kind */
-  4,   /* field[4] = options */
+  2,   /* field[2] = options */
   1,   /* field[1] = reference */
+  3,   /* field[3] = weights */
 };
-static const ProtobufCIntRange fovea__reward_specification__number_ranges[1 + 1] =
+static const ProtobufCIntRange fovea__reward_specification__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 5, 2 },
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor fovea__reward_specification__descriptor =
 {
@@ -2251,10 +2284,10 @@ const ProtobufCMessageDescriptor fovea__reward_specification__descriptor =
   "Fovea__RewardSpecification",
   "fovea",
   sizeof(Fovea__RewardSpecification),
-  5,
+  4,
   fovea__reward_specification__field_descriptors,
   fovea__reward_specification__field_indices_by_name,
-  1,  fovea__reward_specification__number_ranges,
+  2,  fovea__reward_specification__number_ranges,
   (ProtobufCMessageInit) fovea__reward_specification__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -2670,7 +2703,71 @@ const ProtobufCMessageDescriptor fovea__lease__descriptor =
   (ProtobufCMessageInit) fovea__lease__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor fovea__rollout__field_descriptors[9] =
+static const ProtobufCFieldDescriptor fovea__named_score__field_descriptors[3] =
+{
+  {
+    "name",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__NamedScore, name),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FLOAT,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__NamedScore, value),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "cause",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Fovea__NamedScore, cause),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned fovea__named_score__field_indices_by_name[] = {
+  2,   /* field[2] = cause */
+  0,   /* field[0] = name */
+  1,   /* field[1] = value */
+};
+static const ProtobufCIntRange fovea__named_score__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor fovea__named_score__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "fovea.NamedScore",
+  "NamedScore",
+  "Fovea__NamedScore",
+  "fovea",
+  sizeof(Fovea__NamedScore),
+  3,
+  fovea__named_score__field_descriptors,
+  fovea__named_score__field_indices_by_name,
+  1,  fovea__named_score__number_ranges,
+  (ProtobufCMessageInit) fovea__named_score__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor fovea__rollout__field_descriptors[8] =
 {
   {
     "tokens",
@@ -2697,12 +2794,12 @@ static const ProtobufCFieldDescriptor fovea__rollout__field_descriptors[9] =
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "log_kept_masses",
+    "log_truncated_masses",
     3,
     PROTOBUF_C_LABEL_REPEATED,
     PROTOBUF_C_TYPE_FLOAT,
-    offsetof(Fovea__Rollout, n_log_kept_masses),
-    offsetof(Fovea__Rollout, log_kept_masses),
+    offsetof(Fovea__Rollout, n_log_truncated_masses),
+    offsetof(Fovea__Rollout, log_truncated_masses),
     NULL,
     NULL,
     0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
@@ -2745,30 +2842,6 @@ static const ProtobufCFieldDescriptor fovea__rollout__field_descriptors[9] =
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "accuracy",
-    7,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_FLOAT,
-    0,   /* quantifier_offset */
-    offsetof(Fovea__Rollout, accuracy),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "format",
-    8,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_FLOAT,
-    0,   /* quantifier_offset */
-    offsetof(Fovea__Rollout, format),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
     "text",
     9,
     PROTOBUF_C_LABEL_NONE,
@@ -2780,22 +2853,34 @@ static const ProtobufCFieldDescriptor fovea__rollout__field_descriptors[9] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "scores",
+    10,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Fovea__Rollout, n_scores),
+    offsetof(Fovea__Rollout, scores),
+    &fovea__named_score__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned fovea__rollout__field_indices_by_name[] = {
-  6,   /* field[6] = accuracy */
   1,   /* field[1] = behaviour_log_probabilities */
   3,   /* field[3] = entropies */
   4,   /* field[4] = finish */
-  7,   /* field[7] = format */
-  2,   /* field[2] = log_kept_masses */
+  2,   /* field[2] = log_truncated_masses */
   5,   /* field[5] = reward */
-  8,   /* field[8] = text */
+  7,   /* field[7] = scores */
+  6,   /* field[6] = text */
   0,   /* field[0] = tokens */
 };
-static const ProtobufCIntRange fovea__rollout__number_ranges[1 + 1] =
+static const ProtobufCIntRange fovea__rollout__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 9, 6 },
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor fovea__rollout__descriptor =
 {
@@ -2805,10 +2890,10 @@ const ProtobufCMessageDescriptor fovea__rollout__descriptor =
   "Fovea__Rollout",
   "fovea",
   sizeof(Fovea__Rollout),
-  9,
+  8,
   fovea__rollout__field_descriptors,
   fovea__rollout__field_indices_by_name,
-  1,  fovea__rollout__number_ranges,
+  2,  fovea__rollout__number_ranges,
   (ProtobufCMessageInit) fovea__rollout__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

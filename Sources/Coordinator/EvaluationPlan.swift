@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Support
 import Wire
@@ -81,16 +82,14 @@ package struct EvaluationPlan: Sendable {
     let count = Double(done.wanted)
     let answers = done.answers.compactMap { $0 }
     func share(_ value: (Rollout) -> Double) -> Double { answers.reduce(0) { $0 + value($1) } / count }
-    return MetricsRow(
-      kind: .evaluation, step: done.step, version: done.version,
-      values: [
-        "heldout_accuracy": share { Double($0.accuracy) },
-        "heldout_format": share { Double($0.format) },
-        "heldout_prompts": count,
-        "heldout_failed": Double(done.failedCount),
-        "heldout_completion_tokens": share { Double($0.tokens.count) },
-        "heldout_truncated": share { $0.finish == .length ? 1 : 0 },
-        "heldout_seconds": Double(now - done.startedAt) / 1000,
-      ])
+    var values: [String: Double] = [
+      "heldout_prompts": count,
+      "heldout_failed": Double(done.failedCount),
+      "heldout_completion_tokens": share { Double($0.tokens.count) },
+      "heldout_truncated": share { $0.finish == .length ? 1 : 0 },
+      "heldout_seconds": Double(now - done.startedAt) / 1000,
+    ]
+    for (name, mean) in answers.scoreMeans(missing: done.failedCount) { values["heldout_" + name] = mean }
+    return MetricsRow(kind: .evaluation, step: done.step, version: done.version, values: values)
   }
 }

@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Settings
 import Support
@@ -128,8 +129,6 @@ package struct GroupAssembler: Sendable {
     var values: [String: Double] = [
       "reward": reward,
       "reward_std": mean(rewards.map { ($0 - reward) * ($0 - reward) }).squareRoot(),
-      "accuracy": mean(rollouts.map { Double($0.accuracy) }),
-      "format": mean(rollouts.map { Double($0.format) }),
       "completion_tokens": tokens / Double(max(1, rollouts.count)),
       "truncated": mean(rollouts.map { $0.finish == .length ? 1 : 0 }),
       "zero_variance": Double(zeroVarianceCount) / Double(max(1, sampled)),
@@ -146,7 +145,7 @@ package struct GroupAssembler: Sendable {
       values["rollout_seconds"] = seconds
       if seconds > 0 { values["tokens_per_second"] = tokens / seconds }
     }
-    return values
+    return values.merging(rollouts.scoreMeans()) { own, _ in own }
   }
 
   /// The groups of the batch: the useful ones, filled up with those set aside that were drawn first.

@@ -1,4 +1,6 @@
+import Core
 import Prompts
+import Tasks
 import Wire
 
 /// Whether a worker's result is what its lease asked for. What a peer sends is never believed: a group that passes is
@@ -15,7 +17,11 @@ package enum ResultCheck {
       return "\(group.rollouts.count) rollouts, leased \(work.groupSize)"
     }
     for (i, rollout) in group.rollouts.enumerated() {
-      if let fault = fault(in: rollout, maxNewTokens: maxNewTokens) { return "rollout \(i): \(fault)" }
+      if let fault = fault(in: rollout, maxNewTokens: maxNewTokens)
+        ?? fault(in: rollout.scores, for: work.drawn.prompt.reward)
+      {
+        return "rollout \(i): \(fault)"
+      }
     }
     return nil
   }
@@ -25,18 +31,27 @@ package enum ResultCheck {
     if count == 0 { return "no tokens" }
     if count > maxNewTokens { return "\(count) tokens, at most \(maxNewTokens) leased" }
     if rollout.tokens.contains(where: { $0 < 0 }) { return "a negative token" }
-    let lengths = [rollout.behaviourLogProbabilities, rollout.logKeptMasses, rollout.entropies].map(\.count)
+    let lengths = [rollout.behaviourLogProbabilities, rollout.logTruncatedMasses, rollout.entropies].map(\.count)
     if lengths.contains(where: { $0 != count }) { return "\(lengths) values for \(count) tokens" }
     // Rounding may leave a log-probability or an entropy a little on the wrong side of 0.
     let slack: Float = 1e-3
     if !rollout.behaviourLogProbabilities.allSatisfy({ $0.isFinite && $0 <= slack }) {
       return "a log-probability that is none"
     }
-    if !rollout.logKeptMasses.allSatisfy({ $0.isFinite && $0 <= slack }) { return "a kept mass that is none" }
+    if !rollout.logTruncatedMasses.allSatisfy({ $0.isFinite && $0 <= slack }) { return "a truncated mass that is none" }
     if !rollout.entropies.allSatisfy({ $0.isFinite && $0 >= -slack }) { return "an entropy that is none" }
     if !rollout.reward.isFinite { return "a reward that is not finite" }
-    if !(0...1).contains(rollout.accuracy) { return "accuracy \(rollout.accuracy)" }
-    if !(0...1).contains(rollout.format) { return "format \(rollout.format)" }
+    return nil
+  }
+
+  /// Scores are those that the prompt asks for, and the tasks' own are in their range.
+  private static func fault(in scores: [NamedScore], for prompt: RewardSpecification) -> String? {
+    for score in scores {
+      if prompt.weights[score.name] == nil { return "a score \(score.name) that nobody asked for" }
+      if let value = score.value, let range = Scorer.ranges[score.name], !range.contains(value) {
+        return "\(score.name) \(value)"
+      }
+    }
     return nil
   }
 }

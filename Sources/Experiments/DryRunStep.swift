@@ -53,8 +53,7 @@ public struct DryRunStep {
       decoder.load(model.parameters)
     }
     tokenizer = model.description.tokenizer
-    let engine = GenerationEngine(decoder: decoder, slotCount: slots) { [tokenizer] in tokenizer.bytes(of: $0) }
-    var sampler = try GroupSampler(engine, model.description, place: path)
+    var sampler = GroupSampler(try NativeRolloutEngine(decoder, model.description, slots: slots, place: path))
     sampler.use(start.policyVersion)
     var sampling = StepSampling(settings: settings, dataset: dataset, start: start)
     batch = try sampling.run(&sampler, progress: progress)
@@ -112,11 +111,11 @@ private struct StepSampling {
     assembler = GroupAssembler(step: start.nextStep, drawn: drawn, cursorAfter: next, settings: settings)
   }
 
-  mutating func run(_ sampler: inout GroupSampler<GenerationEngine>, progress: (String) -> Void) throws -> TrainBatch {
+  mutating func run(_ sampler: inout GroupSampler, progress: (String) -> Void) throws -> TrainBatch {
     while !assembler.isComplete {
       for one in waiting { try begin(one, &sampler) }
       waiting = []
-      for case .groupFinished(let id, let group) in sampler.step() {
+      for case .groupFinished(let id, let group) in sampler.step(scoringWith: .builtIn) {
         guard let work = open.removeValue(forKey: id) else { preconditionFailure("\(id) was not open") }
         if assembler.admit(group, for: work, staleness: 0, now: 0) { replace() }
         progress("sampled group \(assembler.doneCount)/\(assembler.wanted)")
@@ -132,7 +131,7 @@ private struct StepSampling {
     waiting.append(one)
   }
 
-  private mutating func begin(_ one: DrawnPrompt, _ sampler: inout GroupSampler<GenerationEngine>) throws {
+  private mutating func begin(_ one: DrawnPrompt, _ sampler: inout GroupSampler) throws {
     let work = LeaseWork.train(step: start.nextStep, drawn: one, groupSize: settings.rollout.groupSize)
     open[work.id] = work
     prompts[one.prompt.id] = one.prompt

@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Support
 import Tasks
@@ -24,8 +25,8 @@ public struct SimulatedDataset: PromptDataset {
   }
 }
 
-/// Samples without a model: every token and reward is a function of the lease's random key and of the version, as with the
-/// real engine. So a group can be checked wherever it turns up.
+/// Samples without a model: every token and reward is a function of the lease's random key and of the version, as with
+/// the real engine. So a group can be checked wherever it turns up.
 public enum SimulatedPolicy {
   /// The group that any worker with `version` makes of a lease.
   /// - Parameter zeroVarianceShare: share of prompts whose samples are all rewarded alike.
@@ -45,14 +46,22 @@ public enum SimulatedPolicy {
       let accuracy: Float = isFlat ? 1 : index < 2 ? Float(index) : key.uniform(token: 999) < 0.5 ? 0 : 1
       return Rollout(
         tokens: tokens, behaviourLogProbabilities: tokens.map { -1 - Float($0 % 7) },
-        logKeptMasses: tokens.map { _ in 0 }, entropies: tokens.map { 1 + Float($0 % 5) },
-        finish: count == maxNewTokens ? .length : .stop, reward: accuracy, accuracy: accuracy, format: 1,
-        text: "\(tokens)")
+        logTruncatedMasses: tokens.map { _ in 0 }, entropies: tokens.map { 1 + Float($0 % 5) },
+        finish: count == maxNewTokens ? .length : .stop, reward: accuracy,
+        scores: [NamedScore("accuracy", accuracy), NamedScore("format", 1)], text: "\(tokens)")
     }
     return RolloutGroup(
       step: step, prompt: prompt, policyVersion: version,
       promptTokens: [1, Int32(truncatingIfNeeded: prompt & 0xFFFF)],
       rollouts: rollouts)
+  }
+
+  /// The weights of a version: a manifest without tensors, so that a worker has fetched them as soon as it has that.
+  public static func weights(of version: PolicyVersion) -> WeightsManifest {
+    // XXH3-64 of no bytes.
+    WeightsManifest(
+      version: version, files: [:], tensors: [], payloadByteCount: 0, chunkByteCount: 1024,
+      payloadHash: 0x2D06_8005_38D3_94C2)
   }
 
   /// The group that a worker makes of a lease.

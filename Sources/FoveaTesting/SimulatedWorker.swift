@@ -1,9 +1,10 @@
+import Core
 import RolloutWorker
 import Support
 import Wire
 
-/// The real worker state on simulated time: fetching, loading and decoding take a while that is drawn, and samples come from
-/// `SimulatedPolicy`.
+/// The real worker state on simulated time: fetching, loading and decoding take a random while, samples come from
+/// `SimulatedPolicy`, and weights are manifests without tensors.
 public struct SimulatedWorker: Sendable {
   /// How a worker behaves.
   public struct Traits: Equatable, Sendable {
@@ -35,8 +36,11 @@ public struct SimulatedWorker: Sendable {
   private let traits: Traits
   private var state: RolloutState
   private var random: RandomStream
-  private var fetch: (announced: PolicyAnnounced, at: Milliseconds)?
-  private var load: (version: PolicyVersion, at: Milliseconds)?
+  /// The newest version announced.
+  private var announced = PolicyVersion(0)
+  /// When the learner answers the worker's question for a manifest; nil when nothing is asked.
+  private var fetchedAt: Milliseconds?
+  private var load: (weights: FetchedWeights, at: Milliseconds)?
   private var decoding: [LeaseID: (lease: Lease, at: Milliseconds)] = [:]
   private var messages: [Message] = []
   private var outcome = Outcome.lives
@@ -53,12 +57,13 @@ public struct SimulatedWorker: Sendable {
     on(.started, now: now)
   }
 
-  /// The version in its decoder.
+  /// The version in its engine.
   public var held: PolicyVersion? { state.policyVersion }
 
   /// A message of the coordinator.
   /// - Returns: what it sends to the coordinator, and whether it lives on.
   public mutating func receive(_ message: Message, now: Milliseconds) -> (send: [Message], outcome: Outcome) {
+    if case .policyAnnounced(let policy) = message { announced = max(announced, policy.version) }
     on(.received(message), now: now)
     return takeMessages()
   }
@@ -67,22 +72,23 @@ public struct SimulatedWorker: Sendable {
   /// - Parameter published: the version that the learner serves; nil while it is down.
   /// - Returns: what it sends to the coordinator, and whether it lives on.
   public mutating func tick(now: Milliseconds, published: PolicyVersion?) -> (send: [Message], outcome: Outcome) {
-    if let (announced, at) = fetch, at <= now {
+    if let at = fetchedAt, at <= now {
       // The learner serves its newest version; one that has come back from a checkpoint is behind for a while.
-      if let published, published >= announced.version {
-        fetch = nil
-        on(.weightsFetched(published), now: now)
+      if let published, published >= announced {
+        fetchedAt = nil
+        on(.receivedFromLearner(.manifest(SimulatedPolicy.weights(of: published))), now: now)
       } else {
-        fetch = (announced, now + draw(traits.fetchTime))
+        fetchedAt = now + time(traits.fetchTime)
       }
     }
-    if let (version, at) = load, at <= now {
+    if let (weights, at) = load, at <= now {
       load = nil
-      on(.policyLoaded(version), now: now)
+      on(.loaded(weights.payload()), now: now)
     }
     for id in decoding.filter({ $0.value.at <= now }).keys.sorted() {
       guard let lease = decoding.removeValue(forKey: id)?.lease else { continue }
       for _ in 0..<lease.groupSize { on(.sampleFinished(id), now: now) }
+      on(.groupDecoded(id), now: now)
       on(.groupFinished(id, group(for: lease)), now: now)
     }
     on(.tick(tokensSampled: 0), now: now)
@@ -90,12 +96,13 @@ public struct SimulatedWorker: Sendable {
   }
 
   /// Any of the samples may be those that are finished.
-  private mutating func shrink(_ id: LeaseID, survivorsMin: Int, now: Milliseconds) {
+  private mutating func finishPartially(_ id: LeaseID, sizeMin: Int, now: Milliseconds) {
     guard let lease = decoding.removeValue(forKey: id)?.lease else { return }
     var group = group(for: lease)
-    while group.rollouts.count > survivorsMin, random.uniform() < 0.7 {
+    while group.rollouts.count > sizeMin, random.uniform() < 0.7 {
       group.rollouts.remove(at: Int(random.integer(below: UInt64(group.rollouts.count))))
     }
+    on(.groupDecoded(id), now: now)
     on(.groupFinished(id, group), now: now)
   }
 
@@ -115,14 +122,15 @@ public struct SimulatedWorker: Sendable {
     for effect in state.on(event, now: now) {
       switch effect {
       case .send(let message): messages.append(message)
-      case .fetch(let announced): fetch = (announced, now + draw(traits.fetchTime))
-      case .load(let version): load = (version, now + draw(traits.loadTime))
+      case .connectToLearner: break
+      case .sendToLearner: fetchedAt = fetchedAt ?? now + time(traits.fetchTime)
+      case .load(let weights): load = (weights, now + time(traits.loadTime))
       case .generate(let lease):
         if traits.poison.contains(lease.prompt) && lease.purpose == .train { outcome = .crashed }
         let factor: Milliseconds = random.uniform() < traits.stragglerShare ? 10 : 1
-        decoding[lease.id] = (lease, now + factor * draw(traits.leaseTime))
+        decoding[lease.id] = (lease, now + factor * time(traits.leaseTime))
       case .cancel(let id): decoding[id] = nil
-      case .shrink(let id, let survivorsMin): shrink(id, survivorsMin: survivorsMin, now: now)
+      case .finishPartially(let id, let sizeMin): finishPartially(id, sizeMin: sizeMin, now: now)
       case .log: break
       case .end(.finished(let reason)), .end(.failed(let reason)): outcome = .ended(reason)
       }
@@ -134,7 +142,7 @@ public struct SimulatedWorker: Sendable {
     return (messages, outcome)
   }
 
-  private mutating func draw(_ range: ClosedRange<Milliseconds>) -> Milliseconds {
+  private mutating func time(_ range: ClosedRange<Milliseconds>) -> Milliseconds {
     range.lowerBound + Milliseconds(random.integer(below: UInt64(range.upperBound - range.lowerBound) + 1))
   }
 }

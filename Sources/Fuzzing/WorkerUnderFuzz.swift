@@ -1,3 +1,4 @@
+import Core
 import FoveaTesting
 import Prompts
 import RolloutWorker
@@ -15,8 +16,10 @@ struct WorkerUnderFuzz {
         role: .worker, runID: "run", name: "w1", incarnation: 100, host: "host", processID: 1, threads: 1, slots: 8),
       patience: 20_000))
   private var now: Milliseconds = 0
-  private var fetching: PolicyVersion?
-  private var loading: PolicyVersion?
+  private var announced = PolicyVersion(0)
+  /// Whether the worker waits for a manifest.
+  private var isFetching = false
+  private var loading: FetchedWeights?
   private var decoding: [Lease] = []
 
   static func run(_ input: FuzzInput) {
@@ -32,21 +35,25 @@ struct WorkerUnderFuzz {
       now += Milliseconds(input.byte()) * 8
       on(.tick(tokensSampled: UInt64(now)))
     case 1:
-      guard let version = fetching else { return }
-      fetching = nil
-      on(.weightsFetched(version))
+      guard isFetching else { return }
+      isFetching = false
+      on(.receivedFromLearner(.manifest(SimulatedPolicy.weights(of: announced))))
     case 2:
-      guard let version = loading else { return }
+      guard let weights = loading else { return }
       loading = nil
-      on(.policyLoaded(version))
+      on(.loaded(weights.payload()))
     case 3:
       guard let lease = decoding.popLast() else { return }
       for _ in 0..<lease.groupSize { on(.sampleFinished(lease.id)) }
+      on(.groupDecoded(lease.id))
       on(.groupFinished(lease.id, SimulatedPolicy.group(for: lease)))
     case 4: if input.byte() == 255 { on(.drainRequested) }
     default:
       // A malformed frame never reaches a worker's state.
-      if case .success(let message) = input.received(honest(&input)) { on(.received(message)) }
+      if case .success(let message) = input.received(honest(&input)) {
+        if case .policyAnnounced(let policy) = message { announced = max(announced, policy.version) }
+        on(.received(message))
+      }
     }
   }
 
@@ -75,8 +82,9 @@ struct WorkerUnderFuzz {
       case .send(let message):
         let frame = MessageCodec.encode(message)
         promise(try MessageCodec.encode(MessageCodec.decode(frame)) == frame, "a coordinator can read \(message)")
-      case .fetch(let announced): fetching = announced.version
-      case .load(let version): loading = version
+      case .connectToLearner: break
+      case .sendToLearner: isFetching = true
+      case .load(let weights): loading = weights
       case .generate(let lease):
         if lease.groupSize > Self.groupSizeMax {
           on(.leaseImpossible(lease.id, reason: "too large"))
@@ -84,7 +92,7 @@ struct WorkerUnderFuzz {
           decoding.append(lease)
         }
       case .cancel(let id): decoding.removeAll { $0.id == id }
-      case .shrink, .log, .end: break
+      case .finishPartially, .log, .end: break
       }
     }
   }

@@ -1,10 +1,11 @@
+import Core
 import Foundation
 import Settings
 import Support
 import Synchronization
 import Wire
 
-/// Why a learner ended although its run is not over. The reason is one line that names what to mend.
+/// Why a learner ended although its run is not over. The reason is one line that names what to fix.
 public struct LearnerFailure: Error, Equatable, CustomStringConvertible {
   public var reason: String
   public var description: String { reason }
@@ -29,7 +30,7 @@ public final class LearnerRunner: Sendable {
   /// - Parameters:
   ///   - settings: valid; the settings file has been checked.
   ///   - name: shown to people.
-  ///   - runDirectory: its folder `checkpoints` is gone on from when it holds any, and written.
+  ///   - runDirectory: the run resumes from its folder `checkpoints` when that holds any; new ones are written there.
   ///   - threads: kernel threads, at least 1.
   ///   - reactor: has a DEALER named `control`, connected to the coordinator, and a ROUTER named `weights`. The caller
   ///     closes it, which also sends what is still under way.
@@ -61,65 +62,23 @@ public final class LearnerRunner: Sendable {
 
   /// Runs until the run is over or the learner is drained.
   /// - Returns: why it ended, for people.
-  /// - Throws: `InputError` for a model or checkpoint that cannot be loaded, `LearnerFailure` when refused or when the last
-  ///   checkpoint could not be saved, `CancellationError` when the task is cancelled.
+  /// - Throws: `InputError` for a model or checkpoint that cannot be loaded, `LearnerFailure` when refused or when the
+  ///   last checkpoint could not be saved, `CancellationError` when the task is cancelled.
   @discardableResult
   public func run() async throws -> String {
-    let publisher = WeightsPublisher()
-    let commands = Mailbox<Trainer.Command>()
-    let outcomes = Mailbox<Trainer.Outcome>()
-    startThread(publisher: publisher, commands: commands, outcomes: outcomes)
-    defer { commands.close() }
-    var state: LearnerState?
+    var loop = LearnerLoop(reactor: reactor, log: log, makeState: makeState)
+    loop.start(settings: settings, folder: folder, threads: threads)
+    defer { loop.close() }
     var isDraining = false
-    var ending: LearnerState.Ending?
-
-    func take(_ event: LearnerState.Event) {
-      guard var current = state, ending == nil else { return }
-      let effects = current.on(event, now: MonotonicClock.now())
-      state = current
-      for effect in effects {
-        switch effect {
-        case .send(let message): reactor.send(message, on: .control)
-        case .train(let batch): commands.post(.train(batch))
-        case .save: commands.post(.save)
-        case .keepBest(let step, let accuracy): commands.post(.keepBest(step: step, accuracy: accuracy))
-        case .log(let line): log(line)
-        case .end(let end): ending = end
-        }
-      }
-    }
-
     for await event in reactor.events {
-      for outcome in outcomes.take() {
-        switch outcome {
-        case .opened(let start, let bestAccuracy):
-          state = makeState(start, bestAccuracy: bestAccuracy)
-          take(.started)
-        case .failed(let error): throw error
-        case .event(let event): take(event)
-        case .log(let line): log(line)
-        }
-      }
+      try loop.takeOutcomes()
       if !isDraining, isDrainAsked.load(ordering: .relaxed) {
-        if state == nil { return "asked to stop" }
+        if !loop.isOpen { return "asked to stop" }
         isDraining = true
-        take(.drainRequested)
+        loop.take(.drainRequested)
       }
-      switch event {
-      case .received(let message, .control, from: _): take(.received(message))
-      case .received(let message, .weights, from: let peer):
-        for answer in publisher.answers(to: message) { reactor.send(answer, on: .weights, to: peer) }
-      case .tick: take(.tick)
-      case .malformed(let socket, from: let peer, let reason):
-        log("a malformed frame of \(peer) on \(socket.rawValue): \(reason)")
-      case .connectFailed(_, let endpoint, let reason): log("cannot connect to \(endpoint): \(reason)")
-      case .link(let socket, let link):
-        if case .failing(let reason) = link { log("\(socket.rawValue): \(reason)") }
-        take(.link(link))
-      case .door(let socket, let line): log("\(socket.rawValue): \(line)")
-      }
-      switch ending {
+      loop.take(event)
+      switch loop.ending {
       case nil: continue
       case .finished(let reason)?: return reason
       case .failed(let reason)?: throw LearnerFailure(reason: reason)
@@ -139,11 +98,31 @@ public final class LearnerRunner: Sendable {
       start: start, bestAccuracy: bestAccuracy, stepCount: UInt32(clamping: settings.run.steps),
       checkpointEvery: UInt32(clamping: settings.checkpoint.every))
   }
+}
 
-  private func startThread(
-    publisher: WeightsPublisher, commands: Mailbox<Trainer.Command>, outcomes: Mailbox<Trainer.Outcome>
+/// The event loop's own: the learner's state, the weights that it serves, and the way to the training thread.
+private struct LearnerLoop {
+  /// nil until the training thread has opened the run's model.
+  private var state: LearnerState?
+  private(set) var ending: LearnerState.Ending?
+  private let reactor: Reactor
+  private let log: @Sendable (String) -> Void
+  private let makeState: (TrainerState, _ bestAccuracy: Float?) -> LearnerState
+  private let publisher = WeightsPublisher()
+  private let commands = Mailbox<Trainer.Command>()
+  private let outcomes = Mailbox<Trainer.Outcome>()
+
+  init(
+    reactor: Reactor, log: @escaping @Sendable (String) -> Void,
+    makeState: @escaping (TrainerState, _ bestAccuracy: Float?) -> LearnerState
   ) {
-    let (settings, folder, threads) = (settings, folder, threads)
+    self.reactor = reactor
+    self.log = log
+    self.makeState = makeState
+  }
+
+  func start(settings: RunSettings, folder: String, threads: Int) {
+    let (publisher, commands, outcomes) = (publisher, commands, outcomes)
     let thread = Thread {
       Trainer.run(
         settings: settings, folder: folder, threads: threads, publisher: publisher, commands: commands,
@@ -151,5 +130,61 @@ public final class LearnerRunner: Sendable {
     }
     thread.stackSize = 8 << 20
     thread.start()
+  }
+
+  func close() { commands.close() }
+
+  /// Whether the run's model is loaded.
+  var isOpen: Bool { state != nil }
+
+  // MARK: Events
+
+  /// What the training thread did.
+  /// - Throws: `InputError` when the run's model could not be opened.
+  mutating func takeOutcomes() throws {
+    for outcome in outcomes.take() {
+      switch outcome {
+      case .opened(let start, let bestAccuracy):
+        state = makeState(start, bestAccuracy)
+        take(.started)
+      case .failed(let error): throw error
+      case .event(let event): take(event)
+      case .log(let line): log(line)
+      }
+    }
+  }
+
+  mutating func take(_ event: TransportEvent) {
+    switch event {
+    case .received(let message, .control, from: _): take(.received(message))
+    case .received(let message, .weights, from: let peer):
+      for answer in publisher.answers(to: message) { reactor.send(answer, on: .weights, to: peer) }
+    case .tick: take(.tick)
+    case .malformed(let socket, from: let peer, let reason):
+      log("a malformed frame of \(peer) on \(socket.rawValue): \(reason)")
+    case .connectFailed(_, let endpoint, let reason): log("cannot connect to \(endpoint): \(reason)")
+    case .link(let socket, let link):
+      if case .failing(let reason) = link { log("\(socket.rawValue): \(reason)") }
+      take(.link(link))
+    case .door(let socket, let line): log("\(socket.rawValue): \(line)")
+    }
+  }
+
+  mutating func take(_ event: LearnerState.Event) {
+    guard ending == nil, let effects = state?.on(event, now: MonotonicClock.now()) else { return }
+    for effect in effects { perform(effect) }
+  }
+
+  // MARK: Effects
+
+  private mutating func perform(_ effect: LearnerState.Effect) {
+    switch effect {
+    case .send(let message): reactor.send(message, on: .control)
+    case .train(let batch): commands.post(.train(batch))
+    case .save: commands.post(.save)
+    case .keepBest(let step, let accuracy): commands.post(.keepBest(step: step, accuracy: accuracy))
+    case .log(let line): log(line)
+    case .end(let end): ending = end
+    }
   }
 }

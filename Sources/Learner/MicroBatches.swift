@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Prompts
 import Support
 import Training
@@ -98,13 +99,13 @@ extension TrainBatch {
         guard group.promptTokens.count + count <= config.maxPositions else {
           throw failure(place, "at most \(config.maxPositions) tokens", "\(group.promptTokens.count + count)")
         }
-        guard rollout.behaviourLogProbabilities.count == count, rollout.logKeptMasses.count == count else {
+        guard rollout.behaviourLogProbabilities.count == count, rollout.logTruncatedMasses.count == count else {
           throw failure(
-            place, "\(count) log-probabilities and kept masses",
-            "\(rollout.behaviourLogProbabilities.count) and \(rollout.logKeptMasses.count)")
+            place, "\(count) log-probabilities and truncated masses",
+            "\(rollout.behaviourLogProbabilities.count) and \(rollout.logTruncatedMasses.count)")
         }
         guard rollout.reward.isFinite, rollout.behaviourLogProbabilities.allSatisfy(\.isFinite),
-          rollout.logKeptMasses.allSatisfy(\.isFinite)
+          rollout.logTruncatedMasses.allSatisfy(\.isFinite)
         else { throw failure(place, "finite rewards and log-probabilities", "others") }
       }
     }

@@ -1,3 +1,4 @@
+import Core
 import Tensor
 import Training
 

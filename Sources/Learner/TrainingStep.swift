@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Prompts
 import Reinforcement
 import Settings
@@ -140,7 +141,8 @@ public struct TrainingStep {
           PolicyLoss.Tokens(
             logProbabilities: scores[local][sample].logProbabilities,
             oldLogProbabilities: plan.oldScores[prompt][sample].logProbabilities,
-            behaviourLogProbabilities: rollout.behaviourLogProbabilities, logKeptMasses: rollout.logKeptMasses,
+            behaviourLogProbabilities: rollout.behaviourLogProbabilities,
+            logTruncatedMasses: rollout.logTruncatedMasses,
             referenceLogProbabilities: reference?[local][sample].logProbabilities,
             advantages: plan.advantages.tokens[prompt][sample]))
         metrics.add(sequence: result)

@@ -1,22 +1,24 @@
 import Architecture
+import Core
 import Model
 import Support
 import Tensor
 import Wire
 
-/// A base model that adapters are added to, as a worker holds it beside its decoder, and the adding.
+/// The base model of versions that are adapters, which a worker holds next to its decoder.
 ///
-/// It comes from the learner, once, and is verified as every payload is; a version that names another one is refused. It is
-/// in the precision that the learner rounds it to, and the sum is `LowRankAdapter`'s, so both compute with the same weights.
+/// It comes from the learner once and is verified as every payload is; a version that names another base is refused. It
+/// has the precision that the learner rounds it to, and `LowRankAdapter` makes the sum, so both compute with the same
+/// weights.
 package struct AdaptedPolicy {
   private let base: WeightsPayload
 
-  /// - Parameter base: its manifest says what model it is.
+  /// - Parameter base: the whole model; adapters name it by its manifest's hash.
   package init(_ base: WeightsPayload) { self.base = base }
 
   var manifest: WeightsManifest { base.manifest }
 
-  /// Packs what adapters leave as it is, and the rest until the first one comes.
+  /// Packs the whole base model; the first version then replaces the matrices that adapters change.
   package func load(into decoder: Decoder) {
     for index in manifest.tensors.indices {
       switch manifest.tensors[index].encoding {

@@ -1,16 +1,17 @@
+import Core
 import Model
 import Tensor
 import Wire
 
-/// A version in the decoder's packed weights, as the payload that it came from: both ways, bit for bit.
+/// A version in the decoder's packed weights, read back as the payload that it came from, bit for bit.
 ///
-/// A worker's weights are in its memory once. `PolicyLoader` packs a payload that comes chunk by chunk, and this reads it
-/// back for the differences of the next version.
+/// A worker's weights are in its memory once: `PolicyLoader` packs a payload that comes chunk by chunk, and this reads
+/// it back for the differences of the next version.
 package struct HeldPolicy: HeldWeights {
   package let manifest: WeightsManifest
   private let weights: DecoderWeights
   private let layout: PayloadLayout
-  /// Tensors that the decoder keeps no place for.
+  /// The bytes of the tensors for which the decoder has no place, by index.
   private let unused: [Int: [UInt8]]
 
   package init(manifest: WeightsManifest, weights: DecoderWeights, unused: [Int: [UInt8]]) {
@@ -35,7 +36,7 @@ package struct HeldPolicy: HeldWeights {
     }
   }
 
-  /// Bytes of one tensor: whole rows at once, and through a row of their own those that the range cuts.
+  /// Reads bytes of one tensor: whole rows at once, and rows that the range cuts through a temporary row.
   private func read(_ index: Int, _ bytes: Range<Int>, into target: UnsafeMutableRawBufferPointer) {
     if let kept = unused[index] { return target.copyBytes(from: kept[bytes]) }
     let precision = manifest.tensors[index].encoding.precision
@@ -60,12 +61,13 @@ package struct HeldPolicy: HeldWeights {
   }
 }
 
-/// Packs a payload into a decoder as its chunks come, in ascending order; a row that two chunks share waits for its end.
+/// Packs a payload into a decoder as its chunks come, in ascending order; a row that two chunks share waits for its
+/// end.
 package struct PolicyLoader {
   private let manifest: WeightsManifest
   private let decoder: Decoder
   private let layout: PayloadLayout
-  /// The beginning of a row whose end the next chunk brings.
+  /// The beginning of a row that ends in the next chunk.
   private var row: [UInt8] = []
   private var unused: [Int: [UInt8]] = [:]
 
@@ -75,7 +77,7 @@ package struct PolicyLoader {
     layout = PayloadLayout(manifest.tensors)
   }
 
-  /// The payload's bytes `range`.
+  /// Packs the payload's bytes `range`, which follow those of the call before.
   package mutating func load(_ range: Range<Int>, _ bytes: UnsafeRawBufferPointer) {
     layout.forEachTensor(of: range) { index, part, offset in
       let bytes = UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + part.count])
@@ -87,7 +89,7 @@ package struct PolicyLoader {
     }
   }
 
-  /// After the last chunk.
+  /// Ends the load after the last chunk.
   package func finished() -> HeldPolicy {
     precondition(row.isEmpty, "the payload ends within a row")
     return HeldPolicy(manifest: manifest, weights: decoder.weights, unused: unused)
@@ -119,7 +121,7 @@ package struct PolicyLoader {
   }
 }
 
-/// Where the tensors of a payload lie.
+/// The places of a payload's tensors.
 private struct PayloadLayout: Sendable {
   private let ranges: [Range<Int>]
   /// Bytes of a slice along each tensor's first dimension.

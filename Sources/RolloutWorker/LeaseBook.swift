@@ -1,18 +1,27 @@
+import Core
 import Support
 import Wire
 
-/// The worker's leases: those that wait for a version, those being decoded, and the results that the coordinator has not
-/// acknowledged yet.
+/// The worker's leases: those that wait for a version, those being decoded, those that only wait for scores, and the
+/// results that the coordinator has not acknowledged yet.
 ///
-/// Invariant: a lease is in at most one of the three. Lists come in ascending order of lease ids, so that equal events give
-/// equal effects.
+/// Invariant: a lease is in at most one of the four. Lists come in ascending order of lease ids, so that equal events
+/// give equal effects.
 struct LeaseBook: Equatable, Sendable {
+  enum Stage: Equatable, Sendable {
+    case waiting
+    case decoding
+    /// All its samples are decoded; its scores are not back yet.
+    case scoring
+  }
   struct Work: Equatable, Sendable {
     var lease: Lease
     var receivedAt: Milliseconds
-    var isStarted = false
-    /// Samples that are not finished.
+    var stage = Stage.waiting
+    /// Samples that are not decoded.
     var remaining: UInt32
+
+    var isStarted: Bool { stage != .waiting }
   }
   struct Unacknowledged: Equatable, Sendable {
     var result: GroupResult
@@ -24,7 +33,10 @@ struct LeaseBook: Equatable, Sendable {
 
   /// Samples that are being decoded or wait for it.
   var remainingSamples: UInt32 { work.values.reduce(0) { $0 + $1.remaining } }
-  var isDecoding: Bool { work.values.contains { $0.isStarted } }
+  var isDecoding: Bool { work.values.contains { $0.stage == .decoding } }
+  var isScoring: Bool { work.values.contains { $0.stage == .scoring } }
+  /// Groups that are decoded, and wait for scores or for the coordinator's acknowledgement.
+  var undeliveredCount: Int { unacknowledged.count + work.values.count { $0.stage == .scoring } }
   var waiting: [Lease] { sorted { !$0.isStarted } }
   var all: [Lease] { sorted { _ in true } }
 
@@ -32,7 +44,7 @@ struct LeaseBook: Equatable, Sendable {
     work[lease.id] = Work(lease: lease, receivedAt: now, remaining: lease.groupSize)
   }
 
-  mutating func start(_ id: LeaseID) { work[id]?.isStarted = true }
+  mutating func start(_ id: LeaseID) { work[id]?.stage = .decoding }
 
   mutating func remove(_ id: LeaseID) -> Work? { work.removeValue(forKey: id) }
 
@@ -41,8 +53,14 @@ struct LeaseBook: Equatable, Sendable {
     work[id]?.remaining = remaining - 1
   }
 
-  /// Takes a repeated grant of work that the worker has already.
-  /// - Returns: the finished result to send once more, or nil when it is still being decoded.
+  /// The group takes no more samples: it waits for scores.
+  mutating func groupDecoded(_ id: LeaseID) {
+    work[id]?.remaining = 0
+    work[id]?.stage = .scoring
+  }
+
+  /// Takes a repeated grant of a lease that the worker has already.
+  /// - Returns: the finished result to send once more, or nil when it is not finished.
   mutating func renew(_ lease: Lease, now: Milliseconds) -> GroupResult? {
     if unacknowledged[lease.id] != nil {
       unacknowledged[lease.id]?.result.attempt = lease.attempt

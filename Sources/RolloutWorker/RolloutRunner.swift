@@ -1,21 +1,24 @@
+import Core
 import Foundation
 import Support
 import Synchronization
+import Tasks
 import Wire
 
-/// Why a worker ended although its run is not over. The reason is one line that names what to mend.
+/// Why a worker ended although its run is not over. The reason is one line that names what to fix.
 public struct WorkerFailure: Error, Equatable, CustomStringConvertible {
   public var reason: String
   public var description: String { reason }
 }
 
-/// The rollout worker's shell: gives the reactor's events to `RolloutState` and to `WeightsFetcher`, and performs their
-/// effects.
+/// The rollout worker's shell: gives the reactor's events to `RolloutState` and performs its effects.
 ///
-/// It decides nothing. The event loop is one task; decoding happens on a thread of its own (`PolicyEngine`), so a long
-/// decode step delays no heartbeat.
+/// It decides nothing. The event loop is one task; decoding happens on a thread of its own (`DecodingThread`) and
+/// scoring on others (`ScoringQueue`), so no decode step and no reward delays a heartbeat.
 public final class RolloutRunner: Sendable {
   private let member: FarmMember
+  private let makeEngine: @Sendable () -> any RolloutEngine
+  private let rewards: RewardSet
   private let reactor: Reactor
   private let log: @Sendable (String) -> Void
   private let isDrainAsked = Atomic(false)
@@ -25,14 +28,18 @@ public final class RolloutRunner: Sendable {
   ///   - name: shown to people.
   ///   - threads: kernel threads, at least 1.
   ///   - slots: samples decoded at once, at least 1.
-  ///   - reactor: has a DEALER named `control`, connected to the coordinator, and an unconnected DEALER named `weights`. The
+  ///   - rewards: what completions can be scored with.
+  ///   - engine: makes another engine than this program's own, on the decoding thread.
+  ///   - reactor: has a DEALER named `control`, connected to the coordinator, and an unconnected DEALER named
+  ///     `weights`. The
   ///     caller closes it, which also sends what is still under way.
   ///   - coordinator: its endpoint, for people.
-  ///   - patienceSeconds: the worker ends when something that it needs has not come for so long.
+  ///   - patienceSeconds: the timeout of everything that the worker waits for: it ends when that has not come by then.
   ///   - incarnation: random per process.
   ///   - log: a line for people.
   public init(
-    runID: String = "", name: String, threads: Int, slots: Int, reactor: Reactor, coordinator: String = "",
+    runID: String = "", name: String, threads: Int, slots: Int, rewards: RewardSet = .builtIn,
+    engine: (@Sendable () -> any RolloutEngine)? = nil, reactor: Reactor, coordinator: String = "",
     patienceSeconds: Double = 21_600, incarnation: UInt64 = UInt64.random(in: 1 ... .max),
     log: @escaping @Sendable (String) -> Void = { _ in }
   ) {
@@ -42,6 +49,8 @@ public final class RolloutRunner: Sendable {
         role: .worker, runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
         processID: UInt32(ProcessInfo.processInfo.processIdentifier), threads: UInt32(threads), slots: UInt32(slots)),
       coordinator: coordinator, patience: Milliseconds(patienceSeconds * 1000))
+    makeEngine = engine ?? { NativeRolloutEngine(threads: threads, slots: slots) }
+    self.rewards = rewards
     self.reactor = reactor
     self.log = log
   }
@@ -51,12 +60,13 @@ public final class RolloutRunner: Sendable {
 
   /// Runs until the run is over or the worker is drained.
   /// - Returns: why it ended, for people.
-  /// - Throws: `WorkerFailure` when refused or when the weights are no model, `CancellationError` when the task is cancelled.
+  /// - Throws: `WorkerFailure` when refused or when the weights are no model, `CancellationError` when the task is
+  ///   cancelled.
   @discardableResult
   public func run() async throws -> String {
-    var loop = WorkerLoop(member: member, reactor: reactor, log: log)
+    var loop = RolloutLoop(RolloutState(as: member), reactor: reactor, log: log)
+    loop.start(makeEngine: makeEngine, rewards: rewards)
     defer { loop.close() }
-    loop.take(.started)
     var isDraining = false
     for await event in reactor.events {
       if !isDraining, isDrainAsked.load(ordering: .relaxed) {
@@ -75,96 +85,69 @@ public final class RolloutRunner: Sendable {
   }
 }
 
-/// The event loop's own: the worker's state, the fetcher, and the way to the decoding thread.
-private struct WorkerLoop {
+/// The event loop's own: the worker's state and the way to the decoding thread.
+private struct RolloutLoop {
   private var state: RolloutState
-  private var fetcher = WeightsFetcher()
-  /// Fetched, and not yet given to the decoder.
-  private var fetched: FetchedWeights?
+  private(set) var ending: RolloutState.Ending?
   private let reactor: Reactor
   private let log: @Sendable (String) -> Void
-  private let commands = Mailbox<PolicyEngine.Command>()
-  private let outcomes = Mailbox<PolicyEngine.Outcome>()
+  private let commands = Mailbox<DecodingThread.Command>()
+  private let outcomes = Mailbox<RolloutState.Event>()
   private let tokensSampled = TokenCounter()
-  private(set) var ending: RolloutState.Ending?
 
-  init(member: FarmMember, reactor: Reactor, log: @escaping @Sendable (String) -> Void) {
-    state = RolloutState(as: member)
+  init(_ state: RolloutState, reactor: Reactor, log: @escaping @Sendable (String) -> Void) {
+    self.state = state
     self.reactor = reactor
     self.log = log
-    let (commands, outcomes, tokensSampled) = (commands, outcomes, tokensSampled)
-    let thread = Thread {
-      PolicyEngine.run(
-        threads: Int(member.hello.threads), slots: Int(member.hello.slots), commands: commands, outcomes: outcomes,
-        tokensSampled: tokensSampled)
-    }
-    thread.stackSize = 8 << 20
-    thread.start()
+  }
+
+  mutating func start(makeEngine: @escaping @Sendable () -> any RolloutEngine, rewards: RewardSet) {
+    DecodingThread.start(
+      makeEngine: makeEngine, rewards: rewards, commands: commands, outcomes: outcomes, tokensSampled: tokensSampled)
+    take(.started)
   }
 
   func close() { commands.close() }
 
+  // MARK: Events
+
   /// What the decoding thread did.
   mutating func takeOutcomes() {
-    for outcome in outcomes.take() {
-      switch outcome {
-      case .event(let event): take(event)
-      case .loaded(let held):
-        if held.manifest.part == .policy { take(.policyLoaded(held.manifest.version)) }
-        fetch(.loaded(held))
-      }
-    }
+    for event in outcomes.take() { take(event) }
   }
 
   mutating func take(_ event: TransportEvent) {
     switch event {
     case .received(let message, .control, from: _): take(.received(message))
-    case .received(let message, .weights, from: _): fetch(.received(message))
-    case .tick:
-      take(.tick(tokensSampled: tokensSampled.value.load(ordering: .relaxed)))
-      fetch(.tick)
+    case .received(let message, .weights, from: _): take(.receivedFromLearner(message))
+    case .tick: take(.tick(tokensSampled: tokensSampled.value.load(ordering: .relaxed)))
     case .malformed(let socket, from: _, let reason): log("a malformed frame on \(socket.rawValue): \(reason)")
     case .connectFailed(_, let endpoint, let reason): log("cannot connect to \(endpoint): \(reason)")
-    case .link(let socket, let state):
-      if case .failing(let reason) = state { log("\(socket.rawValue): \(reason)") }
-      take(socket == .control ? .link(state) : .weightsLink(state))
+    case .link(let socket, let link):
+      if case .failing(let reason) = link { log("\(socket.rawValue): \(reason)") }
+      take(socket == .control ? .link(link) : .learnerLink(link))
     case .door: break
     }
   }
 
   mutating func take(_ event: RolloutState.Event) {
     guard ending == nil else { return }
-    for effect in state.on(event, now: MonotonicClock.now()) {
-      switch effect {
-      case .send(let message): reactor.send(message, on: .control)
-      case .fetch(let announced):
-        reactor.connect(.weights, to: announced.weightsEndpoint)
-        fetch(.announced(announced.version))
-      case .load(let version):
-        guard let weights = fetched, weights.manifest.version == version else {
-          preconditionFailure("\(version) is to be loaded, but was not fetched")
-        }
-        fetched = nil
-        commands.post(.load(weights))
-      case .generate(let lease): commands.post(.generate(lease))
-      case .cancel(let id): commands.post(.cancel(id))
-      case .shrink(let id, let survivorsMin): commands.post(.shrink(id, survivorsMin: survivorsMin))
-      case .log(let line): log(line)
-      case .end(let end): ending = end
-      }
-    }
+    for effect in state.on(event, now: MonotonicClock.now()) { perform(effect) }
   }
 
-  private mutating func fetch(_ event: WeightsFetcher.Event) {
-    for effect in fetcher.on(event, now: MonotonicClock.now()) {
-      switch effect {
-      case .send(let message): reactor.send(message, on: .weights)
-      case .finished(let weights) where weights.manifest.part == .baseModel: commands.post(.load(weights))
-      case .finished(let weights):
-        fetched = weights
-        take(.weightsFetched(weights.manifest.version))
-      case .rejected(let reason): log("weights: \(reason)")
-      }
+  // MARK: Effects
+
+  private mutating func perform(_ effect: RolloutState.Effect) {
+    switch effect {
+    case .send(let message): reactor.send(message, on: .control)
+    case .connectToLearner(let endpoint): reactor.connect(.weights, to: endpoint)
+    case .sendToLearner(let message): reactor.send(message, on: .weights)
+    case .load(let weights): commands.post(.load(weights))
+    case .generate(let lease): commands.post(.generate(lease))
+    case .cancel(let id): commands.post(.cancel(id))
+    case .finishPartially(let id, let sizeMin): commands.post(.finishPartially(id, sizeMin: sizeMin))
+    case .log(let line): log(line)
+    case .end(let end): ending = end
     }
   }
 }

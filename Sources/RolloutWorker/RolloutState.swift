@@ -1,37 +1,42 @@
+import Core
 import Prompts
 import Support
 import Wire
 
-/// The rollout worker as a pure value: events in, effects out. It reads no clock and does no I/O; `RolloutRunner` performs
-/// the effects, and tests and simulations call it directly.
+/// The rollout worker as a pure value: events in, effects out. It reads no clock and does no I/O; `RolloutRunner`
+/// performs the effects, and tests and simulations call it directly.
 ///
-/// It joins with a hello, fetches what is announced, decodes the leases of the version that it holds, keeps every result
-/// until it is acknowledged, and says what it could take in its heartbeats.
+/// It joins with a hello, fetches what is announced, decodes the leases of the version that it holds, keeps every
+/// result until it is acknowledged, and says what it could take in its heartbeats.
 ///
 /// Invariants:
-/// - The held version never goes back, and changes only while nothing is being decoded (`PolicyFence`).
+/// - The held version never goes back, and changes only while nothing is being decoded (`PolicyReplica`).
 /// - A lease ends in exactly one of: a result, a return, a cancellation by the coordinator.
 /// - A result is sent again until acknowledged, at once when the coordinator is a new process.
 /// - While draining, nothing new starts, and the worker ends within `Limits.drainMilliseconds`.
 public struct RolloutState: Sendable {
   /// What happens to the worker.
-  public enum Event: Equatable, Sendable {
+  public enum Event: Sendable {
     case started
     /// From the coordinator.
     case received(Message)
+    /// From the learner, who serves weights.
+    case receivedFromLearner(Message)
     /// The line to the coordinator.
     case link(LinkState)
-    /// The line to the learner, who serves weights.
-    case weightsLink(LinkState)
-    /// A version's bytes are complete and verified.
-    case weightsFetched(PolicyVersion)
-    /// The version is in the decoder.
-    case policyLoaded(PolicyVersion)
-    /// The version is no model that this program can run.
-    case policyFailed(String)
+    /// The line to the learner.
+    case learnerLink(LinkState)
+    /// The weights that `load` gave are in the engine, and may be read back until the next `load`.
+    case loaded(any HeldWeights)
+    /// They are no model that this engine can run.
+    case loadFailed(String)
+    /// A sample is decoded; its slot is free.
     case sampleFinished(LeaseID)
+    /// The group takes no more samples, and waits for scores.
+    case groupDecoded(LeaseID)
+    /// The group is decoded and scored.
     case groupFinished(LeaseID, RolloutGroup)
-    /// The decoder cannot do this lease, nor could another one: a prompt longer than the model's positions.
+    /// The engine cannot do this lease, nor could another one: a prompt longer than the model's positions.
     case leaseImpossible(LeaseID, reason: String)
     /// SIGTERM.
     case drainRequested
@@ -43,15 +48,16 @@ public struct RolloutState: Sendable {
   public enum Effect: Equatable, Sendable {
     /// To the coordinator.
     case send(Message)
-    /// Fetch a version, or a newer one, from where it is served now.
-    case fetch(PolicyAnnounced)
-    /// Put the fetched version into the decoder, which decodes nothing at that moment.
-    case load(PolicyVersion)
+    /// The learner serves weights at this endpoint now.
+    case connectToLearner(String)
+    case sendToLearner(Message)
+    /// Put these weights, a version or the base model of the versions to come, into the engine, which is idle.
+    case load(FetchedWeights)
     /// Decode a lease with the held version.
     case generate(Lease)
     case cancel(LeaseID)
-    /// Finish a lease that is being decoded with so many samples, or with those that are finished if they are more.
-    case shrink(LeaseID, survivorsMin: Int)
+    /// Finish a lease with a partial group: this many samples, or all that are decoded already if they are more.
+    case finishPartially(LeaseID, sizeMin: Int)
     case log(String)
     case end(Ending)
   }
@@ -70,8 +76,8 @@ public struct RolloutState: Sendable {
     static let drainMilliseconds: Milliseconds = 3_000
     static let groupSizeMax: UInt32 = 4_096
     static let newTokensMax = 1 << 20
-    /// With so many unacknowledged results the worker takes no more work.
-    static let unacknowledgedMax = 64
+    /// With so many decoded groups that wait for scores or for an acknowledgement the worker takes no more work.
+    static let undeliveredMax = 64
   }
 
   private enum Phase: Equatable {
@@ -82,20 +88,20 @@ public struct RolloutState: Sendable {
 
   private var member: FarmMember
   private var phase = Phase.serving
-  private var fence = PolicyFence()
+  private var policy = PolicyReplica()
   private var book = LeaseBook()
   private var rate = TokenRate()
   private var groupsDone: UInt64 = 0
   private var groupSize: UInt32 = 1
   private var announcedCredit: UInt32 = 0
-  private var weightsLink = ServerLink()
+  private var learnerLink = ServerLink()
   private var weightsEndpoint = ""
 
   /// A worker that has not said hello.
   public init(as member: FarmMember) { self.member = member }
 
-  /// In the decoder; nil before the first.
-  public var policyVersion: PolicyVersion? { fence.held }
+  /// In the engine; nil before the first.
+  public var policyVersion: PolicyVersion? { policy.held }
 
   /// Takes one event.
   /// - Parameter now: monotonic, milliseconds.
@@ -109,20 +115,19 @@ public struct RolloutState: Sendable {
     case .link(let state):
       member.link.on(state, now: now)
       effects = watchLinks(now: now)
-    case .weightsLink(let state):
-      weightsLink.on(state, now: now)
+    case .receivedFromLearner(let message): effects = policy.received(message, now: now)
+    case .learnerLink(let state):
+      learnerLink.on(state, now: now)
       effects = watchLinks(now: now)
-    case .weightsFetched(let version):
-      fence.fetched(version)
-      effects = []
-    case .policyLoaded(let version):
-      fence.loaded(version)
-      effects = heartbeat(now: now)
-    case .policyFailed(let reason):
+    case .loaded(let weights): effects = policy.loaded(weights, now: now) + heartbeat(now: now)
+    case .loadFailed(let reason):
       phase = .ended
       effects = [.send(.goodbye(Goodbye(reason: reason))), .end(.failed(reason))]
     case .sampleFinished(let id):
       book.sampleFinished(id)
+      effects = []
+    case .groupDecoded(let id):
+      book.groupDecoded(id)
       effects = []
     case .groupFinished(let id, let group): effects = finished(id, group, now: now)
     case .leaseImpossible(let id, let reason):
@@ -132,7 +137,7 @@ public struct RolloutState: Sendable {
     }
     guard phase != .ended else { return effects }
     effects += advance()
-    // Less credit is what the coordinator expects, who granted the leases; more is told at once.
+    // Less credit is what the coordinator expects, who granted the leases; more is reported at once.
     announcedCredit = min(announcedCredit, credit)
     if isServing, credit > announcedCredit { effects += heartbeat(now: now) }
     return effects
@@ -151,11 +156,11 @@ public struct RolloutState: Sendable {
       return book.all.map { .cancel($0.id) } + [.end(.finished(goodbye.reason))]
     case .policyAnnounced(let announced):
       weightsEndpoint = announced.weightsEndpoint
-      return fence.announce(announced) ? [.fetch(announced)] : []
+      return policy.announce(announced, now: now)
     case .lease(let lease): return granted(lease, now: now)
     case .resultAcknowledged(let id):
       book.acknowledge(id)
-      // Another worker was first: what is left of it here is of no use.
+      // Another worker was first: what is left of the lease here is of no use.
       let cancelled = book.remove(id)
       return cancelled?.isStarted == true ? [.cancel(id)] : []
     default:
@@ -178,7 +183,8 @@ public struct RolloutState: Sendable {
     if case .draining = phase { return [giveBack(lease, .draining, "draining")] }
     if let result = book.renew(lease, now: now) { return [.send(.groupResult(result))] }
     if let work = book.work[lease.id] {
-      return lease.survivorsMin > 0 && work.isStarted ? [.shrink(lease.id, survivorsMin: Int(lease.survivorsMin))] : []
+      return lease.survivorsMin > 0 && work.stage == .decoding
+        ? [.finishPartially(lease.id, sizeMin: Int(lease.survivorsMin))] : []
     }
     if let fault = fault(of: lease) { return [giveBack(lease, .impossible, fault)] }
     groupSize = lease.groupSize
@@ -212,21 +218,21 @@ public struct RolloutState: Sendable {
 
   // MARK: Leases and versions
 
-  /// Starts what can start, gives back what never can, and loads the next version once nothing is being decoded.
+  /// Starts what can start, gives back what never can, and loads what is staged once nothing is being decoded.
   private mutating func advance() -> [Effect] {
     if case .draining = phase { return [] }
     var effects: [Effect] = []
     for lease in book.waiting {
-      if lease.policyVersion == fence.held, fence.loading == nil {
+      if lease.policyVersion == policy.held, policy.loading == nil {
         book.start(lease.id)
         effects.append(.generate(lease))
-      } else if lease.policyVersion != fence.held, !fence.expects(lease.policyVersion) {
+      } else if lease.policyVersion != policy.held, !policy.expects(lease.policyVersion) {
         _ = book.remove(lease.id)
-        let held = fence.held?.description ?? "no version"
+        let held = policy.held?.description ?? "no version"
         effects.append(giveBack(lease, .versionNotHeld, "holds \(held), asked for \(lease.policyVersion)"))
       }
     }
-    if !book.isDecoding, let version = fence.takeStaged() { effects.append(.load(version)) }
+    if !book.isDecoding, let weights = policy.takeStaged() { effects.append(.load(weights)) }
     return effects
   }
 
@@ -234,7 +240,7 @@ public struct RolloutState: Sendable {
 
   private mutating func tick(tokensSampled: UInt64, now: Milliseconds) -> [Effect] {
     rate.tokensTotal = tokensSampled
-    var effects: [Effect] = []
+    var effects = policy.tick(now: now)
     if isJoining {
       if member.helloIsDue(now: now) { effects += join(now: now) }
     } else {
@@ -250,7 +256,7 @@ public struct RolloutState: Sendable {
     return phase == .ended ? effects : effects + watchLinks(now: now) + watchNeeds(now: now)
   }
 
-  /// There is nothing to hope for here.
+  /// The worker cannot go on here, and says why to the coordinator.
   private mutating func leave(_ reason: String) -> [Effect] {
     phase = .ended
     return book.all.map { .cancel($0.id) }
@@ -260,7 +266,7 @@ public struct RolloutState: Sendable {
   private mutating func watchLinks(now: Milliseconds) -> [Effect] {
     if case .draining = phase { return [] }
     if let reason = member.link.end(now: now) { return leave("\(member.coordinatorName): \(reason)") }
-    return weightsLink.end(now: now).map { leave("learner \(weightsEndpoint): \($0)") } ?? []
+    return learnerLink.end(now: now).map { leave("learner \(weightsEndpoint): \($0)") } ?? []
   }
 
   /// Says what does not come, and ends when it has not come for too long.
@@ -276,12 +282,12 @@ public struct RolloutState: Sendable {
     guard isServing else { return [] }
     var needs: [Patience.Need] = []
     if let id = book.unacknowledged.keys.min() { needs.append(member.need("acknowledgement of \(id)")) }
-    if let target = fence.target {
+    if let target = policy.target {
       let learner = weightsEndpoint.isEmpty ? "a learner" : "learner \(weightsEndpoint)"
       needs.append(
-        Patience.Need("weights", from: learner, detail: "\(target.version), \(weightsLink.state.described)"))
+        Patience.Need("weights", from: learner, detail: "\(target.version), \(learnerLink.state.described)"))
     } else if book.all.isEmpty, needs.isEmpty {
-      needs.append(member.needBoundedByCoordinator(fence.held == nil ? "word of weights" : "a lease"))
+      needs.append(member.needBoundedByCoordinator(policy.held == nil ? "word of weights" : "a lease"))
     }
     return needs
   }
@@ -299,7 +305,7 @@ public struct RolloutState: Sendable {
 
   private var greeting: Hello {
     var hello = member.hello
-    hello.policyVersion = fence.held
+    hello.policyVersion = policy.held
     return hello
   }
 
@@ -323,7 +329,7 @@ public struct RolloutState: Sendable {
       .send(
         .heartbeat(
           Heartbeat(
-            incarnation: member.hello.incarnation, activity: activity, policyVersion: fence.held, credit: credit,
+            incarnation: member.hello.incarnation, activity: activity, policyVersion: policy.held, credit: credit,
             activeSamples: min(book.remainingSamples, member.hello.slots), tokensTotal: rate.tokensTotal,
             tokensPerSecond: rate.tokensPerSecond, groupsDone: groupsDone)))
     ]
@@ -335,7 +341,7 @@ public struct RolloutState: Sendable {
   /// Groups that it would take now, of the size that was asked for last: as many as its free slots hold, and one when
   /// nothing is being decoded.
   private var credit: UInt32 {
-    guard isServing, fence.held != nil, book.unacknowledged.count < Limits.unacknowledgedMax else { return 0 }
+    guard isServing, policy.held != nil, book.undeliveredCount < Limits.undeliveredMax else { return 0 }
     let remaining = book.remainingSamples
     let free = member.hello.slots > remaining ? (member.hello.slots - remaining) / groupSize : 0
     return remaining == 0 ? max(1, free) : free
@@ -343,9 +349,10 @@ public struct RolloutState: Sendable {
 
   private var activity: String {
     if case .draining = phase { return "draining" }
-    if let version = fence.loading { return "loading \(version)" }
+    if let loading = policy.loading { return "loading \(loading)" }
     if book.isDecoding { return "decoding" }
-    if let target = fence.target { return "fetching \(target.version)" }
-    return fence.held == nil ? "waiting for weights" : "idle"
+    if let target = policy.target { return "fetching \(target.version)" }
+    if book.isScoring { return "scoring" }
+    return policy.held == nil ? "waiting for weights" : "idle"
   }
 }

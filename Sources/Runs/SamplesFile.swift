@@ -52,12 +52,18 @@ public final class SamplesFile: Sendable {
   private static func line(_ group: RolloutGroup, _ rollout: Rollout, sample: Int, step: UInt32) -> [UInt8] {
     func number(_ value: Float) -> JSON { value.isFinite ? .number(Double(value)) : .null }
     let entropy = rollout.entropies.reduce(0, +) / Float(max(1, rollout.entropies.count))
-    return JSON.object([
+    var line: [String: JSON] = [
       "step": .integer(Int64(step)), "prompt": .integer(Int64(clamping: group.prompt)),
       "sample": .integer(Int64(sample)), "version": .integer(Int64(clamping: group.policyVersion.value)),
-      "reward": number(rollout.reward), "accuracy": number(rollout.accuracy), "format": number(rollout.format),
+      "reward": number(rollout.reward),
+      "scores": .object(Dictionary(rollout.scores.map { ($0.name, $0.value.map(number) ?? .null) }) { $1 }),
       "entropy": number(entropy), "tokens": .integer(Int64(rollout.tokens.count)),
       "finish": .string(rollout.finish == .stop ? "stop" : "length"), "text": .string(rollout.text),
-    ]).serialized() + [UInt8(ascii: "\n")]
+    ]
+    let failures = rollout.scores.filter { $0.value == nil }
+    if !failures.isEmpty {
+      line["score_failures"] = .object(Dictionary(failures.map { ($0.name, .string($0.cause)) }) { $1 })
+    }
+    return JSON.object(line).serialized() + [UInt8(ascii: "\n")]
   }
 }

@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Support
 
@@ -36,8 +37,7 @@ struct Question: Equatable, Sendable {
 struct PromptTemplate: Sendable {
   private let opening: [ChatMessage]
   private let questionTemplate: String
-  private let accuracyWeight: Float
-  private let formatWeight: Float
+  private let weights: [String: Float]
   private let options: [String: String]
 
   /// - Parameters:
@@ -55,8 +55,7 @@ struct PromptTemplate: Sendable {
           ChatMessage(role: "assistant", content: $0.workedCompletion),
         ]
       }
-    accuracyWeight = settings.accuracyWeight
-    formatWeight = settings.formatWeight
+    weights = [AccuracyReward.name: settings.accuracyWeight, FormatReward.name: settings.formatWeight]
     options = [
       Scorer.Option.partialCredit: "\(settings.partialCredit)", Scorer.Option.fuzzy: "\(settings.fuzzy)",
     ]
@@ -71,8 +70,8 @@ struct PromptTemplate: Sendable {
     return Prompt(
       id: id, messages: opening + [ChatMessage(role: "user", content: text)], images: question.images,
       reward: RewardSpecification(
-        kind: question.type.rawValue, reference: question.answer, accuracyWeight: accuracyWeight,
-        formatWeight: formatWeight, options: options.merging(question.options) { _, own in own }),
+        kind: question.type.rawValue, reference: question.answer, weights: weights,
+        options: options.merging(question.options) { _, own in own }),
       annotation: PromptAnnotation(
         modality: question.modality, domain: question.domain, caption: question.caption,
         completion: question.reasoning.map { _ in question.workedCompletion }))

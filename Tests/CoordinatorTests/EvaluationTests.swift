@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Prompts
 import Settings
@@ -47,7 +48,7 @@ struct EvaluationTests {
     var all: [CoordinatorEffect] = []
     for (lease, accuracy) in zip(leases, [1, 0, 0.5, 0] as [Float]) {
       var result = Bench.result(lease)
-      result.group.rollouts[0].accuracy = accuracy
+      result.group.rollouts[0].scores = [NamedScore("accuracy", accuracy), NamedScore("format", 1)]
       all += bench.receive(.groupResult(result), from: Bench.worker(1))
     }
     let row = try #require(all.rows.first)
@@ -83,7 +84,7 @@ struct EvaluationTests {
         bench.receive(.leaseReturned(returned), from: Bench.worker(1))
       } else {
         var result = Bench.result(lease)
-        if lease.purpose == .evaluate { result.group.rollouts[0].accuracy = 1 }
+        if lease.purpose == .evaluate { result.group.rollouts[0].scores = [NamedScore("accuracy", 1)] }
         bench.receive(.groupResult(result), from: Bench.worker(1))
       }
       all += bench.effects

@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Prompts
 import Settings
@@ -219,26 +220,27 @@ struct LeaseTests {
       Fault("no tokens") {
         $0.rollouts[1].tokens = []
         $0.rollouts[1].behaviourLogProbabilities = []
-        $0.rollouts[1].logKeptMasses = []
+        $0.rollouts[1].logTruncatedMasses = []
         $0.rollouts[1].entropies = []
       },
       Fault("too many tokens") {
         $0.rollouts[1].tokens = Array(repeating: 1, count: 9)
         $0.rollouts[1].behaviourLogProbabilities = Array(repeating: -1, count: 9)
-        $0.rollouts[1].logKeptMasses = Array(repeating: 0, count: 9)
+        $0.rollouts[1].logTruncatedMasses = Array(repeating: 0, count: 9)
         $0.rollouts[1].entropies = Array(repeating: 1, count: 9)
       },
       Fault("negative token") { $0.rollouts[0].tokens[0] = -5 },
       Fault("log-probabilities short") { $0.rollouts[0].behaviourLogProbabilities.removeLast() },
-      Fault("kept masses long") { $0.rollouts[0].logKeptMasses.append(0) },
+      Fault("truncated masses long") { $0.rollouts[0].logTruncatedMasses.append(0) },
       Fault("entropies short") { $0.rollouts[0].entropies.removeLast() },
       Fault("log-probability NaN") { $0.rollouts[0].behaviourLogProbabilities[0] = .nan },
       Fault("log-probability positive") { $0.rollouts[0].behaviourLogProbabilities[0] = 1 },
-      Fault("kept mass infinite") { $0.rollouts[0].logKeptMasses[0] = -.infinity },
+      Fault("truncated mass infinite") { $0.rollouts[0].logTruncatedMasses[0] = -.infinity },
       Fault("entropy negative") { $0.rollouts[0].entropies[0] = -1 },
       Fault("reward infinite") { $0.rollouts[0].reward = .infinity },
-      Fault("accuracy beyond 1") { $0.rollouts[0].accuracy = 1.5 },
-      Fault("format NaN") { $0.rollouts[0].format = .nan },
+      Fault("accuracy beyond 1") { $0.rollouts[0].scores = [NamedScore("accuracy", 1.5)] },
+      Fault("format below 0") { $0.rollouts[0].scores = [NamedScore("format", -0.5)] },
+      Fault("a score that nobody asked for") { $0.rollouts[0].scores = [NamedScore("beauty", 1)] },
     ])
   func malformedResults(_ fault: Fault) {
     var bench = Bench()

@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Prompts
 import Settings
@@ -97,8 +98,9 @@ struct StepTests {
         let count = i == 0 ? 3 : 8
         result.group.rollouts[i] = Rollout(
           tokens: Array(repeating: 1, count: count), behaviourLogProbabilities: Array(repeating: -1, count: count),
-          logKeptMasses: Array(repeating: 0, count: count), entropies: Array(repeating: 1, count: count),
-          finish: i == 0 ? .stop : .length, reward: reward, accuracy: reward, format: 1, text: "")
+          logTruncatedMasses: Array(repeating: 0, count: count), entropies: Array(repeating: 1, count: count),
+          finish: i == 0 ? .stop : .length, reward: reward,
+          scores: [NamedScore("accuracy", reward), NamedScore("format", 1)], text: "")
       }
       bench.wait(500)
       bench.receive(.groupResult(result), from: Bench.worker(1))

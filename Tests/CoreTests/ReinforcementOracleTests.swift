@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Reinforcement
 import Testing
@@ -55,7 +56,7 @@ import Testing
         PolicyLoss.Tokens(
           logProbabilities: sequences[i], oldLogProbabilities: o.batch.old.flatMap { $0 }[i],
           behaviourLogProbabilities: o.batch.behaviour.flatMap { $0 }[i],
-          logKeptMasses: o.batch.kept.flatMap { $0 }[i],
+          logTruncatedMasses: o.batch.kept.flatMap { $0 }[i],
           referenceLogProbabilities: expected.kl ? o.batch.reference.flatMap { $0 }[i] : nil,
           advantages: advantages[i]))
       loss += result.loss

@@ -1,3 +1,4 @@
+import Core
 import Reinforcement
 import Support
 import Testing
@@ -73,7 +74,7 @@ import Testing
     let old = (0..<count).map { _ in -random.uniform() * 3 }
     return PolicyLoss.Tokens(
       logProbabilities: around(old, 1.2), oldLogProbabilities: old, behaviourLogProbabilities: around(old, 0.8),
-      logKeptMasses: (0..<count).map { _ in -random.uniform() * 0.2 }, referenceLogProbabilities: around(old, 1),
+      logTruncatedMasses: (0..<count).map { _ in -random.uniform() * 0.2 }, referenceLogProbabilities: around(old, 1),
       advantages: (0..<count).map { _ in random.uniform() * 4 - 2 })
   }
 
@@ -141,7 +142,7 @@ import Testing
   @Test func onPolicyTheImportanceWeightChangesNothing() {
     var tokens = Self.randomTokens(6, seed: 3)
     tokens.behaviourLogProbabilities = tokens.oldLogProbabilities
-    tokens.logKeptMasses = [Float](repeating: 0, count: 6)
+    tokens.logTruncatedMasses = [Float](repeating: 0, count: 6)
     tokens.referenceLogProbabilities = nil
     var capped = LossSettings()
     capped.importanceCap = 2

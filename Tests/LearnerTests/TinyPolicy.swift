@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Foundation
 import Layers
 import Learner
@@ -104,8 +105,9 @@ final class TinyPolicy: PolicyTrainer {
 
 func rollout(_ tokens: [Int32], logProbabilities: [Float], reward: Float) -> Rollout {
   Rollout(
-    tokens: tokens, behaviourLogProbabilities: logProbabilities, logKeptMasses: tokens.map { _ in 0 },
-    entropies: tokens.map { _ in 1 }, finish: .stop, reward: reward, accuracy: reward, format: 0, text: "")
+    tokens: tokens, behaviourLogProbabilities: logProbabilities, logTruncatedMasses: tokens.map { _ in 0 },
+    entropies: tokens.map { _ in 1 }, finish: .stop, reward: reward,
+    scores: [NamedScore("accuracy", reward), NamedScore("format", 0)], text: "")
 }
 
 extension RunSettings {

@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Learner
 import Reinforcement
@@ -191,7 +192,7 @@ struct TrainingStepTests {
       Fault("prompt 1, sample 2") { $0.groups[1].rollouts[2].tokens = [] },
       Fault("prompt 1, sample 2") { $0.groups[1].rollouts[2].tokens[0] = -1 },
       Fault("prompt 1, sample 2") { $0.groups[1].rollouts[2].behaviourLogProbabilities = [] },
-      Fault("prompt 1, sample 2") { $0.groups[1].rollouts[2].logKeptMasses.append(0) },
+      Fault("prompt 1, sample 2") { $0.groups[1].rollouts[2].logTruncatedMasses.append(0) },
       Fault("prompt 1, sample 2") { $0.groups[1].rollouts[2].reward = .nan },
       Fault("prompt 1, sample 2") {
         $0.groups[1].rollouts[2] = rollout(

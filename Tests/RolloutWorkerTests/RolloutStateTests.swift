@@ -1,3 +1,5 @@
+import Core
+import FoveaTesting
 import Prompts
 import RolloutWorker
 import Support
@@ -35,8 +37,21 @@ private struct Harness {
 
   mutating func take(_ version: UInt64) {
     _ = receive(announced(version))
-    #expect(on(.weightsFetched(PolicyVersion(version))).contains(.load(PolicyVersion(version))))
-    _ = on(.policyLoaded(PolicyVersion(version)))
+    let effects = fetch(version)
+    #expect(effects.loads == [version])
+    _ = load(effects)
+  }
+
+  /// The learner answers with the manifest of a version, which has no tensors: it is fetched.
+  mutating func fetch(_ version: UInt64) -> [RolloutState.Effect] {
+    on(.receivedFromLearner(.manifest(SimulatedPolicy.weights(of: PolicyVersion(version)))))
+  }
+
+  /// The engine loads what these effects ask for.
+  mutating func load(_ effects: [RolloutState.Effect]) -> [RolloutState.Effect] {
+    var results: [RolloutState.Effect] = []
+    for case .load(let weights) in effects { results += on(.loaded(weights.payload())) }
+    return results
   }
 }
 
@@ -74,6 +89,10 @@ extension [RolloutState.Effect] {
   fileprivate var hellos: [Hello] {
     messages.compactMap { if case .hello(let hello) = $0 { hello } else { nil } }
   }
+  /// Versions to load.
+  fileprivate var loads: [UInt64] {
+    compactMap { if case .load(let weights) = $0 { weights.manifest.version.value } else { nil } }
+  }
 }
 
 @Suite("A worker joins")
@@ -105,8 +124,8 @@ struct WorkerJoins {
     _ = harness.on(.started)
     #expect(harness.receive(welcome(1)).heartbeats.first?.credit == 0)
     _ = harness.receive(announced(1))
-    _ = harness.on(.weightsFetched(PolicyVersion(1)))
-    let beat = harness.on(.policyLoaded(PolicyVersion(1))).heartbeats.first
+    let effects = harness.fetch(1)
+    let beat = harness.load(effects).heartbeats.first
     #expect(beat?.credit == 16)
     #expect(beat?.policyVersion == PolicyVersion(1))
   }
@@ -138,7 +157,7 @@ struct WorkerJoins {
 
 @Suite("A worker decodes leases")
 struct WorkerDecodes {
-  @Test("Credit counts free slots in groups, and more of it is told at once")
+  @Test("Credit counts free slots in groups, and more of it is reported at once")
   func credit() {
     var harness = Harness.serving(slots: 16)
     _ = harness.receive(.lease(lease(1)))
@@ -149,6 +168,33 @@ struct WorkerDecodes {
     #expect(harness.on(.groupFinished(LeaseID(1), group(1))).heartbeats.isEmpty, "its slots were free already")
     for _ in 0..<4 { _ = harness.on(.sampleFinished(LeaseID(2))) }
     #expect(harness.wait(500).heartbeats.last?.credit == 4)
+  }
+
+  @Test("A group that only waits for scores leaves its slots, but not without bound")
+  func creditWhileScoring() {
+    var harness = Harness.serving(slots: 16)
+    for id in 1...63 as ClosedRange<UInt64> {
+      _ = harness.receive(.lease(lease(id)))
+      _ = harness.on(.groupDecoded(LeaseID(id)))
+    }
+    #expect(harness.wait(500).heartbeats.last?.credit == 4)
+    #expect(harness.wait(500).heartbeats.last?.activity == "scoring")
+    _ = harness.receive(.lease(lease(64)))
+    _ = harness.on(.groupDecoded(LeaseID(64)))
+    #expect(harness.wait(500).heartbeats.last?.credit == 0)
+    _ = harness.on(.groupFinished(LeaseID(1), group(1)))
+    #expect(harness.receive(.resultAcknowledged(LeaseID(1))).heartbeats.last?.credit == 4)
+  }
+
+  @Test("A late lease asks for a partial group once, and not of one that only waits for scores")
+  func partialGroup() {
+    var harness = Harness.serving()
+    var late = lease(1)
+    _ = harness.receive(.lease(late))
+    late.survivorsMin = 2
+    #expect(harness.receive(.lease(late)) == [.finishPartially(LeaseID(1), sizeMin: 2)])
+    _ = harness.on(.groupDecoded(LeaseID(1)))
+    #expect(harness.receive(.lease(late)).isEmpty)
   }
 
   @Test("A group larger than the slots is taken when nothing else is being decoded")
@@ -233,11 +279,11 @@ struct WorkerFence {
     var harness = Harness.serving(5)
     #expect(harness.receive(announced(5)).isEmpty)
     #expect(harness.receive(announced(4)).isEmpty)
-    let newer = PolicyAnnounced(version: PolicyVersion(6), weightsEndpoint: "tcp://a:1")
-    #expect(harness.receive(announced(6)) == [.fetch(newer)])
+    #expect(
+      harness.receive(announced(6)) == [.connectToLearner("tcp://a:1"), .sendToLearner(.manifestRequest(.policy))])
     #expect(harness.receive(announced(6)).isEmpty)
     #expect(harness.receive(announced(5, at: "tcp://b:1")).isEmpty)
-    #expect(harness.on(.weightsFetched(PolicyVersion(4))).isEmpty)
+    #expect(harness.fetch(4).isEmpty)
     #expect(harness.state.policyVersion == PolicyVersion(5))
   }
 
@@ -245,16 +291,18 @@ struct WorkerFence {
   func refetch() {
     var harness = Harness.serving(1)
     _ = harness.receive(announced(2, at: "tcp://a:1"))
-    let moved = PolicyAnnounced(version: PolicyVersion(2), weightsEndpoint: "tcp://b:1")
-    #expect(harness.receive(announced(2, at: "tcp://b:1")) == [.fetch(moved)])
+    #expect(harness.receive(announced(2, at: "tcp://b:1")) == [.connectToLearner("tcp://b:1")])
     #expect(harness.receive(announced(2, at: "tcp://b:1")).isEmpty)
+    #expect(
+      harness.wait(WeightsFetcher.timeout).contains(.sendToLearner(.manifestRequest(.policy))),
+      "what the old endpoint did not answer is asked again")
   }
 
   @Test("A version that is no model ends the worker with the reason")
   func notAModel() {
     var harness = Harness()
     _ = harness.on(.started)
-    #expect(harness.on(.policyFailed("no config.json")).last == .end(.failed("no config.json")))
+    #expect(harness.on(.loadFailed("no config.json")).last == .end(.failed("no config.json")))
   }
 
   @Test("Leases wait for a version on its way, and go back when the worker does not get it")
@@ -263,8 +311,9 @@ struct WorkerFence {
     #expect(harness.receive(.lease(lease(1, version: 3))).returned.map(\.cause) == [.versionNotHeld])
     _ = harness.receive(announced(2))
     #expect(harness.receive(.lease(lease(2, version: 2))).returned.isEmpty)
-    #expect(harness.on(.weightsFetched(PolicyVersion(2))).contains(.load(PolicyVersion(2))))
-    #expect(harness.on(.policyLoaded(PolicyVersion(2))).contains(.generate(lease(2, version: 2))))
+    let effects = harness.fetch(2)
+    #expect(effects.loads == [2])
+    #expect(harness.load(effects).contains(.generate(lease(2, version: 2))))
     #expect(harness.receive(.lease(lease(3, version: 1))).returned.map(\.cause) == [.versionNotHeld])
   }
 
@@ -273,13 +322,26 @@ struct WorkerFence {
     var harness = Harness.serving(1)
     _ = harness.receive(.lease(lease(1)))
     _ = harness.receive(announced(2))
-    #expect(!harness.on(.weightsFetched(PolicyVersion(2))).contains(.load(PolicyVersion(2))))
+    #expect(harness.fetch(2).loads.isEmpty)
     #expect(harness.receive(.lease(lease(2))).contains(.generate(lease(2))), "the held version is still served")
-    #expect(!harness.on(.groupFinished(LeaseID(1), group(1))).contains(.load(PolicyVersion(2))))
-    #expect(harness.on(.groupFinished(LeaseID(2), group(2))).contains(.load(PolicyVersion(2))))
+    #expect(harness.on(.groupFinished(LeaseID(1), group(1))).loads.isEmpty)
+    let effects = harness.on(.groupFinished(LeaseID(2), group(2)))
+    #expect(effects.loads == [2])
     let meanwhile = harness.receive(.lease(lease(3, version: 1)))
     #expect(!meanwhile.contains(.generate(lease(3, version: 1))))
-    #expect(harness.on(.policyLoaded(PolicyVersion(2))).returned.map(\.lease) == [LeaseID(3)])
+    #expect(harness.load(effects).returned.map(\.lease) == [LeaseID(3)])
+  }
+
+  @Test("A version is loaded although groups of the old one wait for scores, and these are delivered afterwards")
+  func scoringDoesNotHoldBack() {
+    var harness = Harness.serving(1)
+    _ = harness.receive(.lease(lease(1)))
+    _ = harness.receive(announced(2))
+    #expect(harness.fetch(2).loads.isEmpty)
+    let effects = harness.on(.groupDecoded(LeaseID(1)))
+    #expect(effects.loads == [2])
+    #expect(harness.load(effects).returned.isEmpty)
+    #expect(harness.on(.groupFinished(LeaseID(1), group(1))).results.map(\.group.policyVersion) == [PolicyVersion(1)])
   }
 
   @Test("A newer announcement replaces an older fetch; waiting leases of the skipped version go back")
@@ -288,7 +350,7 @@ struct WorkerFence {
     _ = harness.receive(announced(2))
     _ = harness.receive(.lease(lease(1, version: 2)))
     #expect(harness.receive(announced(3)).returned.map(\.lease) == [LeaseID(1)])
-    #expect(harness.on(.weightsFetched(PolicyVersion(3))).contains(.load(PolicyVersion(3))))
+    #expect(harness.fetch(3).loads == [3])
   }
 }
 

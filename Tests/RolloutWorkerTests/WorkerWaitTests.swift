@@ -1,3 +1,4 @@
+import Core
 import RolloutWorker
 import Support
 import Testing
@@ -98,7 +99,7 @@ struct WorkerWaitTests {
     var bench = Bench()
     _ = bench.join()
     _ = bench.receive(.policyAnnounced(PolicyAnnounced(version: PolicyVersion(3), weightsEndpoint: "tcp://l:2")))
-    guard case .failed(let reason)? = bench.on(.weightsLink(.refused(reason: "no such key"))).ending else {
+    guard case .failed(let reason)? = bench.on(.learnerLink(.refused(reason: "no such key"))).ending else {
       return #expect(Bool(false), "it goes on")
     }
     #expect(reason == "learner tcp://l:2: no such key")

@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Prompts
 import Support
@@ -24,8 +25,7 @@ private func question(_ prompt: Prompt) -> String { prompt.messages.last?.conten
     #expect(prompt.messages.map(\.role) == ["system", "user", "assistant", "user", "assistant", "user"])
     #expect(prompt.messages.map(\.content.utf8.count).reduce(0, +) < 200)
     #expect(prompt.reward.kind == "number")
-    #expect(prompt.reward.accuracyWeight == 1)
-    #expect(prompt.reward.formatWeight == 0.1)
+    #expect(prompt.reward.weights == ["accuracy": 1, "format": 0.1])
     for (asked, answered) in [(prompt.messages[1], prompt.messages[2]), (prompt.messages[3], prompt.messages[4])] {
       let (left, right) = (asked.content, answered.content)
       #expect(right.hasPrefix("<think>\(left) = "))

@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Support
 import Tasks
@@ -13,7 +14,7 @@ private func accuracy(
 }
 
 @Suite struct FormatTests {
-  static let number = RewardSpecification(kind: "number", reference: "5", accuracyWeight: 1, formatWeight: 0.1)
+  static let number = RewardSpecification(kind: "number", reference: "5", weights: ["accuracy": 1, "format": 0.1])
 
   @Test(arguments: [
     ("<think>2 + 3</think><answer>5</answer>", Float(1), Float(1)),
@@ -92,7 +93,8 @@ private func accuracy(
   @Test func anUnknownKindOrReferenceIsNeverRight() {
     let text = "<think>x</think><answer></answer>"
     for kind in ["", "essay", "number", "open_ended", "single_choice", "multiple_choice"] {
-      let score = Scorer.score(text: text, RewardSpecification(kind: kind, reference: "", formatWeight: 1))
+      let score = Scorer.score(
+        text: text, RewardSpecification(kind: kind, reference: "", weights: ["accuracy": 1, "format": 1]))
       #expect(score.accuracy == 0)
       #expect(score.reward == 1)
     }

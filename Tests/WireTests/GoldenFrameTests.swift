@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Prompts
 import Support
@@ -10,11 +11,14 @@ import Wire
     step: 17, prompt: 1 << 40 + 1, policyVersion: PolicyVersion(17), promptTokens: [1, 2, 49151],
     rollouts: [
       Rollout(
-        tokens: [10, 20, 2], behaviourLogProbabilities: [-0.5, -1.25, -3], logKeptMasses: [0, -0.125, 0],
-        entropies: [0.5, 2, 1], finish: .stop, reward: 1.1, accuracy: 1, format: 1, text: "4\0!"),
+        tokens: [10, 20, 2], behaviourLogProbabilities: [-0.5, -1.25, -3], logTruncatedMasses: [0, -0.125, 0],
+        entropies: [0.5, 2, 1], finish: .stop, reward: 1.1,
+        scores: [NamedScore("accuracy", 1), NamedScore("format", 1), NamedScore("judge", failed: "timeout")],
+        text: "4\0!"),
       Rollout(
-        tokens: [7], behaviourLogProbabilities: [-9], logKeptMasses: [0], entropies: [0.25], finish: .length, reward: 0,
-        accuracy: 0, format: 0, text: ""),
+        tokens: [7], behaviourLogProbabilities: [-9], logTruncatedMasses: [0], entropies: [0.25], finish: .length,
+        reward: 0,
+        scores: [NamedScore("accuracy", 0)], text: ""),
     ])
 
   static let messages: [String: Message] = [
@@ -27,7 +31,7 @@ import Wire
         id: LeaseID(300), attempt: 2, purpose: .train, step: 17, prompt: 1 << 40 + 1,
         messages: [ChatMessage(role: "system", content: "be brief"), ChatMessage(role: "user", content: "2+2?")],
         reward: RewardSpecification(
-          kind: "number", reference: "4", accuracyWeight: 1, formatWeight: 0.1,
+          kind: "number", reference: "4", weights: ["accuracy": 1, "format": 0.125],
           options: ["partial_credit": "yes", "fuzzy": "no"]), policyVersion: PolicyVersion(17), groupSize: 8,
         sampling: SamplingSettings(temperature: 1, topK: 50, topP: 0.95, minP: 0.05, maxNewTokens: 48),
         stopStrings: ["</answer>", "\n\n"], seed: 99, deadlineMilliseconds: 300_000)),

@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Support
 import Tensor
@@ -127,12 +128,18 @@ import Wire
       ("rollout.tokens", rollout { $0.tokens = [] }),
       ("rollout.behaviour_log_probabilities", rollout { $0.behaviourLogProbabilities.append(0) }),
       ("rollout.behaviour_log_probabilities", rollout { $0.behaviourLogProbabilities[0] = -.infinity }),
-      ("rollout.log_kept_masses", rollout { $0.logKeptMasses.removeLast() }),
+      ("rollout.log_truncated_masses", rollout { $0.logTruncatedMasses.removeLast() }),
       ("rollout.entropies", rollout { $0.entropies = [] }),
       ("rollout.entropies", rollout { $0.entropies[0] = .nan }),
       ("rollout.reward", rollout { $0.reward = .nan }),
-      ("rollout.accuracy", rollout { $0.accuracy = 1.5 }),
-      ("rollout.format", rollout { $0.format = -1 }),
+      ("rollout.scores", rollout { $0.scores = [NamedScore("b", 0), NamedScore("a", 0)] }),
+      ("rollout.scores", rollout { $0.scores = [NamedScore("a", 0), NamedScore("a", 1)] }),
+      ("rollout.scores", rollout { $0.scores = (1000..<1257).map { NamedScore("\($0)", 0) } }),
+      ("rollout.scores.name", rollout { $0.scores = [NamedScore(String(repeating: "x", count: 5000), 0)] }),
+      (
+        "rollout.scores.cause",
+        rollout { $0.scores = [NamedScore("a", failed: String(repeating: "x", count: 1 << 17))] }
+      ),
       ("lease.group_size", lease { $0.groupSize = 0 }),
       ("lease.group_size", lease { $0.groupSize = 5000 }),
       ("lease.messages", lease { $0.messages = [] }),
@@ -143,6 +150,7 @@ import Wire
       ("lease.policy_version", lease { $0.policyVersion = PolicyVersion(.max) }),
       ("lease.step", lease { $0.step = .max }),
       ("lease.reward.kind", lease { $0.reward.kind = String(repeating: "x", count: 5000) }),
+      ("lease.reward.weights.value", lease { $0.reward.weights["accuracy"] = .nan }),
       ("lease.stop_strings", lease { $0.stopStrings = Array(repeating: "x", count: 1000) }),
       ("manifest.payload_byte_count", manifest { $0.payloadByteCount = 65 }),
       ("manifest.payload_byte_count", manifest { $0.tensors[0].shape = [.max, .max, .max] }),
@@ -160,6 +168,17 @@ import Wire
   func bounds(field: String, message: Message) {
     let error = #expect(throws: InputError.self) { try MessageCodec.decode(MessageCodec.encode(message)) }
     #expect(error?.place == field)
+  }
+
+  @Test("a score that is not a number is refused by name")
+  func scoreNotANumber() throws {
+    var frame = MessageCodec.encode(Self.rollout { $0.scores = [NamedScore("a", 12345.678)] })
+    let bytes = withUnsafeBytes(of: Float(12345.678).bitPattern.littleEndian) { [UInt8]($0) }
+    let start = try #require(frame.indices.first { frame[$0...].starts(with: bytes) })
+    frame.replaceSubrange(
+      start..<start + 4, with: withUnsafeBytes(of: Float.nan.bitPattern.littleEndian) { [UInt8]($0) })
+    let error = #expect(throws: InputError.self) { try MessageCodec.decode(frame) }
+    #expect(error?.place == "rollout.scores.value")
   }
 
   @Test(

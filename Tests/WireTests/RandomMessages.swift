@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Support
 import Tensor
@@ -32,6 +33,12 @@ struct RandomMessages {
     }
   }
 
+  private mutating func scores() -> [NamedScore] {
+    Set(list(count()) { $0.text() }).sorted().map { name in
+      below(3) == 0 ? NamedScore(name, failed: "timeout") : NamedScore(name, float())
+    }
+  }
+
   mutating func group() -> RolloutGroup {
     RolloutGroup(
       step: small(), prompt: random.next(), policyVersion: version(),
@@ -40,9 +47,8 @@ struct RandomMessages {
         let length = 1 + r.count()
         return Rollout(
           tokens: r.list(length) { Int32($0.below(1 << 31)) }, behaviourLogProbabilities: r.list(length) { $0.float() },
-          logKeptMasses: r.list(length) { $0.float() }, entropies: r.list(length) { $0.float() },
-          finish: r.below(2) == 0 ? .stop : .length, reward: r.float(), accuracy: r.random.uniform(),
-          format: r.random.uniform(), text: r.text())
+          logTruncatedMasses: r.list(length) { $0.float() }, entropies: r.list(length) { $0.float() },
+          finish: r.below(2) == 0 ? .stop : .length, reward: r.float(), scores: r.scores(), text: r.text())
       })
   }
 
@@ -52,7 +58,8 @@ struct RandomMessages {
       prompt: random.next(), messages: list(1 + count()) { ChatMessage(role: $0.text(), content: $0.text()) },
       images: images(),
       reward: RewardSpecification(
-        kind: text(), reference: text(), accuracyWeight: float(), formatWeight: float(),
+        kind: text(), reference: text(),
+        weights: Dictionary(list(count()) { ($0.text(), $0.float()) }) { a, _ in a },
         options: Dictionary(list(count()) { ($0.text(), $0.text()) }) { a, _ in a }),
       policyVersion: version(), groupSize: 1 + UInt32(count(4096)),
       sampling: SamplingSettings(

@@ -29,6 +29,7 @@ typedef struct Fovea__NamedText Fovea__NamedText;
 typedef struct Fovea__NamedNumber Fovea__NamedNumber;
 typedef struct Fovea__SamplingSettings Fovea__SamplingSettings;
 typedef struct Fovea__Lease Fovea__Lease;
+typedef struct Fovea__NamedScore Fovea__NamedScore;
 typedef struct Fovea__Rollout Fovea__Rollout;
 typedef struct Fovea__RolloutGroup Fovea__RolloutGroup;
 typedef struct Fovea__GroupResult Fovea__GroupResult;
@@ -348,17 +349,20 @@ struct  Fovea__RewardSpecification
   ProtobufCMessage base;
   ProtobufCBinaryData kind;
   ProtobufCBinaryData reference;
-  float accuracy_weight;
-  float format_weight;
   /*
-   * Keys are unique.
+   * Names are unique.
    */
   size_t n_options;
   Fovea__NamedText **options;
+  /*
+   * The scores that are wanted and their weights in the reward. Names are unique.
+   */
+  size_t n_weights;
+  Fovea__NamedNumber **weights;
 };
 #define FOVEA__REWARD_SPECIFICATION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__reward_specification__descriptor) \
-    , {0,NULL}, {0,NULL}, 0, 0, 0,NULL }
+    , {0,NULL}, {0,NULL}, 0,NULL, 0,NULL }
 
 
 struct  Fovea__NamedText
@@ -440,6 +444,27 @@ struct  Fovea__Lease
 
 
 /*
+ * A score of one sample, or why it has none.
+ */
+struct  Fovea__NamedScore
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData name;
+  /*
+   * Finite; means nothing where there is a cause.
+   */
+  float value;
+  /*
+   * Empty where there is a value.
+   */
+  ProtobufCBinaryData cause;
+};
+#define FOVEA__NAMED_SCORE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&fovea__named_score__descriptor) \
+    , {0,NULL}, 0, {0,NULL} }
+
+
+/*
  * One scored sample. The four arrays have one element a token.
  */
 struct  Fovea__Rollout
@@ -453,34 +478,34 @@ struct  Fovea__Rollout
   size_t n_behaviour_log_probabilities;
   float *behaviour_log_probabilities;
   /*
-   * log of the mass kept by top-k, top-p and min-p
+   * log of the truncated mass: the share that top-k, top-p and min-p keep
    */
-  size_t n_log_kept_masses;
-  float *log_kept_masses;
+  size_t n_log_truncated_masses;
+  float *log_truncated_masses;
   /*
    * nats
    */
   size_t n_entropies;
   float *entropies;
   Fovea__FinishReason finish;
+  /*
+   * The weighted sum of the scores.
+   */
   float reward;
-  /*
-   * 0...1
-   */
-  float accuracy;
-  /*
-   * 0...1
-   */
-  float format;
   ProtobufCBinaryData text;
+  /*
+   * In ascending order of their names, which are unique.
+   */
+  size_t n_scores;
+  Fovea__NamedScore **scores;
 };
 #define FOVEA__ROLLOUT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__rollout__descriptor) \
-    , 0,NULL, 0,NULL, 0,NULL, 0,NULL, FOVEA__FINISH_REASON__FINISH_REASON_UNSPECIFIED, 0, 0, 0, {0,NULL} }
+    , 0,NULL, 0,NULL, 0,NULL, 0,NULL, FOVEA__FINISH_REASON__FINISH_REASON_UNSPECIFIED, 0, {0,NULL}, 0,NULL }
 
 
 /*
- * One prompt and its samples, all drawn from one policy version.
+ * One prompt and its samples, all of one policy version.
  */
 struct  Fovea__RolloutGroup
 {
@@ -1053,6 +1078,25 @@ Fovea__Lease *
 void   fovea__lease__free_unpacked
                      (Fovea__Lease *message,
                       ProtobufCAllocator *allocator);
+/* Fovea__NamedScore methods */
+void   fovea__named_score__init
+                     (Fovea__NamedScore         *message);
+size_t fovea__named_score__get_packed_size
+                     (const Fovea__NamedScore   *message);
+size_t fovea__named_score__pack
+                     (const Fovea__NamedScore   *message,
+                      uint8_t             *out);
+size_t fovea__named_score__pack_to_buffer
+                     (const Fovea__NamedScore   *message,
+                      ProtobufCBuffer     *buffer);
+Fovea__NamedScore *
+       fovea__named_score__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   fovea__named_score__free_unpacked
+                     (Fovea__NamedScore *message,
+                      ProtobufCAllocator *allocator);
 /* Fovea__Rollout methods */
 void   fovea__rollout__init
                      (Fovea__Rollout         *message);
@@ -1372,6 +1416,9 @@ typedef void (*Fovea__SamplingSettings_Closure)
 typedef void (*Fovea__Lease_Closure)
                  (const Fovea__Lease *message,
                   void *closure_data);
+typedef void (*Fovea__NamedScore_Closure)
+                 (const Fovea__NamedScore *message,
+                  void *closure_data);
 typedef void (*Fovea__Rollout_Closure)
                  (const Fovea__Rollout *message,
                   void *closure_data);
@@ -1448,6 +1495,7 @@ extern const ProtobufCMessageDescriptor fovea__named_text__descriptor;
 extern const ProtobufCMessageDescriptor fovea__named_number__descriptor;
 extern const ProtobufCMessageDescriptor fovea__sampling_settings__descriptor;
 extern const ProtobufCMessageDescriptor fovea__lease__descriptor;
+extern const ProtobufCMessageDescriptor fovea__named_score__descriptor;
 extern const ProtobufCMessageDescriptor fovea__rollout__descriptor;
 extern const ProtobufCMessageDescriptor fovea__rollout_group__descriptor;
 extern const ProtobufCMessageDescriptor fovea__group_result__descriptor;

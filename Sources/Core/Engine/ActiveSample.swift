@@ -36,7 +36,7 @@ final class ActiveSample {
   private(set) var tokens: [Int32] = []
   private(set) var completion: Completion?
   private var logProbabilities: [Float] = []
-  private var logKeptMasses: [Float] = []
+  private var logTruncatedMasses: [Float] = []
   private var entropies: [Float] = []
   /// The end of the text so far, as long as a stop string could still begin in it.
   private var tail: [UInt8] = []
@@ -56,7 +56,7 @@ final class ActiveSample {
     let request = group.request
     tokens.append(draw.token)
     logProbabilities.append(draw.log_probability)
-    logKeptMasses.append(draw.log_kept_mass)
+    logTruncatedMasses.append(draw.log_kept_mass)
     entropies.append(draw.entropy)
     var finish: FinishReason?
     if request.stopTokens.contains(draw.token) || hitsStopString(bytes) {
@@ -68,7 +68,7 @@ final class ActiveSample {
     guard let finish else { return }
     completion = Completion(
       request: request.id, sample: index, tokens: tokens, logProbabilities: logProbabilities,
-      logKeptMasses: logKeptMasses, entropies: entropies, finish: finish)
+      logTruncatedMasses: logTruncatedMasses, entropies: entropies, finish: finish)
   }
 
   private func hitsStopString(_ bytes: [UInt8]) -> Bool {

@@ -46,22 +46,22 @@ public struct Completion: Equatable, Sendable {
   public var tokens: [Int32]
   /// log pi_b of each token under the full softmax at the sampling temperature, in nats. `[T]`
   public var logProbabilities: [Float]
-  /// log of the mass that top-k, top-p and min-p kept (0 when they are off), so that the truncated distribution's
-  /// log-probability is `logProbabilities - logKeptMasses`. `[T]`
-  public var logKeptMasses: [Float]
+  /// log of the truncated mass, the share that top-k, top-p and min-p keep (0 when they are off), so that the truncated distribution's
+  /// log-probability is `logProbabilities - logTruncatedMasses`. `[T]`
+  public var logTruncatedMasses: [Float]
   /// Entropy of the full softmax at the sampling temperature, in nats. `[T]`
   public var entropies: [Float]
   public var finish: FinishReason
 
   public init(
-    request: UInt64, sample: Int, tokens: [Int32], logProbabilities: [Float], logKeptMasses: [Float],
+    request: UInt64, sample: Int, tokens: [Int32], logProbabilities: [Float], logTruncatedMasses: [Float],
     entropies: [Float], finish: FinishReason
   ) {
     self.request = request
     self.sample = sample
     self.tokens = tokens
     self.logProbabilities = logProbabilities
-    self.logKeptMasses = logKeptMasses
+    self.logTruncatedMasses = logTruncatedMasses
     self.entropies = entropies
     self.finish = finish
   }

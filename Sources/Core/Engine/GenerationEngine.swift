@@ -51,8 +51,6 @@ public final class GenerationEngine {
 
   /// Slots that no sample uses or waits for.
   public var freeSlotCount: Int { max(0, slotCount - active.count - waiting.reduce(0) { $0 + $1.samplesToStart }) }
-  /// Samples being decoded.
-  public var activeSampleCount: Int { active.count }
   /// Whether nothing is active or waiting.
   public var isIdle: Bool { active.isEmpty && waiting.isEmpty }
 

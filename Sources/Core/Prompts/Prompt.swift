@@ -17,18 +17,18 @@ public struct RewardSpecification: Equatable, Sendable {
   public var kind: String
   /// The reference answer.
   public var reference: String
-  public var accuracyWeight: Float
-  public var formatWeight: Float
+  /// The scores that are wanted, by name, and the weight of each in the reward; a weight of 0 measures only.
+  public var weights: [String: Float]
   /// Settings of the kind, for example "partial_credit" or "fuzzy", and their values.
   public var options: [String: String]
 
   public init(
-    kind: String, reference: String, accuracyWeight: Float = 1, formatWeight: Float = 0, options: [String: String] = [:]
+    kind: String, reference: String, weights: [String: Float] = ["accuracy": 1, "format": 0],
+    options: [String: String] = [:]
   ) {
     self.kind = kind
     self.reference = reference
-    self.accuracyWeight = accuracyWeight
-    self.formatWeight = formatWeight
+    self.weights = weights
     self.options = options
   }
 }

@@ -19,8 +19,8 @@ public struct PolicyLoss: Sendable {
     public var oldLogProbabilities: [Float]
     /// log pi_b, of the policy that sampled; needed with `importanceCap`.
     public var behaviourLogProbabilities: [Float]?
-    /// log of the mass that truncation kept: pi_b of the truncated distribution is exp(log pi_b - this).
-    public var logKeptMasses: [Float]?
+    /// log of the truncated mass, the share that truncation keeps: pi_b of the truncated distribution is exp(log pi_b - this).
+    public var logTruncatedMasses: [Float]?
     /// log pi_ref; needed with `klCoefficient` above 0.
     public var referenceLogProbabilities: [Float]?
     /// After shaping.
@@ -29,12 +29,12 @@ public struct PolicyLoss: Sendable {
     /// Gathers the arrays of one sequence, all of one length.
     public init(
       logProbabilities: [Float], oldLogProbabilities: [Float], behaviourLogProbabilities: [Float]? = nil,
-      logKeptMasses: [Float]? = nil, referenceLogProbabilities: [Float]? = nil, advantages: [Float]
+      logTruncatedMasses: [Float]? = nil, referenceLogProbabilities: [Float]? = nil, advantages: [Float]
     ) {
       self.logProbabilities = logProbabilities
       self.oldLogProbabilities = oldLogProbabilities
       self.behaviourLogProbabilities = behaviourLogProbabilities
-      self.logKeptMasses = logKeptMasses
+      self.logTruncatedMasses = logTruncatedMasses
       self.referenceLogProbabilities = referenceLogProbabilities
       self.advantages = advantages
     }
@@ -131,7 +131,7 @@ public struct PolicyLoss: Sendable {
     guard let behaviour = tokens.behaviourLogProbabilities else {
       preconditionFailure("importanceCap needs behaviour log-probabilities")
     }
-    let sampled = Double(behaviour[t]) - Double(tokens.logKeptMasses?[t] ?? 0)
+    let sampled = Double(behaviour[t]) - Double(tokens.logTruncatedMasses?[t] ?? 0)
     let ratio = exp(BoundedLog(Double(tokens.oldLogProbabilities[t]) - sampled).value)
     let weight = min(ratio, Double(cap))
     statistics.importanceWeightSum += weight

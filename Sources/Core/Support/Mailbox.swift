@@ -1,6 +1,7 @@
 import Foundation
 
-/// A queue between threads: many post, one takes. It is how a role's event loop and its computing thread talk.
+/// A queue between threads: many post, and one takes all that waits, or several take one each. It is how a role's event
+/// loop and its computing threads talk.
 ///
 /// A computing thread may wait in it, an event loop only looks. Bounded by its users: each posts a bounded number of
 /// elements for each one that it takes.
@@ -31,6 +32,15 @@ public final class Mailbox<Element: Sendable>: @unchecked Sendable {
     condition.withLock {
       while elements.isEmpty && !closed { condition.wait() }
       return elements.isEmpty ? nil : removeAll()
+    }
+  }
+
+  /// Blocks until something is there. Several threads may wait; each element goes to one of them.
+  /// - Returns: the first that waits; nil once the mailbox is closed and empty.
+  public func waitForOne() -> Element? {
+    condition.withLock {
+      while elements.isEmpty && !closed { condition.wait() }
+      return elements.isEmpty ? nil : elements.removeFirst()
     }
   }
 

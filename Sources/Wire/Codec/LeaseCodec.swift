@@ -1,4 +1,5 @@
 import CWire
+import Core
 import Prompts
 
 extension ChatMessage {
@@ -23,10 +24,10 @@ extension RewardSpecification {
     fovea__reward_specification__init(&m)
     m.kind = arena.text(kind)
     m.reference = arena.text(reference)
-    m.accuracy_weight = accuracyWeight
-    m.format_weight = formatWeight
     m.n_options = options.count
     m.options = arena.named(options.mapValues { Array($0.utf8) })
+    m.n_weights = weights.count
+    m.weights = arena.named(weights.mapValues { Double($0) })
     return arena.place(m)
   }
 
@@ -37,8 +38,9 @@ extension RewardSpecification {
     self.init(
       kind: try Field.name(m.kind, "lease.reward.kind"),
       reference: try Field.text(m.reference, "lease.reward.reference", max: WireLimits.textByteCountMax),
-      accuracyWeight: try Field.finite(m.accuracy_weight, "lease.reward.accuracy_weight"),
-      formatWeight: try Field.finite(m.format_weight, "lease.reward.format_weight"),
+      weights: try Field.named(m.n_weights, m.weights, "lease.reward.weights").mapValues {
+        try Field.finite(Float($0), "lease.reward.weights.value")
+      },
       options: try options.mapValues { value in
         guard let text = String(validating: value, as: UTF8.self) else {
           throw Field.failure("lease.reward.options.value", expected: "UTF-8", found: "bytes that are not")

@@ -1,5 +1,27 @@
 import CWire
+import Core
 import Prompts
+
+extension NamedScore {
+  func encoded(in arena: EncodingArena) -> UnsafeMutablePointer<Fovea__NamedScore> {
+    var m = Fovea__NamedScore()
+    fovea__named_score__init(&m)
+    m.name = arena.text(name)
+    m.value = value ?? 0
+    m.cause = arena.text(cause)
+    return arena.place(m)
+  }
+
+  init(_ m: Fovea__NamedScore) throws {
+    let name = try Field.name(m.name, "rollout.scores.name")
+    let cause = try Field.line(m.cause, "rollout.scores.cause")
+    if cause.isEmpty {
+      self.init(name, try Field.finite(m.value, "rollout.scores.value"))
+    } else {
+      self.init(name, failed: cause)
+    }
+  }
+}
 
 extension Rollout {
   func encoded(in arena: EncodingArena) -> UnsafeMutablePointer<Fovea__Rollout> {
@@ -9,15 +31,15 @@ extension Rollout {
     m.tokens = arena.array(tokens)
     m.n_behaviour_log_probabilities = behaviourLogProbabilities.count
     m.behaviour_log_probabilities = arena.array(behaviourLogProbabilities)
-    m.n_log_kept_masses = logKeptMasses.count
-    m.log_kept_masses = arena.array(logKeptMasses)
+    m.n_log_truncated_masses = logTruncatedMasses.count
+    m.log_truncated_masses = arena.array(logTruncatedMasses)
     m.n_entropies = entropies.count
     m.entropies = arena.array(entropies)
     m.finish = Fovea__FinishReason(rawValue: finish.rawValue)
     m.reward = reward
-    m.accuracy = accuracy
-    m.format = format
     m.text = arena.text(text)
+    m.n_scores = scores.count
+    m.scores = arena.pointers(scores.map { $0.encoded(in: arena) })
     return arena.place(m)
   }
 
@@ -28,14 +50,23 @@ extension Rollout {
       behaviourLogProbabilities: try Field.finite(
         m.n_behaviour_log_probabilities, m.behaviour_log_probabilities, "rollout.behaviour_log_probabilities",
         count: tokens.count),
-      logKeptMasses: try Field.finite(
-        m.n_log_kept_masses, m.log_kept_masses, "rollout.log_kept_masses", count: tokens.count),
+      logTruncatedMasses: try Field.finite(
+        m.n_log_truncated_masses, m.log_truncated_masses, "rollout.log_truncated_masses", count: tokens.count),
       entropies: try Field.finite(m.n_entropies, m.entropies, "rollout.entropies", count: tokens.count),
       finish: try Field.known(m.finish.rawValue, "rollout.finish"),
       reward: try Field.finite(m.reward, "rollout.reward"),
-      accuracy: try Field.within(m.accuracy, 0...1, "rollout.accuracy"),
-      format: try Field.within(m.format, 0...1, "rollout.format"),
+      scores: try Self.scores(m),
       text: try Field.text(m.text, "rollout.text", max: WireLimits.textByteCountMax))
+  }
+
+  private static func scores(_ m: Fovea__Rollout) throws -> [NamedScore] {
+    let scores = try Field.list(
+      m.n_scores, m.scores, "rollout.scores", 0...WireLimits.scoresMax, NamedScore.init)
+    guard zip(scores, scores.dropFirst()).allSatisfy({ $0.name < $1.name }) else {
+      throw Field.failure(
+        "rollout.scores", expected: "unique names in ascending order", found: "\(scores.map(\.name))")
+    }
+    return scores
   }
 }
 

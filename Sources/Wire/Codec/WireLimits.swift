@@ -17,6 +17,8 @@ public enum WireLimits {
 
   public static let metricsMax = 4096
   public static let optionsMax = 256
+  /// Named scores of a sample.
+  public static let scoresMax = 256
   public static let messagesPerPromptMax = 1024
   public static let stopStringsMax = 256
   public static let rolloutsPerGroupMax = 4096

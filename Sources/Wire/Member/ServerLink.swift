@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// What a role keeps of its line to a server, and when there is no sense in trying on. Pure.

@@ -1,3 +1,4 @@
+import Core
 import Prompts
 
 /// A unit of work for a worker, and its return undone.

@@ -1,3 +1,4 @@
+import Core
 import Prompts
 
 /// Samples, complete groups of them, and the worker's answer to a lease.
@@ -7,35 +8,50 @@ public struct Rollout: Equatable, Sendable {
   public var tokens: [Int32]
   /// Under the full softmax at the sampling temperature, nats. `[T]`
   public var behaviourLogProbabilities: [Float]
-  /// log of the mass kept by top-k, top-p, min-p. `[T]`
-  public var logKeptMasses: [Float]
+  /// log of the truncated mass, the share of the softmax that top-k, top-p and min-p keep. `[T]`
+  public var logTruncatedMasses: [Float]
   /// nats `[T]`
   public var entropies: [Float]
   public var finish: FinishReason
+  /// The weighted sum of `scores` (`RewardSpecification.reward(of:)`).
   public var reward: Float
-  /// Accuracy part of the reward, 0...1, unweighted.
-  public var accuracy: Float
-  /// Format part of the reward, 0 or 1, unweighted.
-  public var format: Float
+  /// In ascending order of their names, which are unique.
+  public var scores: [NamedScore]
   public var text: String
 
   public init(
-    tokens: [Int32], behaviourLogProbabilities: [Float], logKeptMasses: [Float], entropies: [Float],
-    finish: FinishReason, reward: Float, accuracy: Float, format: Float, text: String
+    tokens: [Int32], behaviourLogProbabilities: [Float], logTruncatedMasses: [Float], entropies: [Float],
+    finish: FinishReason, reward: Float, scores: [NamedScore], text: String
   ) {
     self.tokens = tokens
     self.behaviourLogProbabilities = behaviourLogProbabilities
-    self.logKeptMasses = logKeptMasses
+    self.logTruncatedMasses = logTruncatedMasses
     self.entropies = entropies
     self.finish = finish
     self.reward = reward
-    self.accuracy = accuracy
-    self.format = format
+    self.scores = scores
     self.text = text
+  }
+
+  /// The score of a name; nil when there is none, or the sample could not be scored.
+  public func score(_ name: String) -> Float? { scores.first { $0.name == name }?.value }
+}
+
+extension Sequence<Rollout> {
+  /// The mean of each named score over the samples that have it: a failure is not a zero.
+  /// - Parameter missing: samples that do not exist and count as scored with 0: prompts that no worker could answer.
+  public func scoreMeans(missing: Int = 0) -> [String: Double] {
+    var sums: [String: (sum: Double, count: Int)] = [:]
+    for score in flatMap(\.scores) {
+      guard let value = score.value else { continue }
+      let (sum, count) = sums[score.name] ?? (0, missing)
+      sums[score.name] = (sum + Double(value), count + 1)
+    }
+    return sums.mapValues { $0.sum / Double($0.count) }
   }
 }
 
-/// A complete group: one prompt, G samples, all drawn from one policy version.
+/// A complete group: one prompt, G samples, all of one policy version.
 public struct RolloutGroup: Equatable, Sendable {
   public var step: UInt32
   public var prompt: UInt64

@@ -1,20 +1,21 @@
 import CXXHash
+import Core
 import Synchronization
 import Tensor
 
 /// The payload of the version that a worker computes with, read back from where it computes with it.
 ///
-/// So a worker holds its weights once: what travels next is a difference to them. It is read from the end of a load to the
-/// beginning of the next one, while nobody writes those weights.
+/// So a worker holds its weights once: what travels next is a difference to them. It is read from the end of a load to
+/// the beginning of the next one, while nobody writes those weights.
 public protocol HeldWeights: Sendable {
   var manifest: WeightsManifest { get }
   /// Writes the payload's bytes `range`, bit for bit as they were loaded; `target` has the same count.
   func copyPayload(_ range: Range<Int>, into target: UnsafeMutableRawBufferPointer)
 }
 
-/// A complete and verified version on its way into a worker: its chunks as they travelled, most of them small differences to
-/// the version that the worker holds.
-public final class FetchedWeights: Sendable {
+/// A complete and verified version on its way into a worker: its chunks as they travelled, most of them small
+/// differences to the version that the worker holds.
+public final class FetchedWeights: Sendable, Equatable {
   public let manifest: WeightsManifest
   private let base: (any HeldWeights)?
   private let chunks: Mutex<[FetchedChunk]>
@@ -25,10 +26,13 @@ public final class FetchedWeights: Sendable {
     self.chunks = Mutex(chunks)
   }
 
+  /// Whether both are the same object: a transfer is loaded once.
+  public static func == (a: FetchedWeights, b: FetchedWeights) -> Bool { a === b }
+
   /// Calls `body` with all bytes of the payload, chunk by chunk in ascending order, and lets go of each chunk. Once.
   ///
-  /// The bytes of a chunk are read from the version held before `body` gets them, so `body` may overwrite that version up
-  /// to the chunk's end.
+  /// The bytes of a chunk are read from the version held before `body` gets them, so `body` may overwrite that version
+  /// up to the chunk's end.
   public func consume(_ body: (Range<Int>, UnsafeRawBufferPointer) throws -> Void) rethrows {
     var reader = ChunkReader()
     for index in 0..<manifest.chunkCount {

@@ -1,14 +1,15 @@
+import Core
 import Glibc
 import Support
 
 /// The worker's side of the weight transfer: a pure state machine, events in, effects out.
 ///
-/// It asks for the manifest of the newest version, then for chunks, a bounded window at a time, and verifies the hash of
-/// the whole. It keeps chunks as they travelled: after the first version they are differences to the version that the
-/// worker computes with, which is read back for it, so no second copy of the weights is held and that version stays whole
-/// until the next one is complete. A transfer is finished as long as the learner has its version, even when a newer one
-/// is announced meanwhile; else a slow link would never finish any. A version that is an adapter names its base model, which is
-/// fetched before it in the same way, once.
+/// It asks for the manifest of the newest version, then for chunks, a bounded window at a time, and verifies the hash
+/// of the whole. It keeps chunks as they travelled: after the first version they are differences to the version that
+/// the worker computes with, which is read back for it, so no second copy of the weights is held and that version stays
+/// whole until the next one is complete. A transfer is finished as long as the learner has its version, even when a
+/// newer one is announced meanwhile; else a slow link would never finish any. A version that is an adapter names its
+/// base model, which is fetched before it in the same way, once.
 public struct WeightsFetcher: Sendable {
   public enum Event: Sendable {
     /// The farm wants this version or a newer one.
@@ -32,8 +33,8 @@ public struct WeightsFetcher: Sendable {
 
   /// Chunks under way.
   public static let windowDefault = 8
-  /// When nothing arrives for so long, or for three times as long as the last chunk took, what is under way is asked for
-  /// again; the span doubles up to the maximum. So a slow line is not filled with second copies.
+  /// When nothing arrives for so long, or for three times as long as the last chunk took, what is under way is asked
+  /// for again; the span doubles up to the maximum. So a slow line is not filled with second copies.
   public static let timeout: Milliseconds = 2000
   public static let timeoutMax: Milliseconds = 30_000
 
@@ -89,7 +90,8 @@ public struct WeightsFetcher: Sendable {
   /// When something last arrived or was asked for again.
   private var lastSign: Milliseconds = 0
   private var lastArrival: Milliseconds = 0
-  private var patience = WeightsFetcher.timeout
+  /// How long nothing may arrive before what is under way is asked for again.
+  private var span = WeightsFetcher.timeout
   private let reader = SharedReader()
 
   /// The version of the last finished payload.
@@ -108,11 +110,6 @@ public struct WeightsFetcher: Sendable {
 
   public static var physicalMemoryByteCount: UInt64 {
     UInt64(max(0, sysconf(Int32(_SC_PHYS_PAGES)))) * UInt64(max(0, sysconf(Int32(_SC_PAGESIZE))))
-  }
-
-  /// Chunks done and wanted of the transfer under way.
-  public var progress: (done: Int, of: Int)? {
-    if case .fetching(let transfer) = phase { (transfer.doneCount, transfer.chunks.count) } else { nil }
   }
 
   public mutating func on(_ event: Event, now: Milliseconds) -> [Effect] {
@@ -145,21 +142,21 @@ public struct WeightsFetcher: Sendable {
 
   private mutating func askManifest(_ part: WeightsPart, _ now: Milliseconds) -> [Effect] {
     phase = .askingManifest(part)
-    arrived(now, patience: Self.timeout)
+    arrived(now, timeout: Self.timeout)
     return [.send(.manifestRequest(part))]
   }
 
   private mutating func timePassed(_ now: Milliseconds) -> [Effect] {
-    guard now - lastSign >= patience else { return [] }
+    guard now - lastSign >= span else { return [] }
     switch phase {
     case .idle, .delivered: return []
     case .askingManifest(let part):
       lastSign = now
-      patience = min(patience * 2, Self.timeoutMax)
+      span = min(span * 2, Self.timeoutMax)
       return [.send(.manifestRequest(part))]
     case .fetching(var transfer):
       lastSign = now
-      patience = min(patience * 2, Self.timeoutMax)
+      span = min(span * 2, Self.timeoutMax)
       for index in transfer.chunks.indices where transfer.chunks[index] == .requested {
         transfer.chunks[index] = .missing
       }
@@ -169,10 +166,10 @@ public struct WeightsFetcher: Sendable {
     }
   }
 
-  private mutating func arrived(_ now: Milliseconds, patience: Milliseconds) {
+  private mutating func arrived(_ now: Milliseconds, timeout: Milliseconds) {
     lastSign = now
     lastArrival = now
-    self.patience = patience
+    span = timeout
   }
 
   private mutating func received(_ manifest: WeightsManifest, _ now: Milliseconds) -> [Effect] {
@@ -187,7 +184,7 @@ public struct WeightsFetcher: Sendable {
       ]
     }
     if let adapter = manifest.adapter, adapter.baseHash != baseModel { return askManifest(.baseModel, now) }
-    arrived(now, patience: Self.timeout)
+    arrived(now, timeout: Self.timeout)
     let base = held.flatMap { $0.manifest.hasLayout(of: manifest) ? $0 : nil }
     var transfer = Transfer(manifest, base: base, isWhole: isBaseDoubted)
     reader.beginHash()
@@ -232,7 +229,7 @@ public struct WeightsFetcher: Sendable {
     guard index < transfer.chunks.count else {
       return [.rejected(reason: "chunk \(index) of \(transfer.chunks.count)")]
     }
-    arrived(now, patience: min(max(3 * (now - lastArrival), Self.timeout), Self.timeoutMax))
+    arrived(now, timeout: min(max(3 * (now - lastArrival), Self.timeout), Self.timeoutMax))
     guard transfer.chunks[index] != .done else { return [] }
     do {
       transfer.kept[index] = try kept(chunk, index, transfer)
@@ -282,7 +279,8 @@ public struct WeightsFetcher: Sendable {
     }
   }
 
-  /// Takes into the hash what follows it without a gap: a little with every chunk, so that no heartbeat waits for all of it.
+  /// Takes into the hash what follows it without a gap: a little with every chunk, so that no heartbeat waits for all
+  /// of it.
   /// - Returns: why a chunk was thrown away; the next time-out asks for its bytes themselves.
   private func hash(_ transfer: inout Transfer) -> String? {
     while transfer.hashedCount < transfer.chunks.count, transfer.chunks[transfer.hashedCount] == .done {

@@ -1,4 +1,5 @@
 import CZeroMQ
+import Core
 import Glibc
 
 /// What libzmq tells of a socket's connections.

@@ -27,8 +27,9 @@ lease = pb.Lease(
     id=300, attempt=2, purpose=pb.LEASE_PURPOSE_TRAIN, step=17, prompt=2**40 + 1,
     messages=[pb.ChatMessage(role=b"system", content=b"be brief"), pb.ChatMessage(role=b"user", content=b"2+2?")],
     reward=pb.RewardSpecification(
-        kind=b"number", reference=b"4", accuracy_weight=1, format_weight=0.1,
-        options=[pb.NamedText(name=b"fuzzy", value=b"no"), pb.NamedText(name=b"partial_credit", value=b"yes")]),
+        kind=b"number", reference=b"4",
+        options=[pb.NamedText(name=b"fuzzy", value=b"no"), pb.NamedText(name=b"partial_credit", value=b"yes")],
+        weights=[pb.NamedNumber(name=b"accuracy", value=1), pb.NamedNumber(name=b"format", value=0.125)]),
     policy_version=17, group_size=8,
     sampling=pb.SamplingSettings(temperature=1, top_k=50, top_p=0.95, min_p=0.05, max_new_tokens=48),
     stop_strings=[b"</answer>", b"\n\n"], seed=99, deadline_milliseconds=300000)
@@ -36,11 +37,15 @@ group = pb.RolloutGroup(
     step=17, prompt=2**40 + 1, policy_version=17, prompt_tokens=[1, 2, 49151],
     rollouts=[
         pb.Rollout(
-            tokens=[10, 20, 2], behaviour_log_probabilities=[-0.5, -1.25, -3], log_kept_masses=[0, -0.125, 0],
-            entropies=[0.5, 2, 1], finish=pb.FINISH_REASON_STOP, reward=1.1, accuracy=1, format=1, text=b"4\x00!"),
+            tokens=[10, 20, 2], behaviour_log_probabilities=[-0.5, -1.25, -3], log_truncated_masses=[0, -0.125, 0],
+            entropies=[0.5, 2, 1], finish=pb.FINISH_REASON_STOP, reward=1.1, text=b"4\x00!",
+            scores=[
+                pb.NamedScore(name=b"accuracy", value=1), pb.NamedScore(name=b"format", value=1),
+                pb.NamedScore(name=b"judge", cause=b"timeout")]),
         pb.Rollout(
-            tokens=[7], behaviour_log_probabilities=[-9], log_kept_masses=[0], entropies=[0.25],
-            finish=pb.FINISH_REASON_LENGTH, reward=0, accuracy=0, format=0, text=b""),
+            tokens=[7], behaviour_log_probabilities=[-9], log_truncated_masses=[0], entropies=[0.25],
+            finish=pb.FINISH_REASON_LENGTH, reward=0, text=b"",
+            scores=[pb.NamedScore(name=b"accuracy", value=0)]),
     ])
 result = pb.GroupResult(lease=300, attempt=2, group=group, milliseconds=1234)
 batch = pb.TrainBatch(step=17, cursor=136, groups=[group, group])
