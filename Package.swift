@@ -92,8 +92,8 @@ let package = Package(
     module(
       "RolloutWorker",
       [
-        "Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Layers", "Model", "ModelFiles", "Processors",
-        "Engine", "Tasks", "Wire", "CLinux",
+        "Support", "Prompts", "Tensor", "Architecture", "Layers", "Model", "ModelFiles", "Processors", "Engine",
+        "Imaging", "Tasks", "Wire", "CLinux",
       ]),
     module(
       "Learner",
@@ -168,8 +168,8 @@ let package = Package(
     tests(
       "RolloutWorkerTests",
       [
-        "Support", "Prompts", "Tensor", "Architecture", "Layers", "Model", "ModelFiles", "Engine", "Training", "Wire",
-        "RolloutWorker", "FoveaTesting",
+        "Support", "Prompts", "Tensor", "Architecture", "Layers", "Model", "ModelFiles", "Engine", "Training", "Tasks",
+        "Wire", "RolloutWorker", "FoveaTesting",
       ]),
     tests(
       "LearnerTests",

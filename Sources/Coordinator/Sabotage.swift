@@ -1,4 +1,3 @@
-import Core
 import Wire
 
 /// A mechanism of the coordinator that is broken on purpose: the simulator has to notice each of them, or it proves nothing.

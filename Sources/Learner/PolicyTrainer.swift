@@ -1,4 +1,3 @@
-import Core
 import Tensor
 import Training
 

@@ -1,5 +1,5 @@
-import Core
 import Foundation
+import Support
 import Synchronization
 import Tasks
 import Wire

@@ -1,5 +1,12 @@
+import Architecture
 import CLinux
-import Core
+import Engine
+import Layers
+import Model
+import ModelFiles
+import Support
+import Tensor
+import Tokenizers
 import Wire
 
 /// This program's own engine: the decoder with the learner's arithmetic, on this machine's processor.

@@ -1,4 +1,4 @@
-import Core
+import Support
 import Wire
 
 /// The policy as this worker has it: the version in its engine, and the next one on its way there.

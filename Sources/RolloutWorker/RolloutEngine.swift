@@ -1,5 +1,12 @@
-import Core
+import Architecture
+import Engine
 import Imaging
+import ModelFiles
+import Processors
+import Prompts
+import Support
+import Tensor
+import Tokenizers
 import Wire
 
 /// What samples completions for a rollout worker: the seam where another engine comes in, on other hardware or in

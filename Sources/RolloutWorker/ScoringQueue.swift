@@ -1,5 +1,6 @@
-import Core
 import Foundation
+import Prompts
+import Support
 import Synchronization
 import Tasks
 import Wire

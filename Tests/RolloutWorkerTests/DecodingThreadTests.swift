@@ -1,7 +1,8 @@
-import Core
 import Foundation
 import FoveaTesting
+import Prompts
 import RolloutWorker
+import Support
 import Synchronization
 import Tasks
 import Testing

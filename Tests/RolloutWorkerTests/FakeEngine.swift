@@ -1,5 +1,7 @@
-import Core
+import Architecture
+import Engine
 import FoveaTesting
+import Prompts
 import RolloutWorker
 import Wire
 

@@ -1,4 +1,4 @@
-import Core
+import Prompts
 
 /// How right the answer block of a completion is, 0 ... 1, by the kind of question. Pure, linear in the text, and
 /// total: any text gets a score.

@@ -1,4 +1,4 @@
-import Core
+import Prompts
 
 /// 1 for a completion that is one think block and then one answer block, with nothing but white space around them, else
 /// 0.

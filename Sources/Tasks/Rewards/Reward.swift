@@ -1,4 +1,4 @@
-import Core
+import Prompts
 
 /// Scores completions: the answer of a model to one prompt, as text, becomes one or several named scores.
 ///

@@ -1,4 +1,4 @@
-import Core
+import Prompts
 
 /// The rewards that a process can score with, by name.
 public struct RewardSet: Sendable {

@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// What a role keeps of its line to a server, and when there is no sense in trying on. Pure.

@@ -1,4 +1,3 @@
-import Core
 import Prompts
 
 /// A unit of work for a worker, and its return undone.

@@ -1,5 +1,4 @@
 import CZeroMQ
-import Core
 import Support
 
 /// The ZAP handler of a process that lets others in (RFC 27), served by the reactor's thread: libzmq asks it about every

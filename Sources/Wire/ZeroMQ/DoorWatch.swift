@@ -1,5 +1,4 @@
 import CZeroMQ
-import Core
 import Support
 
 /// From the events of a ROUTER's socket to who was turned away and why, as a pure value.

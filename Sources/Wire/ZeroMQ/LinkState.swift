@@ -1,5 +1,4 @@
 import CZeroMQ
-import Core
 import Support
 
 /// A DEALER's line to its server, as far as it is known.

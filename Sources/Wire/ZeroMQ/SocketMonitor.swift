@@ -1,5 +1,4 @@
 import CZeroMQ
-import Core
 import Glibc
 
 /// What libzmq tells of a socket's connections.
