@@ -19,6 +19,7 @@ public final class LearnerRunner: Sendable {
   private let name: String
   private let folder: String
   private let threads: Int
+  private let trainers: any PolicyTrainerFactory
   private let reactor: Reactor
   private let weightsEndpoint: String
   private let coordinator: String
@@ -31,6 +32,7 @@ public final class LearnerRunner: Sendable {
   ///   - name: shown to people.
   ///   - runDirectory: the run resumes from its folder `checkpoints` when that holds any; new ones are written there.
   ///   - threads: kernel threads, at least 1.
+  ///   - trainers: makes the arithmetic of the learner.
   ///   - reactor: has a DEALER named `control`, connected to the coordinator, and a ROUTER named `weights`. The caller
   ///     closes it, which also sends what is still under way.
   ///   - weightsEndpoint: where workers reach the ROUTER; nil takes the one that it is bound to.
@@ -39,7 +41,7 @@ public final class LearnerRunner: Sendable {
   ///   - log: a line for people.
   public init(
     settings: RunSettings, runID: String, name: String = "learner", runDirectory: String, threads: Int,
-    reactor: Reactor, weightsEndpoint: String? = nil, coordinator: String = "",
+    trainers: any PolicyTrainerFactory = NativePolicyTrainers(), reactor: Reactor, weightsEndpoint: String? = nil, coordinator: String = "",
     incarnation: UInt64 = UInt64.random(in: 1 ... .max),
     log: @escaping @Sendable (String) -> Void = { _ in }
   ) {
@@ -49,6 +51,7 @@ public final class LearnerRunner: Sendable {
     self.name = name
     folder = runDirectory
     self.threads = threads
+    self.trainers = trainers
     self.reactor = reactor
     self.weightsEndpoint = weightsEndpoint ?? reactor.boundEndpoint(of: .weights)
     self.coordinator = coordinator
@@ -66,7 +69,7 @@ public final class LearnerRunner: Sendable {
   @discardableResult
   public func run() async throws -> String {
     var loop = LearnerLoop(reactor: reactor, log: log, makeState: makeState)
-    loop.start(settings: settings, folder: folder, threads: threads)
+    loop.start(settings: settings, folder: folder, threads: threads, trainers: trainers)
     defer { loop.close() }
     var isDraining = false
     for await event in reactor.events {
@@ -120,12 +123,12 @@ private struct LearnerLoop {
     self.makeState = makeState
   }
 
-  func start(settings: RunSettings, folder: String, threads: Int) {
+  func start(settings: RunSettings, folder: String, threads: Int, trainers: any PolicyTrainerFactory) {
     let (publisher, commands, outcomes) = (publisher, commands, outcomes)
     let thread = Thread {
       Trainer.run(
-        settings: settings, folder: folder, threads: threads, publisher: publisher, commands: commands,
-        outcomes: outcomes)
+        settings: settings, folder: folder, threads: threads, trainers: trainers, publisher: publisher,
+        commands: commands, outcomes: outcomes)
     }
     thread.stackSize = 8 << 20
     thread.start()

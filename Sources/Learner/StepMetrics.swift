@@ -23,7 +23,7 @@ struct StepMetrics {
   }
 
   /// Adds an update; the largest norm is reported.
-  mutating func add(update: (norm: Double, isSkipped: Bool)) {
+  mutating func add(update: UpdateResult) {
     gradientNorm = max(gradientNorm, update.norm)
     skippedUpdates += update.isSkipped ? 1 : 0
   }

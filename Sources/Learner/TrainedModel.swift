@@ -16,17 +16,18 @@ public struct TrainedModel {
   public let description: ModelDescription
   /// Names the model in errors.
   public let place: String
-  /// fp32 master weights, which `policy` and `optimizer` share: the model's, or those of its adapter.
+  /// fp32 master weights, which `optimizer` changes: the model's, or those of its adapter.
   public let weights: ParameterSet
   /// Where only an adapter is trained, with its base.
   public let adapted: AdaptedModel?
-  public let policy: TrainingModel
   public let optimizer: AdamW
   /// The state of training, which describes the weights.
   public let state: TrainerState
   public let store: CheckpointStore
   /// Whether it was opened from a checkpoint of this run.
   public let isResumed: Bool
+  /// The parameters that training changes.
+  package let trainable: TrainableParameters
   private let encoding: ModelSaver.Encoding
 
   /// - Parameters:
@@ -52,7 +53,7 @@ public struct TrainedModel {
     description = try ModelLoader.describe(path: path)
     let config = description.config
     let wanted = try Self.check(settings.model, training: parts, of: config, key: key)
-    let trainable = wanted == nil ? TrainableParameters(parts) : .all
+    trainable = wanted == nil ? TrainableParameters(parts) : .all
     adapted = try wanted.map { try Self.adapted($0, settings: settings, checkpoint: newest, log: log) }
     if let newest {
       if wanted == nil, AdaptedModel.isAdapter(newest) {
@@ -78,10 +79,6 @@ public struct TrainedModel {
     }
     isResumed = newest != nil
     place = path
-    policy = TrainingModel(
-      config: config, parameters: adapted?.base ?? weights, adapter: adapted?.adapter,
-      precision: settings.model.precision, pool: pool, selection: trainable,
-      checkpointing: settings.optimizer.gradientCheckpointing)
     encoding = settings.model.precision == .float32 ? .float32 : .bfloat16
   }
 

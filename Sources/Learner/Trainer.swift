@@ -41,12 +41,13 @@ struct Trainer {
 
   /// The body of the thread: ends when `commands` is closed.
   static func run(
-    settings: RunSettings, folder: String, threads: Int, publisher: WeightsPublisher, commands: Mailbox<Command>,
-    outcomes: Mailbox<Outcome>
+    settings: RunSettings, folder: String, threads: Int, trainers: any PolicyTrainerFactory,
+    publisher: WeightsPublisher, commands: Mailbox<Command>, outcomes: Mailbox<Outcome>
   ) {
     do {
       var trainer = try Trainer(
-        settings: settings, folder: folder, threads: threads, publisher: publisher, outcomes: outcomes)
+        settings: settings, folder: folder, threads: threads, trainers: trainers, publisher: publisher,
+        outcomes: outcomes)
       while let batch = commands.wait() { for command in batch { trainer.perform(command) } }
     } catch let error as InputError {
       outcomes.post(.failed(error))
@@ -58,7 +59,8 @@ struct Trainer {
   /// Goes on from the newest valid checkpoint of the run, or starts from the model of the settings.
   /// - Throws: `InputError` for a model that cannot be loaded, and when there are checkpoints but none is valid.
   private init(
-    settings: RunSettings, folder: String, threads: Int, publisher: WeightsPublisher, outcomes: Mailbox<Outcome>
+    settings: RunSettings, folder: String, threads: Int, trainers: any PolicyTrainerFactory,
+    publisher: WeightsPublisher, outcomes: Mailbox<Outcome>
   ) throws {
     let pool = ThreadPool(threads: threads)
     let model = try TrainedModel(
@@ -71,11 +73,13 @@ struct Trainer {
     rolloutPrecision = settings.rollout.precision
     let config = description.config
     let processor = try PromptProcessor(description, place: model.place)
+    let policy = try trainers.trainer(of: model, settings: settings, pool: pool)
     let reference = try Self.reference(
-      settings, config: config, start: model.isResumed || adapter != nil ? nil : weights, pool: pool)
+      settings, config: config, start: model.isResumed || adapter != nil ? nil : weights, pool: pool,
+      trainers: trainers)
     session = TrainingSession(
       step: TrainingStep(
-        settings: settings, config: config, policy: model.policy, reference: reference, optimizer: model.optimizer,
+        settings: settings, config: config, policy: policy, reference: reference,
         pixels: { try processor.pixels(of: $0, place: $1) }),
       state: model.state, store: model.store, weights: weights, writeModel: model.write(to:))
     self.publisher = publisher
@@ -91,16 +95,16 @@ struct Trainer {
   /// The frozen reference of the KL term: the model that the run began with.
   /// - Parameter start: its weights, when they are loaded already; the decoder has its own copy of them.
   private static func reference(
-    _ settings: RunSettings, config: ModelConfig, start: ParameterSet?, pool: ThreadPool
-  ) throws -> TrainingModel? {
+    _ settings: RunSettings, config: ModelConfig, start: ParameterSet?, pool: ThreadPool,
+    trainers: any PolicyTrainerFactory
+  ) throws -> (any PolicyScorer)? {
     guard settings.algorithm.loss.klCoefficient > 0 else { return nil }
     let weights = try start ?? ModelLoader.load(path: settings.model.path).parameters
     guard weights.parameters == config.parameters else {
       throw InputError(
         "load the reference", at: settings.model.path, expected: "a model shaped like the checkpoint", found: "another")
     }
-    return TrainingModel(
-      config: config, parameters: weights, precision: settings.model.precision, pool: pool, trainable: false)
+    return try trainers.scorer(config, weights: weights, precision: settings.model.precision, pool: pool)
   }
 
   private func publish() {

@@ -45,7 +45,7 @@ package struct TrainingSession {
     state.policyVersion.value += 1
     state.cursor = batch.cursor
     state.threshold = step.threshold.value
-    state.updateCount = step.optimizer.updateCount
+    state.updateCount = step.policy.optimizer.updateCount
     state.samplesTrained += batch.groups.reduce(0) { $0 + UInt64($1.rollouts.count) }
     state.tokensTrained += batch.groups.reduce(0) { $0 + UInt64($1.completionTokenCount) }
     let completed = StepCompleted(step: batch.step, version: state.policyVersion, metrics: metrics)
@@ -56,7 +56,7 @@ package struct TrainingSession {
   /// Saves a checkpoint of what is between two steps.
   /// - Throws: `InputError`; earlier checkpoints are untouched.
   package func save() throws {
-    try store.save(state, weights: weights, optimizer: step.optimizer, writeModel: writeModel)
+    try store.save(state, weights: weights, optimizer: step.policy.optimizer, writeModel: writeModel)
   }
 
   /// Keeps the checkpoint after `step` steps as the best one.

@@ -24,11 +24,10 @@ public struct TrainingStep {
   private let settings: RunSettings.OptimizerSettings
   private let schedule: Schedule
   private let temperature: Float
-  private let policy: any PolicyTrainer
+  /// The weights, moments and count are training state.
+  public let policy: any PolicyTrainer
   private let reference: (any PolicyScorer)?
   private let pixels: PixelReader
-  /// Its moments and count are training state.
-  public let optimizer: AdamW
   /// tau; training state.
   public var threshold: UncertaintyThreshold
 
@@ -39,7 +38,7 @@ public struct TrainingStep {
   ///   - pixels: reads the images of prompts; without it there may be none.
   public init(
     settings: RunSettings, config: ModelConfig, policy: any PolicyTrainer, reference: (any PolicyScorer)?,
-    optimizer: AdamW, pixels: @escaping PixelReader = TrainingStep.noPixels
+    pixels: @escaping PixelReader = TrainingStep.noPixels
   ) {
     precondition(
       settings.algorithm.loss.klCoefficient == 0 || reference != nil, "the KL term needs a reference policy")
@@ -50,7 +49,6 @@ public struct TrainingStep {
     temperature = settings.rollout.sampling.scoringTemperature
     self.policy = policy
     self.reference = settings.algorithm.loss.klCoefficient > 0 ? reference : nil
-    self.optimizer = optimizer
     self.pixels = pixels
     threshold = UncertaintyThreshold(gamma: settings.algorithm.shaping.gamma)
   }
@@ -103,7 +101,7 @@ public struct TrainingStep {
       let loss = PolicyLoss(
         settings: algorithm.loss, sequenceCount: members.reduce(0) { $0 + $1.rollouts.count },
         tokenCount: members.reduce(0) { $0 + $1.completionTokenCount })
-      policy.gradients.values.clear()
+      policy.clearGradients()
       for (number, microBatch) in part.enumerated() {
         let trainingGroups = Array(trainingGroups[microBatch])
         let referenceScores = reference?.score(trainingGroups, temperature: temperature)
@@ -120,7 +118,7 @@ public struct TrainingStep {
         clock.ends(.backward)
       }
       weightsWillChange()
-      metrics.add(update: optimizer.update(policy, learningRate: learningRate, settings: settings))
+      metrics.add(update: policy.update(learningRate: learningRate))
       clock.ends(.optimizer)
     }
     guard let plan else { preconditionFailure("a batch of \(groups.count) groups was never scored") }

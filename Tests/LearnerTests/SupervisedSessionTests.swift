@@ -31,7 +31,9 @@ private struct TinyStage {
     }
     let weights = policy.parameters
     session = SupervisedSession(
-      step: SupervisedStep(settings: settings, stage: settings.sft, policy: policy, optimizer: optimizer),
+      step: SupervisedStep(
+        settings: settings, stage: settings.sft,
+        policy: AdamWTrainer(policy, optimizer: optimizer, settings: settings.optimizer)),
       state: state, store: store, weights: weights
     ) { folder in
       try SafetensorsFile.write(weights, to: "\(folder)/model.safetensors", encoding: .bfloat16)

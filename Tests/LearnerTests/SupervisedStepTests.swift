@@ -58,7 +58,9 @@ struct SupervisedStepTests {
       config: SupervisedOracle.config, parameters: weights, precision: .float32, pool: pool)
     return (
       SupervisedStep(
-        settings: settings, stage: settings.sft, policy: policy, optimizer: AdamW(parameters: weights, pool: pool)),
+        settings: settings, stage: settings.sft,
+        policy: AdamWTrainer(
+          policy, optimizer: AdamW(parameters: weights, pool: pool), settings: settings.optimizer)),
       policy
     )
   }

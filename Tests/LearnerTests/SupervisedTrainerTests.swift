@@ -56,8 +56,9 @@ struct SupervisedTrainerTests {
   ) throws -> SupervisedTrainer {
     let directory = RunDirectory.at("\(folder.path)/\(name)")
     try Files.makeFolder(directory.path)
+    let pool = ThreadPool(threads: 1)
     let model = try TrainedModel(
-      settings: settings, folder: directory.path, pool: ThreadPool(threads: 1), training: ModelPart.allCases,
+      settings: settings, folder: directory.path, pool: pool, training: ModelPart.allCases,
       key: stage.partsKey, log: { _ in })
     let heldOut = SupervisedTrainer.HeldOut(
       count: 3,
@@ -69,7 +70,8 @@ struct SupervisedTrainerTests {
           return ["heldout_accuracy": accuracies.isEmpty ? 0 : accuracies[report.evaluations % accuracies.count]]
         })
     return try SupervisedTrainer(
-      stage, settings: settings, directory: directory, model: model, examples: CountedExamples(), heldOut: heldOut,
+      stage, settings: settings, directory: directory, model: model,
+      policy: model.nativeTrainer(settings: settings, pool: pool), examples: CountedExamples(), heldOut: heldOut,
       observer: SupervisedTrainer.Observer(
         progress: { report.progress.append($0) }, row: { report.rows.append($0) }))
   }

@@ -12,7 +12,7 @@ import Wire
 
 /// A policy small enough to follow by hand: token v has the logit of the first scalar of its row of the embedding, at every
 /// position. Its gradients are exact, so training it learns.
-final class TinyPolicy: PolicyTrainer {
+final class TinyPolicy: DifferentiablePolicy {
   static let config = ModelConfig(
     vocabularySize: 6, hiddenSize: 2, feedForwardSize: 2, layerCount: 1, headCount: 1, keyValueHeadCount: 1,
     maxPositions: 32)
@@ -122,8 +122,11 @@ extension RunSettings {
 extension TrainingStep {
   static func tiny(_ policy: TinyPolicy, settings: RunSettings = .tiny, reference: TinyPolicy? = nil) -> TrainingStep {
     TrainingStep(
-      settings: settings, config: TinyPolicy.config, policy: policy, reference: reference,
-      optimizer: AdamW(parameters: policy.parameters, pool: ThreadPool(threads: 1)))
+      settings: settings, config: TinyPolicy.config,
+      policy: AdamWTrainer(
+        policy, optimizer: AdamW(parameters: policy.parameters, pool: ThreadPool(threads: 1)),
+        settings: settings.optimizer),
+      reference: reference)
   }
 }
 

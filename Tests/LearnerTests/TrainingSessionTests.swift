@@ -32,7 +32,8 @@ private struct TinyRun {
     let weights = policy.parameters
     session = TrainingSession(
       step: TrainingStep(
-        settings: settings, config: TinyPolicy.config, policy: policy, reference: nil, optimizer: optimizer),
+        settings: settings, config: TinyPolicy.config,
+        policy: AdamWTrainer(policy, optimizer: optimizer, settings: settings.optimizer), reference: nil),
       state: state, store: store, weights: weights
     ) { folder in
       try SafetensorsFile.write(weights, to: "\(folder)/model.safetensors", encoding: .bfloat16)

@@ -16,9 +16,9 @@ public struct SupervisedSession {
   private let writeModel: (String) throws -> Void
 
   /// Trains a run's model.
-  public init(settings: RunSettings, stage: RunSettings.Stage, model: TrainedModel) {
+  public init(settings: RunSettings, stage: RunSettings.Stage, model: TrainedModel, policy: any PolicyTrainer) {
     self.init(
-      step: SupervisedStep(settings: settings, stage: stage, policy: model.policy, optimizer: model.optimizer),
+      step: SupervisedStep(settings: settings, stage: stage, policy: policy),
       state: model.state, store: model.store, weights: model.weights, writeModel: model.write(to:))
   }
 
@@ -47,7 +47,7 @@ public struct SupervisedSession {
     state.nextStep += 1
     state.policyVersion.value += 1
     state.cursor = cursor
-    state.updateCount = step.optimizer.updateCount
+    state.updateCount = step.policy.optimizer.updateCount
     state.samplesTrained += UInt64(examples.count)
     state.tokensTrained += UInt64(examples.reduce(0) { $0 + $1.completionTokenCount })
     return MetricsRow(kind: .step, step: state.nextStep, version: state.policyVersion, values: metrics)
@@ -61,7 +61,7 @@ public struct SupervisedSession {
   /// Saves a checkpoint of what is between two steps.
   /// - Throws: `InputError`; earlier checkpoints are untouched.
   public func save() throws {
-    try store.save(state, weights: weights, optimizer: step.optimizer, writeModel: writeModel)
+    try store.save(state, weights: weights, optimizer: step.policy.optimizer, writeModel: writeModel)
   }
 
   /// Keeps the checkpoint of now, which was saved, as the best one.

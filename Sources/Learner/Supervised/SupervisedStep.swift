@@ -15,20 +15,18 @@ import Training
 public struct SupervisedStep {
   private let settings: RunSettings.OptimizerSettings
   private let schedule: Schedule
-  private let policy: any PolicyTrainer
-  /// Its moments and count are training state.
-  public let optimizer: AdamW
+  /// The weights, moments and count are training state.
+  public let policy: any PolicyTrainer
 
   /// - Parameters:
   ///   - settings: of the run; the stage's own learning rate and schedule win.
   ///   - policy: trained in place.
   public init(
-    settings: RunSettings, stage: RunSettings.Stage, policy: any PolicyTrainer, optimizer: AdamW
+    settings: RunSettings, stage: RunSettings.Stage, policy: any PolicyTrainer
   ) {
     self.settings = settings.optimizer
     schedule = settings.schedule(of: stage)
     self.policy = policy
-    self.optimizer = optimizer
   }
 
   /// Trains on a batch: afterwards the weights and moments are those of the next step.
@@ -48,7 +46,7 @@ public struct SupervisedStep {
     let microBatches = microBatches(examples)
     var clock = StepClock(seconds: seconds)
     var (loss, entropy) = (0.0, 0.0)
-    policy.gradients.values.clear()
+    policy.clearGradients()
     for (index, microBatch) in microBatches.enumerated() {
       progress("micro-batch \(index + 1)/\(microBatches.count)")
       policy.accumulateGradients(Array(examples[microBatch]), temperature: 1) { scores in
@@ -65,7 +63,7 @@ public struct SupervisedStep {
       clock.ends(.backward)
     }
     let learningRate = schedule.learningRate(at: step)
-    let update = optimizer.update(policy, learningRate: learningRate, settings: settings)
+    let update = policy.update(learningRate: learningRate)
     clock.ends(.optimizer)
 
     let trainTokens = Double(examples.reduce(0) { $0 + $1.tokenCount })

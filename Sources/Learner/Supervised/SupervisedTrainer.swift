@@ -63,10 +63,11 @@ public struct SupervisedTrainer {
   ///   - settings: of the run.
   ///   - directory: gets the metrics. Rows of later steps than the model's checkpoint are cut.
   ///   - model: of the run, opened for the stage's parts.
+  ///   - policy: trains the model.
   /// - Throws: `InputError` for metrics that cannot be read or written.
   public init(
     _ stage: TrainingStage, settings: RunSettings, directory: RunDirectory, model: TrainedModel,
-    examples: any SupervisedExamples, heldOut: HeldOut, observer: Observer
+    policy: any PolicyTrainer, examples: any SupervisedExamples, heldOut: HeldOut, observer: Observer
   ) throws {
     self.stage = stage.settings(of: settings)
     self.settings = settings
@@ -75,7 +76,7 @@ public struct SupervisedTrainer {
     self.observer = observer
     runID = directory.runID
     checkpoints = model.store.folder
-    session = SupervisedSession(settings: settings, stage: stage.settings(of: settings), model: model)
+    session = SupervisedSession(settings: settings, stage: stage.settings(of: settings), model: model, policy: policy)
     metrics = try MetricsFile(path: directory.metricsPath)
     if model.isResumed { savedStep = session.state.nextStep }
     try metrics.cut(after: session.state.nextStep)

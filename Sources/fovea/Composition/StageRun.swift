@@ -51,8 +51,9 @@ struct StageRun {
   ) throws -> SupervisedTrainer {
     let settings = plan.settings
     let log = try LogFile(path: directory.logPath(stage.rawValue))
+    let pool = ThreadPool(threads: plan.threads.learner)
     let model = try TrainedModel(
-      settings: settings, folder: directory.path, pool: ThreadPool(threads: plan.threads.learner),
+      settings: settings, folder: directory.path, pool: pool,
       training: stage.settings(of: settings).train, key: stage.partsKey,
       log: {
         log.write($0)
@@ -61,20 +62,23 @@ struct StageRun {
     let demonstrations = try EncodedDemonstrations(
       Demonstrations(dataset, stage.demonstrations, reasonedShare: settings.task.reasonedShare),
       model: model.description, place: model.place)
+    let trainer = model.nativeTrainer(settings: settings, pool: pool)
     return try SupervisedTrainer(
-      stage, settings: settings, directory: directory, model: model, examples: demonstrations,
-      heldOut: heldOut(dataset, model),
+      stage, settings: settings, directory: directory, model: model, policy: trainer, examples: demonstrations,
+      heldOut: heldOut(dataset, model, trainer.policy),
       observer: SupervisedTrainer.Observer(
         progress: { display.show($0) }, row: { display.add($0) }, log: { log.write($0) }))
   }
 
   /// What the stage is measured on; only a stage that teaches to answer lets the model answer.
-  private func heldOut(_ dataset: any PromptDataset, _ model: TrainedModel) throws -> SupervisedTrainer.HeldOut {
+  private func heldOut(
+    _ dataset: any PromptDataset, _ model: TrainedModel, _ policy: TrainingModel
+  ) throws -> SupervisedTrainer.HeldOut {
     let settings = plan.settings
     let evaluationSet = EvaluationSet(dataset, prompts: settings.evaluation.prompts, settings: settings)
     guard stage == .sft else { return SupervisedTrainer.HeldOut(count: evaluationSet.count) }
     let evaluated = LocalModel(
-      model.policy.decoder, model.description, try PromptProcessor(model.description, place: model.place),
+      policy.decoder, model.description, try PromptProcessor(model.description, place: model.place),
       slots: settings.rollout.slots)
     return SupervisedTrainer.HeldOut(count: evaluationSet.count) { progress in
       try evaluated.answers(evaluationSet, progress: progress).metrics
