@@ -56,9 +56,9 @@ package struct TensorNames: Sendable {
   }
 
   /// Tensors of a file under their canonical names; what is no parameter keeps its published name.
-  func canonical(_ tensors: [String: StoredTensor], config: ModelConfig) -> [String: StoredTensor] {
+  func canonical<Stored>(_ tensors: [String: Stored], config: ModelConfig) -> [String: Stored] {
     let own = Dictionary(uniqueKeysWithValues: config.parameters.map { (fileName(of: $0.name), $0.name) })
-    var result: [String: StoredTensor] = [:]
+    var result: [String: Stored] = [:]
     for (name, tensor) in tensors {
       let published = published(name)
       result[own[published] ?? published] = tensor
