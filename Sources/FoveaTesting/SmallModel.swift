@@ -7,9 +7,11 @@ import Training
 public enum SmallModel {
   /// 2 layers of width 40.
   public static let config = ModelConfig(
-    family: .qwen3, vocabularySize: 131, hiddenSize: 40, feedForwardSize: 72, layerCount: 2, headCount: 6,
-    keyValueHeadCount: 2, headSize: 20, maxPositions: 256, tiedHead: true, queryKeyValueBias: true,
-    attentionOutputBias: true, feedForwardBias: true, queryKeyNorm: true)
+    vocabularySize: 131, hiddenSize: 40, feedForwardSize: 72, layerCount: 2, headCount: 6, keyValueHeadCount: 2,
+    headSize: 20, maxPositions: 256, tiedHead: true,
+    block: BlockDescription(
+      attention: .init(queryKeyValueBias: true, outputBias: true, queryKeyNorm: .eachHead),
+      feedForward: .init(bias: true)))
 
   /// Random weights, norms near one.
   public static func parameters(config: ModelConfig = config, seed: UInt64) -> ParameterSet {

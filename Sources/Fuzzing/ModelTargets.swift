@@ -35,7 +35,7 @@ extension FuzzTarget {
     let model = ModelConfig(
       vocabularySize: 96, hiddenSize: 32, feedForwardSize: 48, layerCount: 2, headCount: 4, keyValueHeadCount: 2)
     let adapter = try AdaptedModel.adapter(
-      config, MappedFile(bytes: input.remainder(), path: "adapter_model.safetensors"), of: model)
+      config, MappedFile(bytes: input.remainder(), path: "adapter_model.safetensors"), of: model, family: Llama())
     promise(
       adapter.parameters.parameters.count == 2 * adapter.weights.count && !adapter.weights.isEmpty,
       "every adapted layer has its A and B")

@@ -195,7 +195,7 @@ public struct CheckpointStore: Sendable {
     func parameters(_ name: String, _ wanted: TrainableParameters) throws -> ParameterSet {
       let path = "\(folder)/\(name)"
       return try ParameterSet(
-        config: config, parameters: wanted.parameters(of: masterWeights ?? config.parameters),
+        parameters: wanted.parameters(of: masterWeights ?? config.parameters),
         tensors: SafetensorsFile.tensors(path: path), ignoring: { !wanted.contains($0) }, place: path)
     }
     return Contents(

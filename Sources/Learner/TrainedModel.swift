@@ -52,7 +52,7 @@ public struct TrainedModel {
     let path = newest ?? settings.model.path
     description = try ModelLoader.describe(path: path)
     let config = description.config
-    let wanted = try Self.check(settings.model, training: parts, of: config, key: key)
+    let wanted = try Self.check(settings.model, training: parts, of: description, key: key)
     trainable = wanted == nil ? TrainableParameters(parts) : .all
     adapted = try wanted.map { try Self.adapted($0, settings: settings, checkpoint: newest, log: log) }
     if let newest {
@@ -86,14 +86,15 @@ public struct TrainedModel {
   /// - Throws: `InputError` when a model has none of the parts that are to be trained, or cannot have such an adapter.
   @discardableResult
   public static func check(
-    _ model: RunSettings.Model, training parts: [ModelPart], of config: ModelConfig, key: String
+    _ settings: RunSettings.Model, training parts: [ModelPart], of model: ModelDescription, key: String
   ) throws -> AdapterDescription? {
-    guard !TrainableParameters(parts).parameters(of: config.parameters).isEmpty else {
+    guard !TrainableParameters(parts).parameters(of: model.config.parameters).isEmpty else {
       throw InputError(
         "open the run", at: key, expected: "a part that the model has",
         found: parts.map(\.rawValue).joined(separator: ", "))
     }
-    return try model.lora.description(for: config, parts: parts, precision: model.precision, key: "model.lora")
+    return try settings.lora.description(
+      for: model.config, family: model.family, parts: parts, precision: settings.precision, key: "model.lora")
   }
 
   private static func adapted(

@@ -119,7 +119,7 @@ struct Trainer {
       case .train(let batch):
         let completed = try session.train(
           batch, seconds: { Double(MonotonicClock.now()) / 1_000 },
-          progress: { outcomes.post(.event(.activity($0))) }, weightsWillChange: publisher.settle)
+          progress: { [outcomes] in outcomes.post(.event(.activity($0))) }, weightsWillChange: publisher.settle)
         publish()
         outcomes.post(.event(.trained(completed, cursor: session.state.cursor)))
       case .save:

@@ -16,9 +16,11 @@ import Testing
   }
 
   private func names(
-    _ config: ModelConfig, _ targets: [String], parts: [ModelPart] = ModelPart.allCases
+    _ config: ModelConfig, _ family: any ModelFamily = Llama(), _ targets: [String],
+    parts: [ModelPart] = ModelPart.allCases
   ) throws -> [String] {
-    try settings(2, targets).description(for: config, parts: parts, precision: .float32, key: "model.lora")?.names ?? []
+    try settings(2, targets).description(
+      for: config, family: family, parts: parts, precision: .float32, key: "model.lora")?.names ?? []
   }
 
   @Test func targetsAreMatchedAsPEFTMatchesThem() throws {
@@ -28,13 +30,15 @@ import Testing
     #expect(try names(text, ["mlp.up_proj", "model.layers.1.self_attn.o_proj"]).count == 3)
     #expect(try names(text, ["all-linear"]).count == 14)
     let seeing = try VisionModel.llavaSigLIP.load().description.config
-    let all = try names(seeing, ["q_proj"])
+    let all = try names(seeing, LLaVA(), ["q_proj"])
     #expect(
       all.contains("vision.layers.1.attention.q.weight") && all.contains("model.layers.1.self_attn.q_proj.weight"))
-    #expect(try names(seeing, ["q_proj"], parts: [.language]).allSatisfy { $0.hasPrefix("model.") })
+    #expect(try names(seeing, LLaVA(), ["q_proj"], parts: [.language]).allSatisfy { $0.hasPrefix("model.") })
     #expect(
-      try names(seeing, ["all-linear"], parts: [.projector]) == [1, 2].map { "projector.linear_\($0).weight" })
-    #expect(try settings(0, ["nonsense"]).description(for: text, parts: [], precision: .float32, key: "") == nil)
+      try names(seeing, LLaVA(), ["all-linear"], parts: [.projector]) == [1, 2].map { "projector.linear_\($0).weight" })
+    #expect(
+      try settings(0, ["nonsense"]).description(
+        for: text, family: Llama(), parts: [], precision: .float32, key: "") == nil)
   }
 
   @Test(arguments: [
@@ -44,7 +48,8 @@ import Testing
   func whatAModelCannotHaveIsRefused(_ target: String, _ rank: Int, _ place: String, _ expected: String) {
     let error = #expect(throws: InputError.self) {
       try settings(rank, [target]).description(
-        for: TinyModel.llamaBiasUntied.config, parts: ModelPart.allCases, precision: .float32, key: "model.lora")
+        for: TinyModel.llamaBiasUntied.config, family: Llama(), parts: ModelPart.allCases, precision: .float32,
+        key: "model.lora")
     }
     #expect(error?.place == place && error?.expected.contains(expected) == true, "\(error.map { "\($0)" } ?? "")")
   }
@@ -59,7 +64,7 @@ import Testing
     let config = TinyModel.llamaGQA.config
     let description = try #require(
       try settings(3, ["all-linear"]).description(
-        for: config, parts: ModelPart.allCases, precision: .float32, key: "model.lora"))
+        for: config, family: Llama(), parts: ModelPart.allCases, precision: .float32, key: "model.lora"))
     func adapter(_ seed: UInt64) throws -> LowRankAdapter {
       try .random(description, config: config, seed: seed, place: "test")
     }
@@ -141,7 +146,8 @@ import Testing
     let merged = try ModelLoader.load(path: folder.path)
     let wanted = try #require(
       try settings(5, ["o_proj"]).description(
-        for: merged.description.config, parts: ModelPart.allCases, precision: .float32, key: "model.lora"))
+        for: merged.description.config, family: merged.description.family, parts: ModelPart.allCases,
+        precision: .float32, key: "model.lora"))
     let (model, goesOn) = try AdaptedModel.start(path: folder.path, wanted, seed: 1)
     #expect(!goesOn && model.source.path == folder.path)
     #expect(model.base.numbers == merged.parameters.numbers)

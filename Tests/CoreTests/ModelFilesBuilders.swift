@@ -2,8 +2,8 @@ import Architecture
 import Support
 import Tensor
 
-/// Model files made byte by byte, so that a test can break any one of them: a llama of one layer, width 8, two query heads
-/// and one key head of width 4.
+/// Model files made byte by byte, so that a test can break any one of them: a llama of one layer, width 8, two query
+/// heads and one key head of width 4.
 
 extension FixedWidthInteger {
   /// Little-endian.

@@ -17,9 +17,11 @@ import Training
     #expect(ModelFiles.checksums(converted.parameters) == ModelFiles.checksums(original.parameters))
     var expected = original.description.config
     if name == "llama3_scaling" {
-      expected.ropeScaling = .init(factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalMaxPositions: 8192)
+      expected.block.rotary.scaling = .init(
+        factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalMaxPositions: 8192)
     }
     #expect(converted.description.config == expected)
+    #expect(converted.description.family.modelType == original.description.family.modelType)
     #expect(original.description.stopTokens == [2])
     #expect(converted.description.stopTokens == [0, 2])
     let text = "<|im_start|>abcd 12ab<|im_end|>"
@@ -130,7 +132,9 @@ import Training
       config
         == ModelConfig(
           vocabularySize: 49_152, hiddenSize: 576, feedForwardSize: 1536, layerCount: 30, headCount: 9,
-          keyValueHeadCount: 3, maxPositions: 8192, normEpsilon: 1e-5, ropeTheta: 100_000))
+          keyValueHeadCount: 3, maxPositions: 8192,
+          block: BlockDescription(norm: .init(epsilon: 1e-5), rotary: RotaryDescription(theta: 100_000))))
+    #expect(loaded.description.family.modelType == "llama")
     #expect(loaded.description.stopTokens == [2])
     #expect(loaded.description.tokenizer.decode(loaded.description.tokenizer.encode("Hello 123")) == "Hello 123")
   }

@@ -18,8 +18,8 @@ struct Malformed<File: Sendable>: Sendable, CustomTestStringConvertible {
   var testDescription: String { what }
 }
 
-/// No file makes the loader trap, or take memory that the file does not justify: it throws an error that says what is wrong
-/// and where.
+/// No file makes the loader trap, or take memory that the file does not justify: it throws an error that says what is
+/// wrong and where.
 @Suite struct MalformedModelFileTests {
   static let gguf: [Malformed<GGUFBuilder>] = [
     .init("another magic", names: "byte 0") { $0.magic = Array("GGML".utf8) },

@@ -150,15 +150,16 @@ enum TinyModel: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .llamaGQA: break
     case .llamaBiasUntied:
       (config.headCount, config.keyValueHeadCount, config.headSize, config.tiedHead) = (2, 1, 16, false)
-      (config.queryKeyValueBias, config.attentionOutputBias, config.feedForwardBias) = (true, true, true)
+      config.block.attention = .init(queryKeyValueBias: true, outputBias: true)
+      config.block.feedForward.bias = true
     case .llama3Scaling:
       (config.headSize, config.tiedHead) = (16, false)
-      config.ropeScaling = ModelConfig.RotaryScaling(
+      config.block.rotary.scaling = RotaryDescription.Scaling(
         factor: 4, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalMaxPositions: 32)
     case .qwen2:
-      (config.family, config.ropeTheta, config.queryKeyValueBias) = (.qwen2, 1e6, true)
+      (config.block.rotary.theta, config.block.attention.queryKeyValueBias) = (1e6, true)
     case .qwen3:
-      (config.family, config.ropeTheta, config.queryKeyNorm) = (.qwen3, 1e6, true)
+      (config.block.rotary.theta, config.block.attention.queryKeyNorm) = (1e6, .eachHead)
       (config.headSize, config.tiedHead) = (16, false)
     }
     return config

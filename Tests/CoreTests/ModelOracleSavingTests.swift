@@ -7,8 +7,8 @@ import Tensor
 import Testing
 import Tokenizers
 
-/// Saved folders give the logits of the model that was saved. With FOVEA_SAVED_MODELS the folders stay there, each beside
-/// what we compute with it, and `make check-transformers` opens them in transformers.
+/// Saved folders give the logits of the model that was saved. With FOVEA_SAVED_MODELS the folders stay there, each
+/// beside what we compute with it, and `make check-transformers` opens them in transformers.
 @Suite(.serialized) struct ModelOracleSavingTests {
   @Test(arguments: TinyModel.allCases)
   func aTinyFolderLoadsAsItsConfigurationAndSavesTheSameLogits(_ tiny: TinyModel) throws {

@@ -3,6 +3,7 @@ import Foundation
 import Layers
 import Model
 import ModelFiles
+import Support
 import Tensor
 import Testing
 import Training
@@ -109,9 +110,12 @@ import Training
 
   @Test(arguments: VisionModel.allCases)
   func aConfigurationThatWeWriteReadsBackAsItself(_ vision: VisionModel) throws {
-    let config = try vision.load().description.config
-    let written = ConfigFile.json(config, tokens: ConfigTokens(ends: [2]))
-    #expect(try ConfigFile.config(written, place: "written") == config)
+    let description = try vision.load().description
+    let written = JSON.object(description.family.members(description.config, tokens: ConfigTokens(ends: [2])))
+    let again = try ConfigFile.read(written, place: "written")
+    #expect(again.config == description.config)
+    #expect(again.family.modelType == description.family.modelType)
+    #expect(JSON.object(again.family.members(again.config, tokens: ConfigTokens(ends: [2]))) == written)
   }
 
   @Test(arguments: VisionModel.allCases)

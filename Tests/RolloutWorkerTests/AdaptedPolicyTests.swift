@@ -27,7 +27,8 @@ import Wire
       settings.rank = 3
       let config = SmallModel.config
       let description = try #require(
-        try settings.description(for: config, parts: ModelPart.allCases, precision: precision, key: "model.lora"))
+        try settings.description(
+          for: config, family: Llama(), parts: ModelPart.allCases, precision: precision, key: "model.lora"))
       adapter = try .random(description, config: config, seed: seed, place: "test")
       let base = SmallModel.parameters(config: config, seed: baseSeed)
       adapter.round(base)

@@ -3,12 +3,13 @@ import Tensor
 
 /// What a low-rank adapter adds to a model: which linear layers it changes, by how much, and how wide it is.
 ///
-/// An adapted layer computes with W + s B A instead of W `[out, in]`: A is `[rank, in]`, B is `[out, rank]`, s = alpha / rank.
-/// Only A and B are trained. Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021.
+/// An adapted layer computes with W + s B A instead of W `[out, in]`: A is `[rank, in]`, B is `[out, rank]`, s = alpha
+/// / rank. Only A and B are trained. Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021.
 public struct AdapterDescription: Equatable, Sendable {
   public var rank: Int
   public var alpha: Double
-  /// s = alpha / sqrt(rank). Source: Kalajdzievski, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA", 2023.
+  /// s = alpha / sqrt(rank). Source: Kalajdzievski, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA",
+  /// 2023.
   public var isRankStabilized = false
   /// What W is rounded to before the adapter is added, so that who has it in this precision only computes the same.
   public var basePrecision: Precision

@@ -1,4 +1,5 @@
-/// What a model's preprocessor subtracts from each channel and divides by; red, green and blue, as shares of full brightness.
+/// What a model's preprocessor subtracts from each channel and divides by; red, green and blue, as shares of full
+/// brightness.
 public struct ChannelStatistics: Equatable, Sendable {
   public var mean: [Double]
   public var deviation: [Double]
@@ -9,6 +10,6 @@ public struct ChannelStatistics: Equatable, Sendable {
     self.deviation = deviation
   }
 
-  /// From -1 to 1, whatever the pictures: SigLIP's.
+  /// SigLIP's, for any images: brightness becomes -1 to 1.
   public static let full = ChannelStatistics(mean: [0.5, 0.5, 0.5], deviation: [0.5, 0.5, 0.5])
 }

@@ -17,8 +17,8 @@ extension ModelConfig {
   /// Whether the prompt's image tokens and the images fit together and the model: throws otherwise.
   ///
   /// - Parameter place: names the prompt in errors.
-  /// - Throws: `InputError` for images where the model has no vision encoder, an image of a size that the encoder does not
-  ///   take or with values that are no numbers, and another number of image tokens than of features.
+  /// - Throws: `InputError` for images where the model has no vision encoder, an image of a size that the encoder does
+  ///   not take or with values that are no numbers, and another number of image tokens than of features.
   public func checkImages(_ images: [ImageTensor], prompt tokens: [Int32], at place: String) throws {
     func failure(_ expected: String, _ found: String) -> InputError {
       InputError("take images", at: place, expected: expected, found: found)

@@ -2,10 +2,11 @@ import Support
 
 /// The sizes that a configuration from outside may have.
 ///
-/// The bounds stand far above any published model of these families and far below what overflows: the largest product of
-/// sizes that the product computes stays under 2^60. So after `checked` sizes may be multiplied freely.
+/// The bounds stand far above any published model and far below what overflows: the largest product of sizes that is
+/// computed anywhere stays under 2^60. So after `checked` sizes may be multiplied freely.
 extension ModelConfig {
-  /// The configuration itself, when every size is possible.
+  /// The configuration itself, when every size is possible and the decoder computes what the layers are described to
+  /// compute.
   ///
   /// - Parameter place: names the file in an error.
   /// - Throws: `InputError` that names the key (config.json's word).
@@ -27,9 +28,10 @@ extension ModelConfig {
       headCount % keyValueHeadCount == 0, "num_key_value_heads", "a divisor of the \(headCount) attention heads",
       keyValueHeadCount)
     try require(headSize % 2 == 0, "head_dim", "an even number, for rotary pairs", headSize)
-    try require(normEpsilon > 0 && normEpsilon < 1, "rms_norm_eps", "a number between 0 and 1", normEpsilon)
-    try require(ropeTheta >= 1 && ropeTheta < 1e12, "rope_theta", "1 to 1e12", ropeTheta)
-    if let scaling = ropeScaling {
+    let (epsilon, rotary) = (block.norm.epsilon, block.rotary)
+    try require(epsilon > 0 && epsilon < 1, "rms_norm_eps", "a number between 0 and 1", epsilon)
+    try require(rotary.theta >= 1 && rotary.theta < 1e12, "rope_theta", "1 to 1e12", rotary.theta)
+    if let scaling = rotary.scaling {
       let (factor, low, high) = (scaling.factor, scaling.lowFrequencyFactor, scaling.highFrequencyFactor)
       try require(factor >= 1 && factor < 1e6, "rope_scaling.factor", "1 to 1e6", factor)
       try require(low > 0 && low < 1e6, "rope_scaling.low_freq_factor", "above 0, up to 1e6", low)
@@ -37,6 +39,9 @@ extension ModelConfig {
       try require(
         (1...1 << 30).contains(scaling.originalMaxPositions), "rope_scaling.original_max_position_embeddings",
         "1 to \(1 << 30)", scaling.originalMaxPositions)
+    }
+    if let unsupported = block.unsupported {
+      try require(false, unsupported.key, unsupported.expected, unsupported.found)
     }
     return self
   }

@@ -1,32 +1,11 @@
 import Tensor
 
-/// The shape of a Llama-family decoder: Llama, SmolLM2, Qwen2, Qwen3; and of the vision encoder in front of it, if there is one.
+/// The shape of a decoder, and of the vision encoder in front of it if there is one: sizes, and what each layer
+/// computes.
 ///
-/// Field names follow Hugging Face's config.json; `ModelFiles` reads and writes that file and GGUF's metadata.
+/// Sizes are called as in Hugging Face's config.json; `ModelFiles` reads and writes that file and GGUF's metadata.
+/// Which family a model belongs to is a matter of its files, and not said here.
 public struct ModelConfig: Equatable, Sendable {
-  /// The families whose differences matter to loading and saving.
-  public enum Family: String, Equatable, Sendable, CaseIterable {
-    case llama
-    case qwen2
-    case qwen3
-  }
-
-  /// Llama 3's scaling of the rotary frequencies (`rope_type: llama3`).
-  public struct RotaryScaling: Equatable, Sendable {
-    public var factor: Double
-    public var lowFrequencyFactor: Double
-    public var highFrequencyFactor: Double
-    public var originalMaxPositions: Int
-
-    public init(factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalMaxPositions: Int) {
-      self.factor = factor
-      self.lowFrequencyFactor = lowFrequencyFactor
-      self.highFrequencyFactor = highFrequencyFactor
-      self.originalMaxPositions = originalMaxPositions
-    }
-  }
-
-  public var family: Family
   /// V, rows of the embedding.
   public var vocabularySize: Int
   /// C, the width of the residual stream.
@@ -42,33 +21,18 @@ public struct ModelConfig: Equatable, Sendable {
   public var headSize: Int
   /// The longest sequence, in tokens.
   public var maxPositions: Int
-  public var normEpsilon: Float
-  public var ropeTheta: Double
-  public var ropeScaling: RotaryScaling?
-  /// With positions of three parts (Qwen2.5-VL): how many rotary pairs turn by time, by height and by width, `[3]`, D/2 together.
-  public var ropeSections: [Int]?
   /// Whether the output head is the embedding.
   public var tiedHead: Bool
-  /// Biases on the query, key and value projections (Qwen2; Llama with attention_bias).
-  public var queryKeyValueBias: Bool
-  /// A bias on the attention's output projection (Llama with attention_bias).
-  public var attentionOutputBias: Bool
-  /// Biases on the three feed-forward projections (Llama with mlp_bias).
-  public var feedForwardBias: Bool
-  /// RMSNorm over each head of the queries and keys (Qwen3).
-  public var queryKeyNorm: Bool
+  /// What every layer computes.
+  public var block: BlockDescription
   /// The vision encoder in front of the decoder, or nil for a model of text.
   public var vision: VisionConfig?
 
   public init(
-    family: Family = .llama, vocabularySize: Int, hiddenSize: Int, feedForwardSize: Int, layerCount: Int,
-    headCount: Int, keyValueHeadCount: Int, headSize: Int? = nil, maxPositions: Int = 2048,
-    normEpsilon: Float = 1e-5, ropeTheta: Double = 10_000, ropeScaling: RotaryScaling? = nil,
-    ropeSections: [Int]? = nil, tiedHead: Bool = true,
-    queryKeyValueBias: Bool = false, attentionOutputBias: Bool = false, feedForwardBias: Bool = false,
-    queryKeyNorm: Bool = false, vision: VisionConfig? = nil
+    vocabularySize: Int, hiddenSize: Int, feedForwardSize: Int, layerCount: Int, headCount: Int,
+    keyValueHeadCount: Int, headSize: Int? = nil, maxPositions: Int = 2048, tiedHead: Bool = true,
+    block: BlockDescription = BlockDescription(), vision: VisionConfig? = nil
   ) {
-    self.family = family
     self.vocabularySize = vocabularySize
     self.hiddenSize = hiddenSize
     self.feedForwardSize = feedForwardSize
@@ -77,22 +41,16 @@ public struct ModelConfig: Equatable, Sendable {
     self.keyValueHeadCount = keyValueHeadCount
     self.headSize = headSize ?? hiddenSize / headCount
     self.maxPositions = maxPositions
-    self.normEpsilon = normEpsilon
-    self.ropeTheta = ropeTheta
-    self.ropeScaling = ropeScaling
-    self.ropeSections = ropeSections
     self.tiedHead = tiedHead
-    self.queryKeyValueBias = queryKeyValueBias
-    self.attentionOutputBias = attentionOutputBias
-    self.feedForwardBias = feedForwardBias
-    self.queryKeyNorm = queryKeyNorm
+    self.block = block
     self.vision = vision
   }
 }
 
 extension ModelConfig {
   /// Every parameter in the canonical order: the order of the master weights, of the broadcast and of saved files. The
-  /// decoder's have Hugging Face's names; a vision encoder's follow, under "vision." and "projector.", whatever its family.
+  /// decoder's have the names of Llama's files; a vision encoder's follow, under "vision." and "projector.". A family's
+  /// `TensorNames` say what its files call them.
   public var parameters: [ParameterShape] {
     let q = headCount * headSize
     let kv = keyValueHeadCount * headSize
@@ -103,21 +61,21 @@ extension ModelConfig {
       add("input_layernorm.weight", [hiddenSize])
       for (name, rows) in [("q", q), ("k", kv), ("v", kv)] {
         add("self_attn.\(name)_proj.weight", [rows, hiddenSize])
-        if queryKeyValueBias { add("self_attn.\(name)_proj.bias", [rows]) }
+        if block.attention.queryKeyValueBias { add("self_attn.\(name)_proj.bias", [rows]) }
       }
-      if queryKeyNorm {
+      if block.attention.queryKeyNorm == .eachHead {
         add("self_attn.q_norm.weight", [headSize])
         add("self_attn.k_norm.weight", [headSize])
       }
       add("self_attn.o_proj.weight", [hiddenSize, q])
-      if attentionOutputBias { add("self_attn.o_proj.bias", [hiddenSize]) }
+      if block.attention.outputBias { add("self_attn.o_proj.bias", [hiddenSize]) }
       add("post_attention_layernorm.weight", [hiddenSize])
       for (name, rows, columns) in [
         ("gate", feedForwardSize, hiddenSize), ("up", feedForwardSize, hiddenSize),
         ("down", hiddenSize, feedForwardSize),
       ] {
         add("mlp.\(name)_proj.weight", [rows, columns])
-        if feedForwardBias { add("mlp.\(name)_proj.bias", [rows]) }
+        if block.feedForward.bias { add("mlp.\(name)_proj.bias", [rows]) }
       }
     }
     list.append(ParameterShape(name: "model.norm.weight", shape: [hiddenSize]))

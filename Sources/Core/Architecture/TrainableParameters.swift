@@ -21,8 +21,9 @@ public enum ModelPart: String, Equatable, Sendable, CaseIterable {
 
 /// Which parameters training changes: all but those whose names begin with a frozen prefix.
 ///
-/// A frozen parameter's gradient stays zero and costs no product; the optimizer leaves it alone and keeps no moments for it; it
-/// never differs between versions, so nothing of it is broadcast again. Multimodal alignment freezes the language model.
+/// A frozen parameter's gradient stays zero and costs no product; the optimizer leaves it alone and keeps no moments
+/// for it; it never differs between versions, so nothing of it is broadcast again. Multimodal alignment freezes the
+/// language model.
 public struct TrainableParameters: Equatable, Sendable {
   public var frozenPrefixes: [String]
 
@@ -41,7 +42,8 @@ public struct TrainableParameters: Equatable, Sendable {
   /// Those of the list that training changes.
   public func parameters(of list: [ParameterShape]) -> [ParameterShape] { list.filter { contains($0.name) } }
 
-  /// Ranges of scalars of a layout that training changes, ascending and as long as possible; all of it when nothing is frozen.
+  /// Ranges of scalars of a layout that training changes, ascending and as long as possible; all of it when nothing is
+  /// frozen.
   package func ranges(of set: ParameterSet) -> [Range<Int>] {
     if frozenPrefixes.isEmpty { return [0..<set.values.count] }
     var ranges: [Range<Int>] = []

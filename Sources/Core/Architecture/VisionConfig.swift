@@ -2,35 +2,10 @@ import Tensor
 
 /// The shape of a vision encoder and of the projector that turns its output into embeddings of the decoder.
 ///
-/// One description covers the ViT towers of LLaVA (CLIP, SigLIP), Qwen2.5-VL's and InternVL's: patches enter by one product,
-/// go through pre-norm blocks of bidirectional attention and a feed-forward part, are merged (`mergeSize` squared patches
-/// to one feature), and leave through a projector of two layers. What a family fixes is computed; what its config.json says
-/// is stored.
+/// One description covers the ViT towers of LLaVA (CLIP, SigLIP), Qwen2.5-VL and InternVL: patches enter by one
+/// product, go through pre-norm blocks of bidirectional attention and a feed-forward part, are merged (`mergeSize`
+/// squared patches to one feature), and leave through a projector of two layers.
 public struct VisionConfig: Equatable, Sendable {
-  /// The tower, by `model_type` of its own configuration.
-  public enum Family: String, Equatable, Sendable, CaseIterable {
-    case clip = "clip_vision_model"
-    case siglip = "siglip_vision_model"
-    case qwen = "qwen2_5_vl"
-    case internVL = "internvl_vision"
-  }
-
-  public enum Norm: String, Equatable, Sendable, CaseIterable {
-    /// LayerNorm, with a bias.
-    case layer = "layer_norm"
-    /// RMSNorm.
-    case rootMeanSquare = "rms_norm"
-  }
-
-  public enum Activation: String, Equatable, Sendable, CaseIterable {
-    case gelu
-    case geluTanh = "gelu_pytorch_tanh"
-    case quickGELU = "quick_gelu"
-    /// silu(gate) * up, from two projections (Qwen2.5-VL).
-    case swiglu = "silu"
-  }
-
-  public var family: Family
   /// C of the encoder.
   public var hiddenSize: Int
   /// F of the encoder.
@@ -42,28 +17,61 @@ public struct VisionConfig: Equatable, Sendable {
   public var channelCount: Int
   /// Pixels along each side of a patch.
   public var patchSize: Int
-  /// Frames of a patch; an image is repeated to fill them (Qwen2.5-VL).
-  public var temporalPatchSize: Int
-  /// Pixels of every image, with learned positions; nil when any multiple of a feature's pixels will do.
+  /// Frames of a patch that has a dimension of time; an image is repeated to fill them (Qwen2.5-VL). Nil for patches
+  /// without.
+  public var temporalPatchSize: Int?
+  public var patchBias: Bool
+  /// Pixels of every image; nil when any multiple of a feature's pixels will do.
   public var imageSize: ImageSize?
-  public var norm: Norm
+  /// Whether each image has a row that no patch fills (CLIP, InternVL).
+  public var classToken: Bool
+  /// Whether positions are a table that is added to the patches of an image of one size, or rotate queries and keys.
+  public var learnedPositions: Bool
+  /// Whether class token and positions have leading dimensions of 1 in files (InternVL).
+  public var batchedEmbeddings: Bool
+  /// A LayerNorm right after the embedding (CLIP).
+  public var normBeforeLayers: Bool
+  public var norm: NormKind
   public var normEpsilon: Float
   public var activation: Activation
+  /// Whether queries, keys and values are one parameter (Qwen2.5-VL).
+  public var fusedQueryKeyValue: Bool
   public var queryKeyValueBias: Bool
   /// RMSNorm over all heads together of the queries, and of the keys (InternVL).
   public var queryKeyNorm: Bool
-  /// Whether the last states pass a norm before the projector (InternVL without mean pooling).
+  /// Learned scales of what each block adds to the residual stream (InternVL).
+  public var layerScale: Bool
+  /// Whether the last states pass a LayerNorm before the projector (InternVL without mean pooling).
   public var finalNorm: Bool
+  /// Whether the files hold a norm after the last layer that is not run (CLIP and SigLIP in LLaVA).
+  public var unusedFinalNorm: Bool
   /// Patches along each side of what becomes one feature.
   public var mergeSize: Int
   /// Pixels along each side of an attention window; nil for attention over whole images everywhere.
   public var windowSize: Int?
   /// With windows: the layers that attend to the whole image nevertheless.
   public var fullAttentionLayers: Set<Int>
+  public var projectorNorm: ProjectorNorm?
+  /// Whether the projector's first layer keeps the width of a feature; otherwise it has the decoder's.
+  public var projectorKeepsWidth: Bool
   public var projectorActivation: Activation
   public var projectorBias: Bool
   /// The token of the prompt whose embedding is a feature of an image.
   public var imageToken: Int32
+
+  /// A norm of what enters the projector.
+  public struct ProjectorNorm: Equatable, Sendable {
+    public var kind: NormKind
+    public var epsilon: Float
+    /// Whether it is over a whole feature (InternVL), or over each of its patches (Qwen2.5-VL).
+    public var isOverFeatures: Bool
+
+    public init(kind: NormKind, epsilon: Float, isOverFeatures: Bool) {
+      self.kind = kind
+      self.epsilon = epsilon
+      self.isOverFeatures = isOverFeatures
+    }
+  }
 
   /// Height and width in pixels.
   public struct ImageSize: Equatable, Hashable, Sendable {
@@ -75,15 +83,18 @@ public struct VisionConfig: Equatable, Sendable {
     }
   }
 
+  /// By default a plain ViT: LayerNorm, learned positions, a patch a feature, and no class token.
   public init(
-    family: Family, hiddenSize: Int, feedForwardSize: Int, layerCount: Int, usedLayerCount: Int? = nil, headCount: Int,
-    channelCount: Int = 3, patchSize: Int, temporalPatchSize: Int = 1, imageSize: ImageSize?, norm: Norm = .layer,
-    normEpsilon: Float = 1e-6, activation: Activation = .geluTanh, queryKeyValueBias: Bool = true,
-    queryKeyNorm: Bool = false, finalNorm: Bool = false, mergeSize: Int = 1, windowSize: Int? = nil,
-    fullAttentionLayers: Set<Int> = [], projectorActivation: Activation = .gelu, projectorBias: Bool = true,
-    imageToken: Int32
+    hiddenSize: Int, feedForwardSize: Int, layerCount: Int, usedLayerCount: Int? = nil, headCount: Int,
+    channelCount: Int = 3, patchSize: Int, temporalPatchSize: Int? = nil, patchBias: Bool = true,
+    imageSize: ImageSize?, classToken: Bool = false, learnedPositions: Bool = true, batchedEmbeddings: Bool = false,
+    normBeforeLayers: Bool = false, norm: NormKind = .layer, normEpsilon: Float = 1e-6,
+    activation: Activation = .geluTanh, fusedQueryKeyValue: Bool = false, queryKeyValueBias: Bool = true,
+    queryKeyNorm: Bool = false, layerScale: Bool = false, finalNorm: Bool = false, unusedFinalNorm: Bool = false,
+    mergeSize: Int = 1, windowSize: Int? = nil, fullAttentionLayers: Set<Int> = [],
+    projectorNorm: ProjectorNorm? = nil, projectorKeepsWidth: Bool = false, projectorActivation: Activation = .gelu,
+    projectorBias: Bool = true, imageToken: Int32
   ) {
-    self.family = family
     self.hiddenSize = hiddenSize
     self.feedForwardSize = feedForwardSize
     self.layerCount = layerCount
@@ -92,16 +103,26 @@ public struct VisionConfig: Equatable, Sendable {
     self.channelCount = channelCount
     self.patchSize = patchSize
     self.temporalPatchSize = temporalPatchSize
+    self.patchBias = patchBias
     self.imageSize = imageSize
+    self.classToken = classToken
+    self.learnedPositions = learnedPositions
+    self.batchedEmbeddings = batchedEmbeddings
+    self.normBeforeLayers = normBeforeLayers
     self.norm = norm
     self.normEpsilon = normEpsilon
     self.activation = activation
+    self.fusedQueryKeyValue = fusedQueryKeyValue
     self.queryKeyValueBias = queryKeyValueBias
     self.queryKeyNorm = queryKeyNorm
+    self.layerScale = layerScale
     self.finalNorm = finalNorm
+    self.unusedFinalNorm = unusedFinalNorm
     self.mergeSize = mergeSize
     self.windowSize = windowSize
     self.fullAttentionLayers = fullAttentionLayers
+    self.projectorNorm = projectorNorm
+    self.projectorKeepsWidth = projectorKeepsWidth
     self.projectorActivation = projectorActivation
     self.projectorBias = projectorBias
     self.imageToken = imageToken
@@ -112,7 +133,7 @@ extension VisionConfig {
   /// D of the encoder.
   public var headSize: Int { hiddenSize / headCount }
   /// Scalars of one patch: channels, frames, rows, columns.
-  public var patchInputCount: Int { channelCount * temporalPatchSize * patchSize * patchSize }
+  public var patchInputCount: Int { channelCount * (temporalPatchSize ?? 1) * patchSize * patchSize }
   /// Patches that become one feature.
   public var mergeCount: Int { mergeSize * mergeSize }
   /// Width of a feature before the projector.
@@ -120,32 +141,15 @@ extension VisionConfig {
   /// Pixels along each side of one feature; images are multiples of it.
   public var featurePixels: Int { patchSize * mergeSize }
 
-  /// Whether each image has a row that no patch fills (CLIP, InternVL).
-  package var classToken: Bool { family == .clip || family == .internVL }
-  package var patchBias: Bool { family == .siglip || family == .internVL }
-  /// Whether positions are a table that is added, or rotate queries and keys.
-  package var learnedPositions: Bool { family != .qwen }
-  /// A norm right after the embedding (CLIP).
-  package var normBeforeLayers: Bool { family == .clip }
-  /// CLIP and SigLIP have a norm after the last layer that LLaVA does not use.
-  var unusedFinalNorm: Bool { family == .clip || family == .siglip }
-  package var layerScale: Bool { family == .internVL }
-  package var fusedQueryKeyValue: Bool { family == .qwen }
-  /// Qwen2.5-VL's merger norms every patch, InternVL's projector every feature.
-  package var projectorNorm: (kind: Norm, width: Int, epsilon: Float)? {
-    switch family {
-    case .clip, .siglip: nil
-    case .qwen: (.rootMeanSquare, hiddenSize, 1e-6)
-    case .internVL: (.layer, mergedSize, 1e-5)
-    }
-  }
+  /// Scalars that the projector's norm is over.
+  package var projectorNormWidth: Int { projectorNorm?.isOverFeatures == true ? mergedSize : hiddenSize }
   /// Rows of the table of learned positions.
   package var positionCount: Int {
     guard learnedPositions, let imageSize else { return 0 }
     return (imageSize.height / patchSize) * (imageSize.width / patchSize) + (classToken ? 1 : 0)
   }
   /// Width between the projector's two layers, for a decoder of this width.
-  package func projectorSize(decoder width: Int) -> Int { family == .qwen ? mergedSize : width }
+  package func projectorSize(decoder width: Int) -> Int { projectorKeepsWidth ? mergedSize : width }
 
   /// Features that an image of this size becomes.
   public func featureCount(_ size: ImageSize) -> Int {
@@ -154,7 +158,8 @@ extension VisionConfig {
 }
 
 extension VisionConfig {
-  /// The parameters in canonical order, under names that all families share: "vision." for the encoder, "projector.".
+  /// The parameters in canonical order, under names that all families share: those of the encoder begin with "vision.",
+  /// those of the projector with "projector.".
   ///
   /// - Parameter decoder: C of the decoder.
   package func parameters(decoder width: Int) -> [ParameterShape] {
@@ -166,14 +171,14 @@ extension VisionConfig {
       add(name + ".weight", [rows, columns])
       if bias { add(name + ".bias", [rows]) }
     }
-    func addNorm(_ name: String, _ width: Int, _ kind: Norm) {
+    func addNorm(_ name: String, _ width: Int, _ kind: NormKind) {
       add(name + ".weight", [width])
       if kind == .layer { add(name + ".bias", [width]) }
     }
-    let frames = family == .qwen ? [temporalPatchSize] : []
+    let frames = temporalPatchSize.map { [$0] } ?? []
     add("vision.patch_embedding.weight", [c, channelCount] + frames + [patchSize, patchSize])
     if patchBias { add("vision.patch_embedding.bias", [c]) }
-    let leading = family == .internVL ? [1] : []
+    let leading = batchedEmbeddings ? [1] : []
     if classToken { add("vision.class_embedding", leading + leading + [c]) }
     if learnedPositions { add("vision.position_embedding", leading + [positionCount, c]) }
     if normBeforeLayers { addNorm("vision.embedding_norm", c, .layer) }
@@ -190,7 +195,7 @@ extension VisionConfig {
       linear(prefix + "attention.output", c, c)
       if layerScale { add(prefix + "scale1", [c]) }
       addNorm(prefix + "norm2", c, norm)
-      if activation == .swiglu {
+      if activation.isGated {
         linear(prefix + "mlp.gate", f, c)
         linear(prefix + "mlp.up", f, c)
         linear(prefix + "mlp.down", c, f)
@@ -201,7 +206,7 @@ extension VisionConfig {
       if layerScale { add(prefix + "scale2", [c]) }
     }
     if unusedFinalNorm || finalNorm { addNorm("vision.final_norm", c, .layer) }
-    if let projectorNorm { addNorm("projector.norm", projectorNorm.width, projectorNorm.kind) }
+    if let projectorNorm { addNorm("projector.norm", projectorNormWidth, projectorNorm.kind) }
     let inner = projectorSize(decoder: width)
     linear("projector.linear_1", inner, mergedSize, bias: projectorBias)
     linear("projector.linear_2", width, inner, bias: projectorBias)

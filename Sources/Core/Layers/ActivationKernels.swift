@@ -1,13 +1,13 @@
 import Architecture
 import CKernels
 
-extension VisionConfig.Activation {
+extension Activation {
   /// Projections side by side that the activation takes: gate and up for SwiGLU.
-  package var inputCount: Int { self == .swiglu ? 2 : 1 }
+  package var inputCount: Int { isGated ? 2 : 1 }
 
   private var form: fv_gelu_form {
-    switch self {
-    case .gelu, .swiglu: fv_gelu_exact
+    switch function {
+    case .gelu, .silu: fv_gelu_exact  // silu is only computed with a gate
     case .geluTanh: fv_gelu_tanh
     case .quickGELU: fv_gelu_quick
     }
@@ -15,7 +15,7 @@ extension VisionConfig.Activation {
 
   /// One row: x `[inputCount * width]` to out `[width]` of the kind.
   package func forward(_ kind: fv_kind, _ x: UnsafePointer<Float>, width: Int, into out: UnsafeMutableRawPointer) {
-    if self == .swiglu {
+    if isGated {
       fv_swiglu(kind, x, Int64(width), out)
     } else {
       fv_gelu(kind, form, x, Int64(width), out)
@@ -27,7 +27,7 @@ extension VisionConfig.Activation {
     _ kind: fv_kind, _ x: UnsafeRawPointer, width: Int, dy: UnsafePointer<Float>? = nil,
     output: UnsafeMutableRawPointer? = nil, dx: UnsafeMutablePointer<Float>? = nil
   ) {
-    if self == .swiglu {
+    if isGated {
       fv_swiglu_backward(kind, fv_f32, x, Int64(width), dy, output, dx)
     } else {
       fv_gelu_backward(kind, form, x, Int64(width), dy, output, dx)

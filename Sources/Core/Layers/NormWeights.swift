@@ -6,7 +6,7 @@ import Tensor
 ///
 /// Statistics of a row are its mean (0 for RMSNorm) and the inverse of its deviation: `[M, 2]`.
 package struct NormWeights: Sendable {
-  package let norm: VisionConfig.Norm
+  package let norm: NormKind
   package let epsilon: Float
   package let width: Int
   /// `[width]`
@@ -14,7 +14,7 @@ package struct NormWeights: Sendable {
   /// `[width]`, LayerNorm's.
   package let bias: AlignedBuffer<Float>?
 
-  package init(_ norm: VisionConfig.Norm, width: Int, epsilon: Float) {
+  package init(_ norm: NormKind, width: Int, epsilon: Float) {
     self.norm = norm
     self.width = width
     self.epsilon = epsilon

@@ -27,7 +27,7 @@ package struct PromptRotary {
   package private(set) var offset = 0
 
   package init(_ tokens: [Int32], images: [ImageTensor], config: ModelConfig) {
-    guard config.ropeSections != nil, let vision = config.vision, !images.isEmpty else {
+    guard config.block.rotary.sections != nil, let vision = config.vision, !images.isEmpty else {
       positions = tokens.indices.map { RotaryPosition($0) }
       return
     }

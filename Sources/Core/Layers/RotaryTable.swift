@@ -16,7 +16,7 @@ package final class RotaryTable: Sendable {
   package init(config: ModelConfig, positions: Int) {
     half = config.headSize / 2
     self.positions = positions
-    sections = config.ropeSections
+    sections = config.block.rotary.sections
     cosines = AlignedBuffer(count: positions * half)
     sines = AlignedBuffer(count: positions * half)
     let frequencies = Self.frequencies(config)
@@ -56,10 +56,10 @@ package final class RotaryTable: Sendable {
 
   /// Radians per position of each pair, `[D/2]`.
   static func frequencies(_ config: ModelConfig) -> [Double] {
-    let logTheta = fv_log(config.ropeTheta)
+    let logTheta = fv_log(config.block.rotary.theta)
     return (0..<config.headSize / 2).map { i in
       let frequency = fv_exp(-Double(2 * i) / Double(config.headSize) * logTheta)
-      guard let scaling = config.ropeScaling else { return frequency }
+      guard let scaling = config.block.rotary.scaling else { return frequency }
       let wavelength = 2 * Double.pi / frequency
       let lowWavelength = Double(scaling.originalMaxPositions) / scaling.lowFrequencyFactor
       let highWavelength = Double(scaling.originalMaxPositions) / scaling.highFrequencyFactor

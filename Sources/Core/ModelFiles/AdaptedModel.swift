@@ -27,12 +27,12 @@ public struct AdaptedModel: Sendable {
   /// - Parameters:
   ///   - base: its weights are rounded in place, and belong to this model from now on.
   ///   - path: where it was loaded from.
-  ///   - checksum: the one that the base must have; nil takes whatever comes.
-  ///   - adapter: makes the adapter for the base's configuration.
+  ///   - checksum: the one that the base must have; nil takes any base.
+  ///   - adapter: makes the adapter for the base.
   /// - Throws: `InputError` when the base is another one.
   init(
     base: LoadedModel, path: String, checksum: String? = nil,
-    adapter makeAdapter: (ModelConfig) throws -> LowRankAdapter
+    adapter makeAdapter: (ModelDescription) throws -> LowRankAdapter
   ) throws {
     description = base.description
     source = Source(path: path, checksum: base.parameters.checksum)
@@ -41,12 +41,13 @@ public struct AdaptedModel: Sendable {
         "load adapter", at: path, expected: "the base that it was trained on, whose weights have checksum \(checksum)",
         found: "weights with \(source.checksum)")
     }
-    adapter = try makeAdapter(base.description.config)
+    adapter = try makeAdapter(base.description)
     self.base = base.parameters
     adapter.round(self.base)
   }
 
-  /// Where training begins: the model of a path, which goes on from its adapter if that fits, and else begins with a new one.
+  /// Where training begins: the model of a path, with its own adapter if that is the wanted one, and else with a new
+  /// one.
   ///
   /// - Parameter wanted: of the adapter that is to be trained.
   /// - Returns: the model, and whether the adapter was there.
@@ -60,7 +61,7 @@ public struct AdaptedModel: Sendable {
     }
     let absolute = URL(fileURLWithPath: path).path
     let model = try AdaptedModel(base: ModelLoader.load(path: path), path: absolute) {
-      try .random(wanted, config: $0, seed: seed, place: path)
+      try .random(wanted, config: $0.config, seed: seed, place: path)
     }
     return (model, false)
   }

@@ -6,9 +6,10 @@ import Tensor
 
 /// Reads and writes adapters as PEFT does: `adapter_config.json` and `adapter_model.safetensors`.
 ///
-/// The tensors' names are PEFT's for the model that `transformers` builds of the base, so that it opens what is written here,
-/// and what it writes opens here. Beside the tensors stand two texts of our own, which others pass over: the checksum of the
-/// base's weights and the precision that they were rounded to. An adapter of PEFT's has neither, so its base is taken as it is.
+/// The tensors' names are PEFT's for the model that `transformers` builds of the base, so that it opens what is written
+/// here, and what it writes opens here. Next to the tensors stand two texts of our own, which other readers ignore: the
+/// checksum of the base's weights and the precision that they were rounded to. An adapter of PEFT's has neither, so its
+/// base is taken as it is.
 ///
 /// Source: PEFT's `LoraConfig` and `get_peft_model_state_dict`.
 extension AdaptedModel {
@@ -33,31 +34,37 @@ extension AdaptedModel {
 
   /// The model of an adapter's folder; the base is loaded from where the folder says that it is.
   ///
-  /// - Throws: `InputError` for an adapter of another kind, tensors that do not belong to the base, and another base than the
-  ///   one that it was trained on.
+  /// - Throws: `InputError` for an adapter of another kind, tensors that do not belong to the base, and another base
+  ///   than the one that it was trained on.
   public init(folder: String) throws { try self.init(folder: folder, depth: Self.depthMax) }
 
   /// - Parameters:
   ///   - basePrecision: what the base is rounded to, instead of what the adapter was trained with.
+  ///   - families: those that the base may be of.
   ///   - depth: adapters that may still stand on another, this one included.
-  init(folder: String, basePrecision: Precision? = nil, depth: Int = AdaptedModel.depthMax) throws {
+  init(
+    folder: String, basePrecision: Precision? = nil, families: [any ModelFamily] = ModelFamilies.all,
+    depth: Int = AdaptedModel.depthMax
+  ) throws {
     let config = try AdapterConfig(folder: folder)
     let file = try MappedFile(path: "\(folder)/\(FileName.weights)")
     let path = try config.basePath(from: folder)
     try self.init(
-      base: ModelLoader.load(path: path, depth: depth - 1), path: path,
+      base: ModelLoader.load(path: path, families: families, depth: depth - 1), path: path,
       checksum: SafetensorsFile.metadata(in: file)[Metadata.checksum]
-    ) { try Self.adapter(config, file, of: $0, basePrecision: basePrecision) }
+    ) { try Self.adapter(config, file, of: $0.config, family: $0.family, basePrecision: basePrecision) }
   }
 
   /// The adapter that a file holds, for a model.
   ///
   /// - Throws: `InputError` for tensors that do not belong to the model.
   package static func adapter(
-    _ config: AdapterConfig, _ file: MappedFile, of model: ModelConfig, basePrecision: Precision? = nil
+    _ config: AdapterConfig, _ file: MappedFile, of model: ModelConfig, family: any ModelFamily,
+    basePrecision: Precision? = nil
   ) throws -> LowRankAdapter {
     let metadata = try SafetensorsFile.metadata(in: file)
-    let tensors = try canonical(SafetensorsFile.tensors(in: file), config: model, place: file.path)
+    let tensors = try canonical(
+      SafetensorsFile.tensors(in: file), names: family.names, config: model, place: file.path)
     var description = AdapterDescription(
       rank: config.rank, alpha: config.alpha,
       basePrecision: basePrecision ?? metadata[Metadata.precision].flatMap { Precision(rawValue: $0) } ?? .float32,
@@ -66,7 +73,7 @@ extension AdaptedModel {
     let adapter = try LowRankAdapter(description, config: model, place: file.path)
     adapter.parameters.update(
       from: try ParameterSet(
-        config: model, parameters: adapter.parameters.parameters, tensors: tensors, ignoring: { _ in false },
+        parameters: adapter.parameters.parameters, tensors: tensors, names: family.names, ignoring: { _ in false },
         place: file.path))
     return adapter
   }
@@ -77,13 +84,13 @@ extension AdaptedModel {
 
   /// An adapter's tensors under the names of `LowRankAdapter.parameters`.
   private static func canonical(
-    _ tensors: [String: StoredTensor], config: ModelConfig, place: String
+    _ tensors: [String: StoredTensor], names: TensorNames, config: ModelConfig, place: String
   ) throws -> [String: StoredTensor] {
     var result: [String: StoredTensor] = [:]
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
       let isA = name.hasSuffix(suffixes.a)
       guard name.hasPrefix(prefix), isA || name.hasSuffix(suffixes.b),
-        let weight = ParameterNames.weight(
+        let weight = names.weight(
           ofModule: String(name.dropFirst(prefix.count).dropLast(suffixes.a.count)), config: config)
       else {
         throw InputError(
@@ -100,29 +107,29 @@ extension AdaptedModel {
   ///
   /// - Throws: `InputError` when the disk refuses.
   public func save(to folder: String) throws {
-    let (config, details) = (description.config, adapter.description)
+    let (names, details) = (description.family.names, adapter.description)
     let json = AdapterConfig(
       base: source.path, rank: details.rank, alpha: details.alpha, isRankStabilized: details.isRankStabilized
-    ).json(targets: targets, task: config.vision == nil ? "CAUSAL_LM" : nil)
+    ).json(targets: targets, task: description.config.vision == nil ? "CAUSAL_LM" : nil)
     try FileWriter.write(json.serialized(pretty: true), to: "\(folder)/\(FileName.config)")
     try SafetensorsFile.write(
       adapter.parameters, to: "\(folder)/\(FileName.weights)", encoding: .float32,
       fileName: { name in
         let suffix = name.hasSuffix(Self.suffixes.a) ? Self.suffixes.a : Self.suffixes.b
         let weight = name.dropLast(suffix.count) + ".weight"
-        return Self.prefix + ParameterNames.module(of: String(weight), config: config) + suffix
+        return Self.prefix + names.module(of: String(weight)) + suffix
       },
       metadata: [Metadata.checksum: source.checksum, Metadata.precision: details.basePrecision.rawValue])
   }
 
-  /// The adapted layers as PEFT is told of them: by the last words of their names if no other module is called so.
+  /// The adapted layers as PEFT names them: by the last words of their names if no other module is called so.
   private var targets: [String] {
-    let config = description.config
-    let adapted = Set(adapter.weights.map { ParameterNames.module(of: $0.name, config: config) })
+    let names = description.family.names
+    let adapted = Set(adapter.weights.map { names.module(of: $0.name) })
     func word(_ module: String) -> String { module.split(separator: ".").last.map(String.init) ?? module }
     let words = Set(adapted.map(word))
-    let others = config.parameters.flatMap { parameter in
-      let parts = ParameterNames.module(of: parameter.name, config: config).split(separator: ".")
+    let others = description.config.parameters.flatMap { parameter in
+      let parts = names.module(of: parameter.name).split(separator: ".")
       return parts.indices.map { parts[...$0].joined(separator: ".") }
     }
     let isPlain = others.allSatisfy { adapted.contains($0) || !words.contains(word($0)) }
@@ -175,7 +182,7 @@ package struct AdapterConfig {
     base = try json.required("base_model_name_or_path", String.self, at: place)
   }
 
-  /// The base's path as it is, or beside the adapter.
+  /// The base's path as it is, or next to the adapter.
   func basePath(from folder: String) throws -> String {
     let candidates = base.hasPrefix("/") ? [base] : [base, "\(folder)/\(base)"]
     guard let path = candidates.first(where: { access($0, F_OK) == 0 }) else {

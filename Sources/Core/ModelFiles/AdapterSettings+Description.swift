@@ -6,16 +6,17 @@ extension AdapterSettings {
   /// The adapter of a model, or nil when the weights themselves are trained.
   ///
   /// - Parameters:
+  ///   - family: the model's, whose modules the targets name.
   ///   - parts: only their layers are adapted.
   ///   - key: the section of the settings, for errors.
   /// - Throws: `InputError` for a target that is no layer of those parts, and a rank that is too large.
-  public func description(
-    for config: ModelConfig, parts: [ModelPart], precision: Precision, key: String
+  package func description(
+    for config: ModelConfig, family: any ModelFamily, parts: [ModelPart], precision: Precision, key: String
   ) throws -> AdapterDescription? {
     guard rank > 0 else { return nil }
     let part = TrainableParameters(parts)
     let layers = config.linearLayers.filter { part.contains($0.name) }.map {
-      (name: $0.name, module: ParameterNames.module(of: $0.name, config: config))
+      (name: $0.name, module: family.names.module(of: $0.name))
     }
     func matches(_ module: String, _ target: String) -> Bool {
       target == Self.allLinear || module == target || module.hasSuffix("." + target)

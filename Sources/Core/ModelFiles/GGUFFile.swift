@@ -2,8 +2,8 @@ import Support
 
 /// Reads GGUF, version 3: metadata, tensor descriptions, and after them the tensors' bytes, each at an aligned offset.
 ///
-/// Everything in front of the tensors' bytes is checked first: counts and lengths against the bytes that are left, types,
-/// alignment, that every tensor lies inside the file and none overlaps another, and that no name occurs twice.
+/// Everything in front of the tensors' bytes is checked first: counts and lengths against the bytes that are left,
+/// types, alignment, that every tensor lies inside the file and none overlaps another, and that no name occurs twice.
 ///
 /// Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 package struct GGUFFile: Sendable {
@@ -33,8 +33,8 @@ package struct GGUFFile: Sendable {
         "GGUF version", at: 4, expected: "3, little-endian",
         found: version.byteSwapped == 3 ? "3, big-endian" : "\(version)")
     }
-    // A description takes a name length, a dimension count, a dimension, a type and an offset; a metadata pair a key length,
-    // a type and a byte.
+    // A description takes a name length, a dimension count, a dimension, a type and an offset; a metadata pair a key
+    // length, a type and a byte.
     let tensorCount = try cursor.count(ofUnit: 8 + 4 + 8 + 4 + 8, "number of tensors")
     let pairCount = try cursor.count(ofUnit: 8 + 4 + 1, "number of metadata pairs")
 

@@ -3,15 +3,17 @@ import Foundation
 import Support
 import Tokenizers
 
-/// A language model in a GGUF file, seen as Hugging Face would store it: names, shapes, row order, configuration, tokenizer.
+/// A language model in a GGUF file, seen as Hugging Face would store it: names, shapes, row order, configuration,
+/// tokenizer.
 ///
-/// Llama's converter stores the rows of the query and key projections with rotary pairs side by side; here they are marked,
-/// and decoding puts them back. Qwen2's and Qwen3's files keep Hugging Face's order.
+/// What families do differently, their `GGUFLayout` says. Where rows of queries and keys have rotary pairs next to each
+/// other, they are marked, and decoding puts them back.
 ///
-/// Source: the key and tensor names in ggml/docs/gguf.md; `permute` of llama.cpp's convert_hf_to_gguf.py.
+/// Source: ggml/docs/gguf.md.
 struct GGUFModel {
+  let family: any DecoderFamily
   let config: ModelConfig
-  /// By Hugging Face's names.
+  /// By canonical names.
   let tensors: [String: StoredTensor]
   let tokenizer: TokenizerDefinition
   let tokens: ConfigTokens
@@ -19,24 +21,29 @@ struct GGUFModel {
   /// Reads everything but the tensors' bytes.
   ///
   /// - Throws: `InputError` for a malformed file and for an architecture or a setting that is not supported.
-  init(_ file: MappedFile) throws {
+  init(_ file: MappedFile, families: [any ModelFamily]) throws {
     let file = try GGUFFile(file)
     let metadata = file.metadata
     let architecture = try metadata.required("general.architecture", metadata.string)
-    guard let family = ModelConfig.Family(rawValue: architecture) else {
-      throw metadata.failure("general.architecture", expected: "llama, qwen2 or qwen3", found: architecture)
+    let known = families.compactMap { $0 as? any DecoderFamily }.compactMap { family in
+      family.gguf.map { (family: family, layout: $0) }
+    }
+    guard let (family, layout) = known.first(where: { $0.layout.architecture == architecture }) else {
+      throw metadata.failure(
+        "general.architecture", expected: known.map(\.layout.architecture).alternatives, found: architecture)
     }
     if let fileCount = try metadata.integer("split.count"), fileCount > 1 {
       throw metadata.failure("split.count", expected: "a model in one file", found: "\(fileCount) files")
     }
     var tensors: [String: StoredTensor] = [:]
-    for tensor in file.tensors { tensors[GGUFModel.huggingFaceName(tensor.name) ?? tensor.name] = tensor }
-    config = try GGUFModel.config(family, metadata: metadata, tensors: tensors)
-    if family == .llama {
+    for tensor in file.tensors { tensors[layout.canonicalName(tensor.name) ?? tensor.name] = tensor }
+    config = try GGUFModel.config(family, layout, metadata: metadata, tensors: tensors)
+    if layout.hasAdjacentPairs {
       for name in tensors.keys where name.contains(".self_attn.q_proj.") || name.contains(".self_attn.k_proj.") {
         tensors[name]?.rowOrder = .pairs(headSize: config.headSize)
       }
     }
+    self.family = family
     self.tensors = tensors
     (tokenizer, tokens) = try GGUFModel.tokenizer(metadata, vocabularySize: config.vocabularySize)
   }
@@ -45,42 +52,15 @@ struct GGUFModel {
   static func isDerived(_ name: String) -> Bool { name == frequencyFactors }
 
   private static let frequencyFactors = "rope_freqs.weight"
-
-  /// Hugging Face's name of a tensor; nil for a tensor that is no parameter.
-  static func huggingFaceName(_ name: String) -> String? {
-    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-    switch parts.count {
-    case 2:
-      guard parts[1] == "weight", let stem = outerNames[String(parts[0])] else { return nil }
-      return "\(stem).weight"
-    case 4:
-      guard parts[0] == "blk", let layer = Int(parts[1]), "\(layer)" == parts[1], layer >= 0,
-        parts[3] == "weight" || parts[3] == "bias", let stem = layerNames[String(parts[2])]
-      else { return nil }
-      return "model.layers.\(layer).\(stem).\(parts[3])"
-    default: return nil
-    }
-  }
-
-  private static let outerNames = [
-    "token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head",
-  ]
-  private static let layerNames = [
-    "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
-    "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj", "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",
-    "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
-  ]
 }
 
 // Configuration
 extension GGUFModel {
   private static func config(
-    _ family: ModelConfig.Family, metadata: GGUFMetadata, tensors: [String: StoredTensor]
+    _ family: any DecoderFamily, _ layout: GGUFLayout, metadata: GGUFMetadata, tensors: [String: StoredTensor]
   ) throws -> ModelConfig {
-    func key(_ name: String) -> String { "\(family.rawValue).\(name)" }
+    func key(_ name: String) -> String { "\(layout.architecture).\(name)" }
     func required(_ name: String) throws -> Int { try metadata.required(key(name), metadata.integer) }
-    func first(_ name: String) -> Bool { tensors["model.layers.0.\(name)"] != nil }
 
     guard let embedding = tensors["model.embed_tokens.weight"], embedding.shape.count == 2 else {
       throw InputError(
@@ -99,21 +79,21 @@ extension GGUFModel {
       let found = try metadata.integer(key(name)) ?? value
       guard found == value else { throw metadata.failure(key(name), expected: "\(value)", found: "\(found)") }
     }
-    let attentionBias = first("self_attn.q_proj.bias")
+    var block = BlockDescription()
+    block.norm.epsilon = Float(try metadata.required(key("attention.layer_norm_rms_epsilon"), metadata.number))
+    block.rotary.theta = try metadata.number(key("rope.freq_base")) ?? 10_000
+    let firstLayer = "model.layers.0."
+    family.readBlock(
+      ggufTensors: Set(tensors.keys.filter { $0.hasPrefix(firstLayer) }.map { String($0.dropFirst(firstLayer.count)) }),
+      into: &block)
     var config = try ModelConfig(
-      family: family, vocabularySize: embedding.shape[0], hiddenSize: hiddenSize,
-      feedForwardSize: required("feed_forward_length"), layerCount: required("block_count"), headCount: headCount,
+      vocabularySize: embedding.shape[0], hiddenSize: hiddenSize, feedForwardSize: required("feed_forward_length"),
+      layerCount: required("block_count"), headCount: headCount,
       keyValueHeadCount: metadata.integer(key("attention.head_count_kv")) ?? headCount, headSize: headSize,
-      maxPositions: required("context_length"),
-      normEpsilon: Float(metadata.required(key("attention.layer_norm_rms_epsilon"), metadata.number)),
-      ropeTheta: metadata.number(key("rope.freq_base")) ?? 10_000,
-      tiedHead: tensors["lm_head.weight"] == nil,
-      queryKeyValueBias: family == .qwen2 || attentionBias,
-      attentionOutputBias: family != .qwen2 && attentionBias,
-      feedForwardBias: family == .llama && first("mlp.gate_proj.bias"),
-      queryKeyNorm: family == .qwen3
+      maxPositions: required("context_length"), tiedHead: tensors["lm_head.weight"] == nil, block: block
     ).checked(at: metadata.file.path)
-    config.ropeScaling = try scaling(config, metadata: metadata, factors: tensors[frequencyFactors])
+    config.block.rotary.scaling = try scaling(
+      config, prefix: key("rope."), metadata: metadata, factors: tensors[frequencyFactors])
     return try config.checked(at: metadata.file.path)
   }
 
@@ -121,9 +101,8 @@ extension GGUFModel {
   ///
   /// The settings behind the divisors are those of a published model, and are taken only when they give these divisors.
   private static func scaling(
-    _ config: ModelConfig, metadata: GGUFMetadata, factors: StoredTensor?
-  ) throws -> ModelConfig.RotaryScaling? {
-    let prefix = "\(config.family.rawValue).rope."
+    _ config: ModelConfig, prefix: String, metadata: GGUFMetadata, factors: StoredTensor?
+  ) throws -> RotaryDescription.Scaling? {
     if let type = try metadata.string(prefix + "scaling.type"), type != "none" {
       throw metadata.failure(prefix + "scaling.type", expected: "none", found: type)
     }
@@ -140,9 +119,9 @@ extension GGUFModel {
         found: "\(factors.encoding.rawValue) of shape \(factors.shape)")
     }
     let divisors = factors.decoded().map(Double.init)
-    let scaling = ModelConfig.RotaryScaling(
+    let scaling = RotaryDescription.Scaling(
       factor: (divisors.last ?? 1).rounded(), lowFrequencyFactor: 1, highFrequencyFactor: 4, originalMaxPositions: 8192)
-    let expected = scaling.divisors(theta: config.ropeTheta, headSize: config.headSize)
+    let expected = scaling.divisors(theta: config.block.rotary.theta, headSize: config.headSize)
     guard zip(divisors, expected).allSatisfy({ abs($0 - $1) <= 1e-3 * $1 }) else {
       throw InputError(
         "load model", at: place, expected: "the divisors of Llama 3's scaling (low 1, high 4, original length 8192)",
@@ -152,7 +131,7 @@ extension GGUFModel {
   }
 }
 
-extension ModelConfig.RotaryScaling {
+extension RotaryDescription.Scaling {
   /// What each rotary frequency is divided by. `[D / 2]`
   ///
   /// Source: `_compute_llama3_parameters` of `transformers`.

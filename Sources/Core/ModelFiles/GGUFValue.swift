@@ -2,7 +2,8 @@ import Support
 
 /// A value of GGUF metadata.
 ///
-/// An array stays in the file, checked but not decoded, until it is asked for; so a file with huge arrays costs no memory.
+/// An array stays in the file, checked but not decoded, until it is asked for; so a file with huge arrays costs no
+/// memory.
 package enum GGUFValue: Sendable {
   case integer(Int64)
   /// An integer above `Int64.max`.

@@ -3,15 +3,18 @@ import Support
 import Tensor
 import Tokenizers
 
-/// A model without its weights: what a worker needs before the weights reach it, and what a checkpoint stores beside them.
+/// A model without its weights: what a worker needs before the weights reach it, and what a checkpoint stores next to
+/// them.
 public struct ModelDescription: Sendable {
   public let config: ModelConfig
+  /// What its files are like.
+  package let family: any ModelFamily
   public let tokenizer: Tokenizer
   /// The tokens that end a completion.
   public let stopTokens: Set<Int32>
   /// The model's small files by name, as in a Hugging Face folder: config.json, generation_config.json, tokenizer.json,
-  /// tokenizer_config.json, chat_template.jinja where the model keeps its template there, and preprocessor_config.json and
-  /// processor_config.json of a model that sees. They make an equal description again.
+  /// tokenizer_config.json, chat_template.jinja where the model keeps its template there, and preprocessor_config.json
+  /// and processor_config.json of a vision-language model. They make an equal description again.
   public let files: [String: [UInt8]]
 
   /// The names of `files`.
@@ -35,14 +38,20 @@ public struct ModelDescription: Sendable {
   /// - Parameters:
   ///   - files: config.json and tokenizer.json, and of the others those that the model has.
   ///   - place: names the model in errors.
-  /// - Throws: `InputError` for a missing or malformed file, a model that is not supported, and a tokenizer with more tokens
-  ///   than the model has embeddings.
+  /// - Throws: `InputError` for a missing or malformed file, a model that is not supported, and a tokenizer with more
+  ///   tokens than the model has embeddings.
   public init(files: [String: [UInt8]], place: String) throws {
+    try self.init(files: files, families: ModelFamilies.all, place: place)
+  }
+
+  /// - Parameter families: those that config.json may name.
+  package init(files: [String: [UInt8]], families: [any ModelFamily], place: String) throws {
     func json(_ name: String) throws -> JSON? { try files[name].map { try JSON.parse($0, place: "\(place)/\(name)") } }
     guard let configJSON = try json(FileName.config) else {
       throw InputError("load model", at: place, expected: "a file \(FileName.config)", found: "none")
     }
-    let config = try ConfigFile.config(configJSON, place: "\(place)/\(FileName.config)")
+    let (family, config) = try ConfigFile.read(
+      configJSON, families: families, place: "\(place)/\(FileName.config)")
     func ends(_ json: JSON, _ name: String) throws -> [Int32] {
       try ConfigFile.tokens(
         "eos_token_id", in: json, vocabularySize: config.vocabularySize, place: "\(place)/\(name)")
@@ -54,22 +63,26 @@ public struct ModelDescription: Sendable {
     var kept = files.filter { FileName.all.contains($0.key) }
     kept[FileName.generationConfig] = files[FileName.generationConfig] ?? generation.serialized(pretty: true)
     try self.init(
-      config: config, tokenizer: tokenizer, stopTokens: Set(generationEnds + configEnds), files: kept, place: place)
+      config: config, family: family, tokenizer: tokenizer, stopTokens: Set(generationEnds + configEnds), files: kept,
+      place: place)
   }
 
   /// Describes a model that did not come as a Hugging Face folder, and writes the files that it would have there.
-  /// - Parameter others: files beside those that follow from the rest.
+  /// - Parameter others: files next to those that follow from the rest.
   init(
-    config: ModelConfig, tokenizer: Tokenizer, tokens: ConfigTokens, others: [String: [UInt8]] = [:], place: String
+    config: ModelConfig, family: any ModelFamily, tokenizer: Tokenizer, tokens: ConfigTokens,
+    others: [String: [UInt8]] = [:], place: String
   ) throws {
     var files = others
-    files[FileName.config] = ConfigFile.json(config, tokens: tokens).serialized(pretty: true)
+    files[FileName.config] = JSON.object(family.members(config, tokens: tokens)).serialized(pretty: true)
     files[FileName.generationConfig] = tokens.generationConfig.serialized(pretty: true)
-    try self.init(config: config, tokenizer: tokenizer, stopTokens: Set(tokens.ends), files: files, place: place)
+    try self.init(
+      config: config, family: family, tokenizer: tokenizer, stopTokens: Set(tokens.ends), files: files, place: place)
   }
 
   private init(
-    config: ModelConfig, tokenizer: Tokenizer, stopTokens: Set<Int32>, files: [String: [UInt8]], place: String
+    config: ModelConfig, family: any ModelFamily, tokenizer: Tokenizer, stopTokens: Set<Int32>,
+    files: [String: [UInt8]], place: String
   ) throws {
     guard tokenizer.vocabularySize <= config.vocabularySize else {
       throw InputError(
@@ -77,6 +90,7 @@ public struct ModelDescription: Sendable {
         found: "\(tokenizer.vocabularySize)")
     }
     self.config = config
+    self.family = family
     self.tokenizer = tokenizer
     self.stopTokens = stopTokens
     self.files = files.merging(tokenizer.files) { own, _ in own }
@@ -86,7 +100,7 @@ public struct ModelDescription: Sendable {
 /// A model with its weights in fp32.
 public struct LoadedModel: Sendable {
   public let description: ModelDescription
-  /// In Hugging Face's names, shapes and row order.
+  /// In canonical names, and Hugging Face's shapes and row order.
   public let parameters: ParameterSet
 
   public init(description: ModelDescription, parameters: ParameterSet) {

@@ -1,3 +1,4 @@
+import Architecture
 import Glibc
 import Support
 import Tensor
@@ -5,41 +6,51 @@ import Tokenizers
 
 /// Loads a model from where it lies: a Hugging Face folder, the folder of an adapter on such a model, or a GGUF file.
 ///
-/// Everything that the files say is checked against their sizes before weights are decoded, so that no file makes the process
-/// trap, or take more than a small multiple of the file in memory.
+/// Everything that the files say is checked against their sizes before weights are decoded, so that no file makes the
+/// process trap, or take more than a small multiple of the file in memory.
 public enum ModelLoader {
   /// The largest of the small files that is read; tokenizer.json of the largest vocabularies takes 20 MB.
   private static let smallFileByteCountMax = 64 << 20
 
   /// The model and its weights.
   ///
-  /// - Parameter path: a folder with config.json, tokenizer.json and safetensors, or one with adapter_config.json, or a GGUF
-  ///   file. An adapter comes added to its base's weights.
+  /// - Parameter path: a folder with config.json, tokenizer.json and safetensors, or one with adapter_config.json, or a
+  ///   GGUF file. An adapter comes added to its base's weights.
   /// - Throws: `InputError` that names the file and the key or tensor, what was expected and what was found.
   public static func load(path: String) throws -> LoadedModel {
-    try load(path: path, depth: AdaptedModel.depthMax)
+    try load(path: path, families: ModelFamilies.all)
   }
 
-  /// - Parameter depth: adapters that may still stand on another.
-  static func load(path: String, depth: Int) throws -> LoadedModel {
-    if try isAdapter(path, depth: depth) { return try AdaptedModel(folder: path, depth: depth).merged() }
+  /// - Parameters:
+  ///   - families: those that the model may be of.
+  ///   - depth: adapters that may still stand on another.
+  package static func load(
+    path: String, families: [any ModelFamily], depth: Int = AdaptedModel.depthMax
+  ) throws -> LoadedModel {
+    if try isAdapter(path, depth: depth) {
+      return try AdaptedModel(folder: path, families: families, depth: depth).merged()
+    }
     if try isFolder(path) {
-      let description = try describe(folder: path)
-      let tensors = ParameterNames.canonical(try SafetensorsFile.tensors(folder: path), config: description.config)
+      let description = try describe(folder: path, families: families)
+      let (config, names) = (description.config, description.family.names)
       let parameters = try ParameterSet(
-        config: description.config, tensors: tensors,
-        ignoring: { ConfigFile.isNoParameter($0, of: description.config) }, place: path)
+        parameters: config.parameters,
+        tensors: names.canonical(try SafetensorsFile.tensors(folder: path), config: config),
+        names: names, ignoring: { names.isNoParameter($0, of: config) }, place: path)
       return LoadedModel(description: description, parameters: parameters)
     }
-    return try load(gguf: MappedFile(path: path))
+    return try load(gguf: MappedFile(path: path), families: families)
   }
 
   /// The model and its weights of a GGUF file.
-  package static func load(gguf file: MappedFile) throws -> LoadedModel {
-    let model = try GGUFModel(file)
+  package static func load(
+    gguf file: MappedFile, families: [any ModelFamily] = ModelFamilies.all
+  ) throws -> LoadedModel {
+    let model = try GGUFModel(file, families: families)
     let description = try describe(model, path: file.path)
     let parameters = try ParameterSet(
-      config: model.config, tensors: model.tensors, ignoring: GGUFModel.isDerived, place: file.path)
+      parameters: model.config.parameters, tensors: model.tensors,
+      ignoring: GGUFModel.isDerived, place: file.path)
     return LoadedModel(description: description, parameters: parameters)
   }
 
@@ -47,15 +58,23 @@ public enum ModelLoader {
   ///
   /// - Throws: `InputError` as `load` does; the safetensors of a folder are not looked at.
   public static func describe(path: String) throws -> ModelDescription {
-    try describe(path: path, depth: AdaptedModel.depthMax)
+    try describe(path: path, families: ModelFamilies.all)
   }
 
   /// An adapter is described by its base.
-  private static func describe(path: String, depth: Int) throws -> ModelDescription {
+  ///
+  /// - Parameters:
+  ///   - families: those that the model may be of.
+  ///   - depth: adapters that may still stand on another.
+  package static func describe(
+    path: String, families: [any ModelFamily], depth: Int = AdaptedModel.depthMax
+  ) throws -> ModelDescription {
     if try isAdapter(path, depth: depth) {
-      return try describe(path: AdaptedModel.basePath(folder: path), depth: depth - 1)
+      return try describe(path: AdaptedModel.basePath(folder: path), families: families, depth: depth - 1)
     }
-    return try isFolder(path) ? describe(folder: path) : describe(GGUFModel(MappedFile(path: path)), path: path)
+    return try isFolder(path)
+      ? describe(folder: path, families: families)
+      : describe(GGUFModel(MappedFile(path: path), families: families), path: path)
   }
 
   private static func isAdapter(_ path: String, depth: Int) throws -> Bool {
@@ -70,15 +89,16 @@ public enum ModelLoader {
 
   private static func describe(_ model: GGUFModel, path: String) throws -> ModelDescription {
     try ModelDescription(
-      config: model.config, tokenizer: Tokenizer(definition: model.tokenizer), tokens: model.tokens, place: path)
+      config: model.config, family: model.family, tokenizer: Tokenizer(definition: model.tokenizer),
+      tokens: model.tokens, place: path)
   }
 
-  private static func describe(folder: String) throws -> ModelDescription {
+  private static func describe(folder: String, families: [any ModelFamily]) throws -> ModelDescription {
     var files: [String: [UInt8]] = [:]
     for name in ModelDescription.FileName.all where access("\(folder)/\(name)", F_OK) == 0 {
       files[name] = try MappedFile.contents(of: "\(folder)/\(name)", byteCountMax: smallFileByteCountMax)
     }
-    return try ModelDescription(files: files, place: folder)
+    return try ModelDescription(files: files, families: families, place: folder)
   }
 
   private static func isFolder(_ path: String) throws -> Bool {

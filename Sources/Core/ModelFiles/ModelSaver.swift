@@ -17,7 +17,7 @@ public enum ModelSaver {
 
   /// Writes config.json, generation_config.json, tokenizer.json, tokenizer_config.json and model.safetensors.
   ///
-  /// Files of these names are replaced one by one; whoever needs all or nothing saves to a new folder and renames it.
+  /// Files of these names are replaced one by one; to replace all or nothing, save to a new folder and rename it.
   ///
   /// - Parameters:
   ///   - parameters: those of `description.config`.
@@ -38,7 +38,7 @@ public enum ModelSaver {
     for (name, bytes) in files { try FileWriter.write(bytes, to: "\(folder)/\(name)") }
     try SafetensorsFile.write(
       parameters, to: "\(folder)/model.safetensors", encoding: encoding,
-      fileName: { ParameterNames.fileName(of: $0, config: description.config) })
+      fileName: description.family.names.fileName(of:))
   }
 
   /// The model's own config.json with the type of the saved weights.

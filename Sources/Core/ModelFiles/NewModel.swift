@@ -6,12 +6,13 @@ import Tokenizers
 
 /// A model from nothing: its sizes, and the making of one with a tokenizer learned from text and random weights.
 ///
-/// A Llama decoder with a tied head; with `imageSize` above 0, a SigLIP tower and a projector of two layers in front of it, as
-/// LLaVA arranges them. The chat is ChatML's; images are `<image>` tokens, and the tags of an answer are tokens of their own,
-/// since every completion has them. The defaults make 2.7 million parameters, of which the tower has 0.8 million.
+/// A Llama decoder with a tied head; with `imageSize` above 0, a SigLIP tower and a projector of two layers in front of
+/// it, as LLaVA arranges them. The chat is ChatML's; images are `<image>` tokens, and the tags of an answer are tokens
+/// of their own, since every completion has them. The defaults make 2.7 million parameters, of which the tower has 0.8
+/// million.
 ///
-/// Source: Touvron et al., "Llama 2", 2023; Zhai et al., "Sigmoid Loss for Language Image Pre-Training", 2023; Liu et al.,
-/// "Improved Baselines with Visual Instruction Tuning", 2023.
+/// Source: Touvron et al., "Llama 2", 2023; Zhai et al., "Sigmoid Loss for Language Image Pre-Training", 2023; Liu et
+/// al., "Improved Baselines with Visual Instruction Tuning", 2023.
 extension NewModelSettings {
   /// The image token's text, which is also the placeholder of images in chats.
   public static let imageToken = PromptImage.placeholder
@@ -34,7 +35,7 @@ extension NewModelSettings {
   ///
   /// - Parameters:
   ///   - texts: what the tokenizer is learned from; their order does not matter.
-  ///   - channels: of the pictures that it will see.
+  ///   - channels: the statistics of the images that the model is for.
   ///   - seed: of the weights.
   ///   - place: names the sizes in errors.
   /// - Throws: `InputError` for sizes that no model has.
@@ -51,12 +52,13 @@ extension NewModelSettings {
     var files: [String: [UInt8]] = [:]
     if let vision = config.vision {
       let name = ModelDescription.FileName.self
-      files[name.preprocessorConfig] = ConfigFile.preprocessor(vision, channels: channels).serialized(pretty: true)
+      files[name.preprocessorConfig] = Self.preprocessor(vision, channels: channels).serialized(pretty: true)
       files[name.processorConfig] =
-        ConfigFile.processor(vision, imageToken: Self.imageToken).serialized(pretty: true)
+        Self.processor(vision, imageToken: Self.imageToken).serialized(pretty: true)
     }
     let description = try ModelDescription(
-      config: config, tokenizer: Tokenizer(definition: definition), tokens: tokens, others: files, place: place)
+      config: config, family: config.vision == nil ? Llama() : LLaVA(), tokenizer: Tokenizer(definition: definition),
+      tokens: tokens, others: files, place: place)
     return LoadedModel(description: description, parameters: .random(config: config, seed: seed))
   }
 
@@ -74,10 +76,37 @@ extension NewModelSettings {
       return config
     }
     config.vision = try VisionConfig(
-      family: .siglip, hiddenSize: visionHiddenSize, feedForwardSize: visionFeedForwardSize,
-      layerCount: visionLayerCount, headCount: visionHeadCount, patchSize: patchSize,
-      imageSize: VisionConfig.ImageSize(height: imageSize, width: imageSize), imageToken: imageToken
+      hiddenSize: visionHiddenSize, feedForwardSize: visionFeedForwardSize, layerCount: visionLayerCount,
+      headCount: visionHeadCount, patchSize: patchSize,
+      imageSize: VisionConfig.ImageSize(height: imageSize, width: imageSize), unusedFinalNorm: true,
+      imageToken: imageToken
     ).checked(decoder: hiddenSize, at: "\(place), vision")
     return config
+  }
+}
+
+/// The processor's files, as LLaVA with SigLIP has them.
+extension NewModelSettings {
+  /// preprocessor_config.json: every image is resized to the encoder's square or rectangle, and its channels are
+  /// normalised.
+  private static func preprocessor(_ vision: VisionConfig, channels: ChannelStatistics) -> JSON {
+    guard let size = vision.imageSize else { preconditionFailure("an encoder without a size of its own") }
+    let decimals = { (values: [Double]) in JSON.array(values.map { .number(($0 * 1e4).rounded() / 1e4) }) }
+    return .object([
+      "image_processor_type": .string("SiglipImageProcessor"), "processor_class": .string("LlavaProcessor"),
+      "do_resize": .bool(true), "size": .object(["height": .whole(size.height), "width": .whole(size.width)]),
+      "resample": .integer(3), "do_rescale": .bool(true), "rescale_factor": .number(1 / 255),
+      "do_normalize": .bool(true), "image_mean": decimals(channels.mean), "image_std": decimals(channels.deviation),
+      "do_convert_rgb": .bool(true),
+    ])
+  }
+
+  /// processor_config.json: how `transformers` counts an image's tokens; nothing here reads it.
+  private static func processor(_ vision: VisionConfig, imageToken: String) -> JSON {
+    .object([
+      "processor_class": .string("LlavaProcessor"), "patch_size": .whole(vision.patchSize),
+      "vision_feature_select_strategy": .string("full"), "num_additional_image_tokens": .integer(0),
+      "image_token": .string(imageToken),
+    ])
   }
 }

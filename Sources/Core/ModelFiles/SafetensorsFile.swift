@@ -3,8 +3,8 @@ import Support
 
 /// Reads safetensors: an 8-byte length, a JSON header, and the tensors' bytes side by side.
 ///
-/// The whole header is checked before a tensor's byte is read: as the format demands, the tensors fill the rest of the file
-/// without overlap and without a hole, and each has exactly the bytes of its shape and type.
+/// The whole header is checked before a tensor's byte is read: as the format demands, the tensors fill the rest of the
+/// file without overlap and without a hole, and each has exactly the bytes of its shape and type.
 ///
 /// Source: https://github.com/huggingface/safetensors, "Format".
 package enum SafetensorsFile {

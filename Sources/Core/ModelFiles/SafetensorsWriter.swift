@@ -3,8 +3,9 @@ import Tensor
 
 /// Writes parameters as one safetensors file that other tools open.
 ///
-/// Scalars go through one small buffer, so that saving takes no memory to speak of. Tensors of fp32 lie in front of those of
-/// bf16, so that each begins at a multiple of its scalar's size, as readers want it; otherwise in canonical order.
+/// Scalars go through one small buffer, so that saving takes no memory to speak of. Tensors of fp32 lie in front of
+/// those of bf16, so that each begins at a multiple of its scalar's size, as readers want it; otherwise in canonical
+/// order.
 extension SafetensorsFile {
   /// Writes all parameters; a file that was there is replaced.
   ///

@@ -5,7 +5,8 @@ import Tensor
 
 /// One tensor of a model file, not yet decoded.
 ///
-/// Invariant, established by the readers: `byteRange` lies inside the file and is exactly what `shape` takes in `encoding`.
+/// Invariant, established by the readers: `byteRange` lies inside the file and is exactly what `shape` takes in
+/// `encoding`.
 package struct StoredTensor: Sendable {
   package let name: String
   package let encoding: TensorEncoding
@@ -76,27 +77,25 @@ extension StoredTensor {
 extension ParameterSet {
   /// Decodes a model's stored tensors, on all processors.
   ///
-  /// Memory is allocated only after every parameter has been found in its right shape, so that it is at most a small multiple
-  /// of the files.
+  /// Memory is allocated only after every parameter has been found in its right shape, so that it is at most a small
+  /// multiple of the files.
   ///
   /// - Parameters:
-  ///   - parameters: of the model's; by default all of them.
+  ///   - parameters: all of the model's, or some.
   ///   - tensors: the file's tensors, by the parameters' names.
+  ///   - names: what the files call the parameters, for errors.
   ///   - ignoring: tells of a tensor that is no parameter whether it may be left out.
   ///   - place: names the model in errors.
   /// - Throws: `InputError` for a missing tensor, a wrong shape, and a tensor that the model does not have.
   package convenience init(
-    config: ModelConfig, parameters: [ParameterShape]? = nil, tensors: [String: StoredTensor],
+    parameters: [ParameterShape], tensors: [String: StoredTensor], names: TensorNames = .canonical,
     ignoring: (String) -> Bool, place: String
   ) throws {
-    let parameters = parameters ?? config.parameters
     let stored = try parameters.map { parameter in
       guard let tensor = tensors[parameter.name] else {
         throw InputError(
           "load model", at: place,
-          expected:
-            "a tensor \(ParameterNames.fileName(of: parameter.name, config: config)) of shape \(parameter.shape)",
-          found: "none")
+          expected: "a tensor \(names.fileName(of: parameter.name)) of shape \(parameter.shape)", found: "none")
       }
       guard tensor.shape == parameter.shape else {
         throw InputError(
@@ -105,11 +104,11 @@ extension ParameterSet {
       }
       return tensor
     }
-    let names = Set(parameters.map(\.name))
-    for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) where !names.contains(name) && !ignoring(name) {
+    let known = Set(parameters.map(\.name))
+    for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) where !known.contains(name) && !ignoring(name) {
       throw InputError(
         "load model", at: "\(tensor.file.path), tensor \(tensor.name)",
-        expected: "only the \(names.count) parameters of a \(config.family.rawValue) model",
+        expected: "only the \(known.count) parameters of the model",
         found: "a tensor that is none of them")
     }
     self.init(parameters: parameters)

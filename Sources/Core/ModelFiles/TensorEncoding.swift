@@ -3,8 +3,8 @@
 /// A tensor is a run of blocks; a block holds 1 scalar (the float formats), 32 (`q4_0`, `q4_1`, `q8_0`) or 256 (`q4_K`,
 /// `q6_K`). A row never shares a block with another row. All fields are little-endian; scales are fp16.
 ///
-/// Every product and sum is rounded to fp32 on its own, as in the formats' reference decoder, so that the decoded weights
-/// are the same bits everywhere.
+/// Every product and sum is rounded to fp32 on its own, as in the formats' reference decoder, so that the decoded
+/// weights are the same bits everywhere.
 ///
 /// Source: the GGUF specification (ggml/docs/gguf.md) and the block layouts in ggml-common.h; the safetensors format.
 public enum TensorEncoding: String, Equatable, Sendable, CaseIterable {
@@ -39,8 +39,8 @@ public enum TensorEncoding: String, Equatable, Sendable, CaseIterable {
     }
   }
 
-  /// The bytes of a tensor of that shape, or nil when a dimension is negative, the number overflows, or the last dimension is
-  /// not a multiple of the block.
+  /// The bytes of a tensor of that shape, or nil when a dimension is negative, the number overflows, or the last
+  /// dimension is not a multiple of the block.
   package func byteCount(shape: [Int]) -> Int? {
     guard (shape.last ?? 1) % blockScalarCount == 0 else { return nil }
     var scalarCount = 1
@@ -138,8 +138,8 @@ private func decodeQ4_K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointe
   let d = block.half(at: 0)
   let dmin = block.half(at: 2)
   for group in 0..<8 {
-    // Groups 0 to 3: the low six bits of bytes j and j + 4. Groups 4 to 7: a nibble of byte 4 + j, and the two bits that
-    // those left over.
+    // Groups 0 to 3: the low six bits of bytes j and j + 4. Groups 4 to 7: a nibble of byte 4 + j, and the two bits
+    // that those left over.
     let scale: UInt8
     let minimum: UInt8
     if group < 4 {
@@ -160,8 +160,9 @@ private func decodeQ4_K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointe
   }
 }
 
-/// `q6_K`: 128 bytes of low nibbles, 64 bytes of high bit pairs, 16 signed scales, scale d; (d scale) (q - 32). Each half of
-/// the block is four groups of 32 scalars: nibbles low of bytes 0 to 31 and 32 to 63, then high; bit pairs from low to high.
+/// `q6_K`: 128 bytes of low nibbles, 64 bytes of high bit pairs, 16 signed scales, scale d; (d scale) (q - 32). Each
+/// half of the block is four groups of 32 scalars: nibbles low of bytes 0 to 31 and 32 to 63, then high; bit pairs from
+/// low to high.
 @inline(__always)
 private func decodeQ6_K(_ block: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>) {
   let d = block.half(at: 208)

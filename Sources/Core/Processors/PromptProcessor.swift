@@ -49,12 +49,7 @@ public struct PromptProcessor: Sendable {
         "load model", at: "\(place), tokenizer", expected: "a text for the image token \(vision.imageToken)",
         found: token.isEmpty ? "none" : "\"\(token)\", which is other tokens")
     }
-    let (opening, closing) =
-      switch vision.family {
-      case .clip, .siglip: ("", "")
-      case .qwen: ("<|vision_start|>", "<|vision_end|>")
-      case .internVL: ("<img>", "</img>")
-      }
+    let (opening, closing) = description.family.imageMarks
     sight = Sight(config: vision, processor: processor, token: token, opening: opening, closing: closing)
   }
 

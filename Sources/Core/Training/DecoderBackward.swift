@@ -7,8 +7,8 @@ import Tensor
 
 /// The backward pass of `Decoder`, layer by layer from a tape, adding to a gradient set.
 ///
-/// Products are `LinearBackward`'s; everything else is fp32. The order of every sum is that of the rows, so gradients are the
-/// same bits for any number of threads. Not thread-safe: one owner, one call at a time.
+/// Products are `LinearBackward`'s; everything else is fp32. The order of every sum is that of the rows, so gradients
+/// are the same bits for any number of threads. Not thread-safe: one owner, one call at a time.
 package final class DecoderBackward {
   private let decoder: Decoder
   private let linear: LinearBackward
@@ -284,7 +284,7 @@ package final class DecoderBackward {
     let c = config.hiddenSize
     let kind = kind
     let out = normal.reserve(m * c)
-    let epsilon = config.normEpsilon
+    let epsilon = config.block.norm.epsilon
     pool.run(m, chunk: 16) { rows in
       for row in rows { fv_rmsnorm(kind, x.pointer + row * c, nil, weight.pointer, epsilon, Int64(c), out.at(row * c)) }
     }

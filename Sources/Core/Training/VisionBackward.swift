@@ -109,7 +109,7 @@ package final class VisionBackward {
   ) {
     let c = config.hiddenSize
     let f = config.feedForwardSize
-    let gated = config.activation == .swiglu
+    let gated = config.activation.isGated
     let dupdate = unscale(dx, layer.scale2, saved.feedForwardUpdate, name: prefix + "scale2", rows: p)
     let activated = activated.reserve(p * f)
     activate(config.activation, saved.inner, rows: p, width: f, output: activated)
@@ -128,7 +128,7 @@ package final class VisionBackward {
   }
 
   private func activate(
-    _ activation: VisionConfig.Activation, _ x: ElementBuffer, rows: Int, width: Int,
+    _ activation: Activation, _ x: ElementBuffer, rows: Int, width: Int,
     dy: UnsafeMutablePointer<Float>? = nil, output: ElementBuffer? = nil, dx: UnsafeMutablePointer<Float>? = nil
   ) {
     let kind = kind

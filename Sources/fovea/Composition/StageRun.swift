@@ -26,7 +26,7 @@ struct StageRun {
     let settings = plan.settings
     let dataset = try makeDataset(settings.task, seed: settings.run.seed)
     try TrainedModel.check(
-      settings.model, training: stage.settings(of: settings).train, of: plan.model().config, key: stage.partsKey)
+      settings.model, training: stage.settings(of: settings).train, of: plan.model().description, key: stage.partsKey)
     let directory = try plan.openDirectory()
     let display = RunDisplay(
       output: TerminalOutput(), stepCount: UInt32(clamping: stage.settings(of: settings).steps))

@@ -1,6 +1,7 @@
 import Architecture
 import Console
 import Learner
+import ModelFiles
 import Settings
 import Tensor
 
@@ -8,9 +9,10 @@ import Tensor
 extension TrainPlan {
   /// Of `fovea train`.
   func described() throws -> [String] {
-    let (path, config) = try model()
+    let (path, model) = try model()
+    let config = model.config
     let adapter = try TrainedModel.check(
-      settings.model, training: settings.model.train, of: config, key: "model.train")
+      settings.model, training: settings.model.train, of: model, key: "model.train")
     let memory = MemoryEstimate(
       config: config, settings: settings, training: settings.model.train, adapter: adapter)
     let scalars = config.parameters.reduce(0) { $0 + $1.count }
@@ -31,9 +33,10 @@ extension TrainPlan {
 
   /// What `--dry-run` prints for `fovea align` and `fovea sft`.
   func described(_ stage: TrainingStage) throws -> [String] {
-    let (path, config) = try model()
+    let (path, model) = try model()
+    let config = model.config
     let own = stage.settings(of: settings)
-    let adapter = try TrainedModel.check(settings.model, training: own.train, of: config, key: stage.partsKey)
+    let adapter = try TrainedModel.check(settings.model, training: own.train, of: model, key: stage.partsKey)
     let memory = MemoryEstimate(config: config, settings: settings, training: own.train, adapter: adapter)
     let scalars = config.parameters.reduce(0) { $0 + $1.count }
     return [

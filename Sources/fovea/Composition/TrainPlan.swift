@@ -73,17 +73,17 @@ struct TrainPlan {
     return "\(run) has done \(done) of its \(wanted) steps; this run starts from what it has now"
   }
 
-  /// Where the run's model lies and what shape it has: of a run that is resumed, its own newest checkpoint that can be
+  /// Where the run's model lies and what it is: of a run that is resumed, its own newest checkpoint that can be
   /// read, so that the model it once started from may be gone. Whether the weights are whole is checked when they are
   /// loaded.
-  func model() throws -> (path: String, config: ModelConfig) {
+  func model() throws -> (path: String, description: ModelDescription) {
     if let run = resumes {
       let checkpoints = RunDirectory.at(run).checkpoints
       for path in checkpoints.steps.reversed().map(checkpoints.path(step:)) {
-        if let model = try? ModelLoader.describe(path: path) { return (path, model.config) }
+        if let model = try? ModelLoader.describe(path: path) { return (path, model) }
       }
     }
-    return (settings.model.path, try ModelLoader.describe(path: settings.model.path).config)
+    return (settings.model.path, try ModelLoader.describe(path: settings.model.path))
   }
 
   var name: String {

@@ -29,7 +29,8 @@ struct TrainRun {
   func run() async throws -> ExitCode {
     let settings = plan.settings
     _ = try makeDataset(settings.task, seed: settings.run.seed)
-    try TrainedModel.check(settings.model, training: settings.model.train, of: plan.model().config, key: "model.train")
+    try TrainedModel.check(
+      settings.model, training: settings.model.train, of: plan.model().description, key: "model.train")
     let security = try Security.server(settings.farm)
     try Reactor(sockets: [.router(.control, listen: settings.farm.listen)], security: security).close()
     let directory = try plan.openDirectory()

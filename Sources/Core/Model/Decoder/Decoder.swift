@@ -4,14 +4,15 @@ import Glibc
 import Layers
 import Tensor
 
-/// The forward pass of a Llama-family decoder over packed rows. Worker and learner run this same code.
+/// The forward pass over packed rows of a decoder whose layers a `BlockDescription` describes. Worker and learner run
+/// this same code.
 ///
-/// Batch-invariant: every row's result is the same bits alone or beside others, in decode or in prefill, for any number of
-/// threads and any instruction set (`CKernels.h` says how). Not thread-safe: one owner, one call at a time.
+/// Batch-invariant: every row's result is the same bits alone or next to others, in decode or in prefill, for any
+/// number of threads and any instruction set (`CKernels.h` says how). Not thread-safe: one owner, one call at a time.
 ///
 /// Shapes: M rows, R outputs, C model width, H query heads, K key-value heads, D head width, F feed-forward width, V
-/// vocabulary. The residual stream is fp32; inputs of products are of the precision; sums are fp32. With `rollout: .int8` the
-/// products are those of `QuantizedMatrix`, and everything else stays as it is.
+/// vocabulary. The residual stream is fp32; inputs of products are of the precision; sums are fp32. With `rollout:
+/// .int8` the products are those of `QuantizedMatrix`, and everything else stays as it is.
 public final class Decoder {
   public let config: ModelConfig
   public let precision: Precision
@@ -31,8 +32,11 @@ public final class Decoder {
 
   /// A decoder with weights of zero; `load` fills them.
   ///
-  /// - Parameter rollout: what samples are drawn with; a decoder that is trained is exact.
+  /// - Parameters:
+  ///   - config: checked; the decoder computes everything that its block description says.
+  ///   - rollout: how samples are computed; a decoder that is trained is exact.
   public init(config: ModelConfig, precision: Precision, rollout: RolloutPrecision = .exact, pool: ThreadPool) {
+    precondition(config.block.unsupported == nil, "an unchecked configuration: \(config.block)")
     self.config = config
     self.precision = precision
     self.pool = pool
@@ -198,7 +202,7 @@ public final class Decoder {
   ) {
     let c = config.hiddenSize
     let kind = precision.kind
-    let epsilon = config.normEpsilon
+    let epsilon = config.block.norm.epsilon
     pool.run(m, chunk: chunk(m, most: 16)) { rows in
       for row in rows {
         let value = fv_rmsnorm(
@@ -225,7 +229,7 @@ public final class Decoder {
         for head in 0..<rotated {
           let weight = head < config.headCount ? queryNorm : keyNorm
           let inverse = fv_rmsnorm(
-            fv_f32, values + head * d, nil, weight.pointer, config.normEpsilon, Int64(d), values + head * d)
+            fv_f32, values + head * d, nil, weight.pointer, config.block.norm.epsilon, Int64(d), values + head * d)
           saved?.headInverse?.pointer[row * rotated + head] = inverse
         }
       }
@@ -295,7 +299,7 @@ public final class Decoder {
     let gathered = tape.map { $0.final.pointer } ?? outputRows.reserve(r * c)
     let out = tape.map { $0.states } ?? normal.reserve(max(r, batch.count) * c)
     let kind = precision.kind
-    let epsilon = config.normEpsilon
+    let epsilon = config.block.norm.epsilon
     pool.run(r, chunk: chunk(r, most: 16)) { rows in
       for index in rows {
         let row = Int(batch.outputs[index]) * c

@@ -37,8 +37,8 @@ package final class DecoderWeights: Sendable {
   private let places: [ParameterPlace]
   package let parameters: [ParameterShape]
 
-  /// - Parameter rollout: `int8` quantizes the decoder's matrices, not the embedding that tokens are looked up in, and no
-  ///   vision encoder.
+  /// - Parameter rollout: `int8` quantizes the decoder's matrices, not the embedding that tokens are looked up in, and
+  ///   no vision encoder.
   package init(config: ModelConfig, precision: Precision, rollout: RolloutPrecision = .exact) {
     self.config = config
     self.precision = precision
@@ -56,6 +56,8 @@ package final class DecoderWeights: Sendable {
     func vector(_ count: Int, if present: Bool) -> AlignedBuffer<Float>? {
       present ? AlignedBuffer(count: count) : nil
     }
+    let (attention, feedForward) = (config.block.attention, config.block.feedForward)
+    let hasHeadNorms = attention.queryKeyNorm == .eachHead
     head = matrix(config.vocabularySize, width, keepsRows: config.tiedHead)
     embedding = config.tiedHead ? head : exact(config.vocabularySize, width)
     finalNorm = AlignedBuffer(count: width)
@@ -63,11 +65,11 @@ package final class DecoderWeights: Sendable {
       Layer(
         queryKeyValue: matrix(q + 2 * kv, width), attentionOutput: matrix(width, q), gateUp: matrix(2 * f, width),
         down: matrix(width, f), inputNorm: AlignedBuffer(count: width), postAttentionNorm: AlignedBuffer(count: width),
-        queryNorm: vector(config.headSize, if: config.queryKeyNorm),
-        keyNorm: vector(config.headSize, if: config.queryKeyNorm),
-        queryKeyValueBias: vector(q + 2 * kv, if: config.queryKeyValueBias),
-        attentionOutputBias: vector(width, if: config.attentionOutputBias),
-        gateUpBias: vector(2 * f, if: config.feedForwardBias), downBias: vector(width, if: config.feedForwardBias))
+        queryNorm: vector(config.headSize, if: hasHeadNorms),
+        keyNorm: vector(config.headSize, if: hasHeadNorms),
+        queryKeyValueBias: vector(q + 2 * kv, if: attention.queryKeyValueBias),
+        attentionOutputBias: vector(width, if: attention.outputBias),
+        gateUpBias: vector(2 * f, if: feedForward.bias), downBias: vector(width, if: feedForward.bias))
     }
     vision = config.vision.map {
       VisionWeights(config: $0, decoder: width, precision: precision)
@@ -116,8 +118,8 @@ package final class DecoderWeights: Sendable {
     case .vector(let buffer, let first):
       let depth = parameters[index].depth
       let target = buffer.pointer + first + rows.lowerBound * depth
-      // A parameter of more than one dimension is of the precision, also where it is used as a vector (learned positions):
-      // such parameters are broadcast in bf16.
+      // A parameter of more than one dimension is of the precision, also where it is used as a vector (learned
+      // positions): such parameters are broadcast in bf16.
       if precision == .bfloat16 && parameters[index].shape.count > 1 {
         for i in 0..<rows.count * depth { target[i] = Float(bitPattern: UInt32(values[i].bfloat16Bits) << 16) }
       } else {

@@ -60,7 +60,8 @@ package struct RowBatch {
 
   /// Adds a prompt's rows; a row of the image token takes the next feature of `images`.
   ///
-  /// Returns the last row's index, and what is added to the position of a row behind the prompt to find its rotary position.
+  /// Returns the last row's index, and what is added to the position of a row behind the prompt to find its rotary
+  /// position.
   @discardableResult
   package mutating func addPrompt(
     _ tokens: [Int32], images: [ImageTensor], config: ModelConfig, table: Int32

@@ -4,9 +4,10 @@ import Tensor
 
 /// What a forward pass keeps for its backward pass. M rows, R outputs.
 ///
-/// Norms, activations and attention weights are computed again from these, since that is cheaper than their memory:
-/// (8 C + 2 ((H + 2K) D + H D + 2 F)) bytes a row and layer in bf16. With gradient checkpointing that is kept for one layer,
-/// and of the others only the input, 4 C bytes: the backward pass computes a layer's part again before it needs it.
+/// Norms, activations and attention weights are computed again from these, since that is cheaper than their memory: (8
+/// C + 2 ((H + 2K) D + H D + 2 F)) bytes a row and layer in bf16. With gradient checkpointing that is kept for one
+/// layer, and of the others only the input, 4 C bytes: the backward pass computes a layer's part again before it needs
+/// it.
 package final class Tape {
   package struct Layer {
     /// Residual stream before the attention's norm, `[M, C]`, and that norm's inverse, `[M]`.
@@ -58,6 +59,7 @@ package final class Tape {
     let d = config.headSize
     let h = config.headCount
     let k = config.keyValueHeadCount
+    let hasHeadNorms = config.block.attention.queryKeyNorm == .eachHead
     func layer() -> Layer {
       Layer(
         input: AlignedBuffer(count: m * c), inputInverse: AlignedBuffer(count: m),
@@ -65,8 +67,8 @@ package final class Tape {
         attended: ElementBuffer(precision, count: m * h * d), statistics: AlignedBuffer(count: m * h * 2),
         middle: AlignedBuffer(count: m * c), middleInverse: AlignedBuffer(count: m),
         gateUp: ElementBuffer(precision, count: m * 2 * config.feedForwardSize),
-        beforeHeadNorm: config.queryKeyNorm ? AlignedBuffer(count: m * (h + k) * d) : nil,
-        headInverse: config.queryKeyNorm ? AlignedBuffer(count: m * (h + k)) : nil)
+        beforeHeadNorm: hasHeadNorms ? AlignedBuffer(count: m * (h + k) * d) : nil,
+        headInverse: hasHeadNorms ? AlignedBuffer(count: m * (h + k)) : nil)
     }
     let shared = checkpointing ? layer() : nil
     layers = (0..<config.layerCount).map { _ in shared?.withInput(AlignedBuffer(count: m * c)) ?? layer() }

@@ -102,7 +102,7 @@ package struct PackedImages {
     let size = config.patchSize
     let (height, width) = (image.size.height, image.size.width)
     for channel in 0..<config.channelCount {
-      for _ in 0..<config.temporalPatchSize {
+      for _ in 0..<(config.temporalPatchSize ?? 1) {
         for y in row * size..<(row + 1) * size {
           let start = (channel * height + y) * width + column * size
           patches.append(contentsOf: image.values[start..<start + size])

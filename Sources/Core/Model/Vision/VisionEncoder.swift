@@ -252,7 +252,7 @@ package final class VisionEncoder {
   }
 
   private func activate(
-    _ activation: VisionConfig.Activation, _ x: UnsafeMutablePointer<Float>, rows: Int, width: Int,
+    _ activation: Activation, _ x: UnsafeMutablePointer<Float>, rows: Int, width: Int,
     into out: ElementBuffer, saved: ElementBuffer?
   ) {
     let kind = kind

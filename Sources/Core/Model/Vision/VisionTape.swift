@@ -60,7 +60,7 @@ package final class VisionTape {
     patches = elements(p * config.patchInputCount)
     embedded = config.normBeforeLayers ? floats(p * c) : nil
     embeddedStatistics = config.normBeforeLayers ? floats(p * 2) : nil
-    let inner = config.feedForwardSize * (config.activation == .swiglu ? 2 : 1)
+    let inner = config.feedForwardSize * config.activation.inputCount
     layers = (0..<config.usedLayerCount).map { _ in
       Layer(
         input: floats(p * c), inputStatistics: floats(p * 2), heads: elements(p * 3 * c),
@@ -74,7 +74,8 @@ package final class VisionTape {
     final = floats(rows * c)
     finalStatistics = config.finalNorm ? floats(rows * 2) : nil
     normed = config.finalNorm ? floats(rows * c) : nil
-    projectorStatistics = config.projectorNorm.map { floats(n * config.mergedSize / $0.width * 2) }
+    projectorStatistics =
+      config.projectorNorm == nil ? nil : floats(n * config.mergedSize / config.projectorNormWidth * 2)
     merged = elements(n * config.mergedSize)
     self.inner = elements(n * config.projectorSize(decoder: width))
   }

@@ -58,7 +58,7 @@ package final class VisionWeights: Sendable {
       places[name] = .vector(buffer, first: 0)
       return buffer
     }
-    func norm(_ name: String, _ kind: VisionConfig.Norm, _ width: Int, _ epsilon: Float) -> NormWeights {
+    func norm(_ name: String, _ kind: NormKind, _ width: Int, _ epsilon: Float) -> NormWeights {
       let norm = NormWeights(kind, width: width, epsilon: epsilon)
       places[name + ".weight"] = .vector(norm.weight, first: 0)
       if let bias = norm.bias { places[name + ".bias"] = .vector(bias, first: 0) }
@@ -88,7 +88,7 @@ package final class VisionWeights: Sendable {
     layers = (0..<config.usedLayerCount).map { index in
       let prefix = "vision.layers.\(index)."
       let attention = prefix + "attention."
-      let gated = config.activation == .swiglu
+      let gated = config.activation.isGated
       return Layer(
         norm1: normBefore(prefix + "norm1", c),
         queryKeyValue: config.fusedQueryKeyValue
@@ -103,7 +103,7 @@ package final class VisionWeights: Sendable {
         scale2: config.layerScale ? vector(prefix + "scale2", c) : nil)
     }
     finalNorm = config.finalNorm ? norm("vision.final_norm", .layer, c, config.normEpsilon) : nil
-    projectorNorm = config.projectorNorm.map { norm("projector.norm", $0.kind, $0.width, $0.epsilon) }
+    projectorNorm = config.projectorNorm.map { norm("projector.norm", $0.kind, config.projectorNormWidth, $0.epsilon) }
     let inner = config.projectorSize(decoder: width)
     projector1 = linear(["projector.linear_1"], inner, config.mergedSize, bias: config.projectorBias)
     projector2 = linear(["projector.linear_2"], width, inner, bias: config.projectorBias)
