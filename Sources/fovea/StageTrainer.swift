@@ -24,7 +24,7 @@ struct StageTrainer {
   private let exam: Exam
   private let metrics: MetricsFile
   private let log: LogFile
-  private let clock = Stopwatch()
+  private let clock: Stopwatch
   private var session: SupervisedSession
   private var evaluatedStep: UInt32?
   private var savedStep: UInt32?
@@ -59,6 +59,7 @@ struct StageTrainer {
     let told = try metrics.rows()
     display.recall(told)
     evaluatedStep = told.last { $0.kind == .evaluation }?.step
+    clock = Stopwatch(resumedAt: told.compactMap { $0.values["seconds_elapsed"] }.max() ?? 0)
   }
 
   private var stepCount: UInt32 { UInt32(clamping: stage.settings(of: settings).steps) }
@@ -151,8 +152,13 @@ struct StageTrainer {
   }
 }
 
-/// Seconds since it was made, for people and metrics.
+/// Seconds that the run has taken, over all of its processes, for people and metrics.
 private struct Stopwatch: Sendable {
   private let start = MonotonicClock.now()
-  var seconds: Double { Double(MonotonicClock.now() - start) / 1000 }
+  private let before: Double
+
+  /// - Parameter seconds: what earlier processes of the run have taken.
+  init(resumedAt seconds: Double) { before = (0...1e9).contains(seconds) ? seconds : 0 }
+
+  var seconds: Double { before + Double(MonotonicClock.now() - start) / 1000 }
 }

@@ -40,7 +40,7 @@ public struct MetricsHistory: Equatable, Sendable {
 
   /// Mean seconds of the newest steps, evaluations and waits between them included.
   public func secondsPerStep(newest count: Int = 16) -> Double? {
-    // A resumed process starts its clock again, so only rows since the clock last went back count.
+    // In files of earlier versions a resumed process starts its clock again: only rows since the clock last went back count.
     var rows: [(step: UInt32, seconds: Double)] = []
     for row in steps.suffix(count).reversed() {
       guard let seconds = row.values["seconds_elapsed"], rows.last.map({ seconds <= $0.seconds }) ?? true else { break }
