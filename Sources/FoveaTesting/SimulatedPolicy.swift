@@ -23,8 +23,8 @@ public struct SimulatedDataset: PromptDataset {
   }
 }
 
-/// Samples without a model: every token and reward is a function of the lease's random key and of the version, as with the
-/// real engine. So a group can be checked wherever it turns up.
+/// Samples without a model: every token and reward is a function of the lease's random key and of the version, as with
+/// the real engine. So a group can be checked wherever it turns up.
 public enum SimulatedPolicy {
   /// The group that any worker with `version` makes of a lease.
   /// - Parameter zeroVarianceShare: share of prompts whose samples are all rewarded alike.

@@ -2,8 +2,8 @@ import Core
 import RolloutWorker
 import Wire
 
-/// The real worker state on simulated time: fetching, loading and decoding take a while that is drawn, and samples come from
-/// `SimulatedPolicy`.
+/// The real worker state on simulated time: fetching, loading and decoding take a while that is drawn, and samples come
+/// from `SimulatedPolicy`.
 public struct SimulatedWorker: Sendable {
   /// How a worker behaves.
   public struct Traits: Equatable, Sendable {
@@ -47,7 +47,7 @@ public struct SimulatedWorker: Sendable {
     state = RolloutState(
       as: FarmMember(
         Hello(
-          role: .worker, runID: "simulated", name: name, incarnation: incarnation, host: "simulated", processID: 1,
+          role: .worker, runID: "simulated", name: name, incarnation: incarnation, host: "simulated",
           threads: 1,
           slots: traits.slots)))
     on(.started, now: now)
@@ -118,7 +118,8 @@ public struct SimulatedWorker: Sendable {
       case .fetch(let announced): fetch = (announced, now + draw(traits.fetchTime))
       case .load(let version): load = (version, now + draw(traits.loadTime))
       case .generate(let lease):
-        if traits.poison.contains(lease.prompt) && lease.purpose == .train { outcome = .crashed }
+        // Held-out prompts are answered greedily.
+        if traits.poison.contains(lease.prompt) && lease.sampling.temperature > 0 { outcome = .crashed }
         let factor: Milliseconds = random.uniform() < traits.stragglerShare ? 10 : 1
         decoding[lease.id] = (lease, now + factor * draw(traits.leaseTime))
       case .cancel(let id): decoding[id] = nil

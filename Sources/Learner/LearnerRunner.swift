@@ -117,7 +117,7 @@ public final class LearnerRunner: Sendable {
       case .link(let socket, let link):
         if case .failing(let reason) = link { log("\(socket.rawValue): \(reason)") }
         take(.link(link))
-      case .door(let socket, let line): log("\(socket.rawValue): \(line)")
+      case .access(let socket, let line): log("\(socket.rawValue): \(line)")
       }
       switch ending {
       case nil: continue
@@ -133,9 +133,8 @@ public final class LearnerRunner: Sendable {
       as: FarmMember(
         Hello(
           role: .learner, runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
-          processID: UInt32(ProcessInfo.processInfo.processIdentifier), threads: UInt32(threads),
-          weightsEndpoint: weightsEndpoint),
-        coordinator: coordinator, patience: Milliseconds(settings.farm.patienceSeconds * 1000)),
+          threads: UInt32(threads), weightsEndpoint: weightsEndpoint),
+        coordinator: coordinator, timeout: Milliseconds(settings.farm.patienceSeconds * 1000)),
       start: start, bestAccuracy: bestAccuracy, stepCount: UInt32(clamping: settings.run.steps),
       checkpointEvery: UInt32(clamping: settings.checkpoint.every))
   }

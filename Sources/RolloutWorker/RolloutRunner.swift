@@ -40,8 +40,8 @@ public final class RolloutRunner: Sendable {
     member = FarmMember(
       Hello(
         role: .worker, runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
-        processID: UInt32(ProcessInfo.processInfo.processIdentifier), threads: UInt32(threads), slots: UInt32(slots)),
-      coordinator: coordinator, patience: Milliseconds(patienceSeconds * 1000))
+        threads: UInt32(threads), slots: UInt32(slots)),
+      coordinator: coordinator, timeout: Milliseconds(patienceSeconds * 1000))
     self.reactor = reactor
     self.log = log
   }
@@ -128,7 +128,7 @@ private struct WorkerLoop {
     case .link(let socket, let state):
       if case .failing(let reason) = state { log("\(socket.rawValue): \(reason)") }
       take(socket == .control ? .link(state) : .weightsLink(state))
-    case .door: break
+    case .access: break
     }
   }
 

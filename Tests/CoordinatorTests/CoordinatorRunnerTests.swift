@@ -132,7 +132,7 @@ struct CoordinatorRunnerTests {
     client.send(
       .hello(
         Hello(
-          protocolVersion: 99, role: .worker, name: "old", incarnation: 1, host: "here", processID: 1, slots: 1)),
+          protocolVersion: 99, role: .worker, name: "old", incarnation: 1, host: "here", slots: 1)),
       on: .control)
     var answers: [Message] = []
     for await case .received(let message, _, from: _) in client.events {

@@ -6,8 +6,8 @@ import Settings
 import Testing
 import Wire
 
-/// Whole runs on a bad network with processes that crash, hang and come back. A failure prints its seed, and the same seed
-/// fails again. FOVEA_SIMULATION_FACTOR=10 runs ten times as many seeds; `make simulate` runs a campaign.
+/// Whole runs on a bad network with processes that crash, hang and come back. A failure prints its seed, and the same
+/// seed fails again. FOVEA_SIMULATION_FACTOR=10 runs ten times as many seeds; `make simulate` runs a campaign.
 @Suite("Simulated farms")
 struct SimulationTests {
   /// Runs a plan over seeds and records every violation with its seed.

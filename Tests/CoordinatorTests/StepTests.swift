@@ -154,7 +154,7 @@ struct StepTests {
     #expect((first + second).map { $0.groups.map(\.prompt) } == [[0, 1, 2], [0, 1, 3]])
   }
 
-  @Test("A new version that is not newer sends its learner away")
+  @Test("A new version that is not newer evicts its learner")
   func versionGoesBack() {
     var bench = Bench()
     bench.work(bench.start(), by: 1)

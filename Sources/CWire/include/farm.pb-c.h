@@ -96,12 +96,6 @@ typedef enum _Fovea__Role {
   FOVEA__ROLE__ROLE_OBSERVER = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FOVEA__ROLE)
 } Fovea__Role;
-typedef enum _Fovea__LeasePurpose {
-  FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_UNSPECIFIED = 0,
-  FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_TRAIN = 1,
-  FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_EVALUATE = 2
-    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FOVEA__LEASE_PURPOSE)
-} Fovea__LeasePurpose;
 typedef enum _Fovea__FinishReason {
   FOVEA__FINISH_REASON__FINISH_REASON_UNSPECIFIED = 0,
   FOVEA__FINISH_REASON__FINISH_REASON_STOP = 1,
@@ -222,7 +216,9 @@ struct  Fovea__Hello
    */
   uint64_t incarnation;
   ProtobufCBinaryData host;
-  uint32_t process_id;
+  /*
+   * Kernel threads.
+   */
   uint32_t threads;
   /*
    * Worker: samples that it decodes at once.
@@ -241,7 +237,7 @@ struct  Fovea__Hello
 };
 #define FOVEA__HELLO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__hello__descriptor) \
-    , 0, FOVEA__ROLE__ROLE_UNSPECIFIED, {0,NULL}, {0,NULL}, 0, {0,NULL}, 0, 0, 0, NULL, {0,NULL}, 0, 0 }
+    , 0, FOVEA__ROLE__ROLE_UNSPECIFIED, {0,NULL}, {0,NULL}, 0, {0,NULL}, 0, 0, NULL, {0,NULL}, 0, 0 }
 
 
 /*
@@ -268,7 +264,7 @@ struct  Fovea__Welcome
 
 
 /*
- * Coordinator to peer: it will not have this peer, which ends. Idempotent.
+ * Coordinator to peer: the peer is refused, and ends. Idempotent.
  */
 struct  Fovea__Refused
 {
@@ -293,8 +289,17 @@ struct  Fovea__Heartbeat
    * Worker: groups that it would take now.
    */
   uint32_t credit;
+  /*
+   * Worker: samples that are being decoded.
+   */
   uint32_t active_samples;
+  /*
+   * Worker: tokens sampled since its start.
+   */
   uint64_t tokens_total;
+  /*
+   * Worker: tokens a second over the last heartbeats.
+   */
   float tokens_per_second;
   uint64_t groups_done;
   /*
@@ -411,7 +416,6 @@ struct  Fovea__Lease
    * 1, 2, ...
    */
   uint32_t attempt;
-  Fovea__LeasePurpose purpose;
   uint32_t step;
   uint64_t prompt;
   size_t n_messages;
@@ -423,20 +427,19 @@ struct  Fovea__Lease
   size_t n_stop_strings;
   ProtobufCBinaryData *stop_strings;
   uint64_t seed;
-  uint32_t deadline_milliseconds;
   /*
    * Encoded files, JPEG or PNG, in the order of their placeholders in the messages.
    */
   size_t n_images;
   ProtobufCBinaryData *images;
   /*
-   * 0: the whole group. Else a lease that takes too long: hand in what is finished, as soon as that is so many samples.
+   * 0: the whole group. Else the lease takes too long: a partial group of at least so many samples is handed in.
    */
   uint32_t survivors_min;
 };
 #define FOVEA__LEASE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__lease__descriptor) \
-    , 0, 0, FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_UNSPECIFIED, 0, 0, 0,NULL, NULL, 0, 0, NULL, 0,NULL, 0, 0, 0,NULL, 0 }
+    , 0, 0, 0, 0, 0,NULL, NULL, 0, 0, NULL, 0,NULL, 0, 0,NULL, 0 }
 
 
 /*
@@ -480,7 +483,7 @@ struct  Fovea__Rollout
 
 
 /*
- * One prompt and its samples, all drawn from one policy version.
+ * One prompt and its samples, all sampled from one policy version.
  */
 struct  Fovea__RolloutGroup
 {
@@ -510,13 +513,11 @@ struct  Fovea__GroupResult
 {
   ProtobufCMessage base;
   uint64_t lease;
-  uint32_t attempt;
   Fovea__RolloutGroup *group;
-  uint32_t milliseconds;
 };
 #define FOVEA__GROUP_RESULT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__group_result__descriptor) \
-    , 0, 0, NULL, 0 }
+    , 0, NULL }
 
 
 /*
@@ -660,7 +661,7 @@ struct  Fovea__FarmStatus
   size_t n_waits;
   ProtobufCBinaryData *waits;
   /*
-   * Prompts that were given up, and why.
+   * Prompts that failed all their attempts, and why.
    */
   size_t n_quarantined;
   ProtobufCBinaryData *quarantined;
@@ -738,7 +739,7 @@ struct  Fovea__WeightsManifest
    */
   uint64_t payload_hash;
   /*
-   * What the worker draws samples with.
+   * The precision that the worker samples with.
    */
   Fovea__RolloutPrecision rollout_precision;
   Fovea__WeightsPart part;
@@ -1430,7 +1431,6 @@ typedef void (*Fovea__WeightsChunk_Closure)
 /* --- descriptors --- */
 
 extern const ProtobufCEnumDescriptor    fovea__role__descriptor;
-extern const ProtobufCEnumDescriptor    fovea__lease_purpose__descriptor;
 extern const ProtobufCEnumDescriptor    fovea__finish_reason__descriptor;
 extern const ProtobufCEnumDescriptor    fovea__weights_part__descriptor;
 extern const ProtobufCEnumDescriptor    fovea__rollout_precision__descriptor;

@@ -110,11 +110,6 @@ public struct WeightsFetcher: Sendable {
     UInt64(max(0, sysconf(Int32(_SC_PHYS_PAGES)))) * UInt64(max(0, sysconf(Int32(_SC_PAGESIZE))))
   }
 
-  /// Chunks done and wanted of the transfer under way.
-  public var progress: (done: Int, of: Int)? {
-    if case .fetching(let transfer) = phase { (transfer.doneCount, transfer.chunks.count) } else { nil }
-  }
-
   public mutating func on(_ event: Event, now: Milliseconds) -> [Effect] {
     switch event {
     case .announced(let announced):
