@@ -1642,7 +1642,7 @@ const ProtobufCMessageDescriptor fovea__version__descriptor =
   (ProtobufCMessageInit) fovea__version__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor fovea__hello__field_descriptors[13] =
+static const ProtobufCFieldDescriptor fovea__hello__field_descriptors[12] =
 {
   {
     "protocol_version",
@@ -1711,18 +1711,6 @@ static const ProtobufCFieldDescriptor fovea__hello__field_descriptors[13] =
     PROTOBUF_C_TYPE_BYTES,
     0,   /* quantifier_offset */
     offsetof(Fovea__Hello, host),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "process_id",
-    7,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT32,
-    0,   /* quantifier_offset */
-    offsetof(Fovea__Hello, process_id),
     NULL,
     NULL,
     0,             /* flags */
@@ -1802,24 +1790,24 @@ static const ProtobufCFieldDescriptor fovea__hello__field_descriptors[13] =
   },
 };
 static const unsigned fovea__hello__field_indices_by_name[] = {
-  12,   /* field[12] = cursor */
+  11,   /* field[11] = cursor */
   5,   /* field[5] = host */
   4,   /* field[4] = incarnation */
   3,   /* field[3] = name */
-  11,   /* field[11] = next_step */
-  9,   /* field[9] = policy_version */
-  6,   /* field[6] = process_id */
+  10,   /* field[10] = next_step */
+  8,   /* field[8] = policy_version */
   0,   /* field[0] = protocol_version */
   1,   /* field[1] = role */
   2,   /* field[2] = run_id */
-  8,   /* field[8] = slots */
-  7,   /* field[7] = threads */
-  10,   /* field[10] = weights_endpoint */
+  7,   /* field[7] = slots */
+  6,   /* field[6] = threads */
+  9,   /* field[9] = weights_endpoint */
 };
-static const ProtobufCIntRange fovea__hello__number_ranges[1 + 1] =
+static const ProtobufCIntRange fovea__hello__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 13 }
+  { 8, 6 },
+  { 0, 12 }
 };
 const ProtobufCMessageDescriptor fovea__hello__descriptor =
 {
@@ -1829,10 +1817,10 @@ const ProtobufCMessageDescriptor fovea__hello__descriptor =
   "Fovea__Hello",
   "fovea",
   sizeof(Fovea__Hello),
-  13,
+  12,
   fovea__hello__field_descriptors,
   fovea__hello__field_indices_by_name,
-  1,  fovea__hello__number_ranges,
+  2,  fovea__hello__number_ranges,
   (ProtobufCMessageInit) fovea__hello__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -2483,7 +2471,7 @@ const ProtobufCMessageDescriptor fovea__sampling_settings__descriptor =
   (ProtobufCMessageInit) fovea__sampling_settings__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor fovea__lease__field_descriptors[15] =
+static const ProtobufCFieldDescriptor fovea__lease__field_descriptors[13] =
 {
   {
     "id",
@@ -2505,18 +2493,6 @@ static const ProtobufCFieldDescriptor fovea__lease__field_descriptors[15] =
     0,   /* quantifier_offset */
     offsetof(Fovea__Lease, attempt),
     NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "purpose",
-    3,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_ENUM,
-    0,   /* quantifier_offset */
-    offsetof(Fovea__Lease, purpose),
-    &fovea__lease_purpose__descriptor,
     NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
@@ -2630,18 +2606,6 @@ static const ProtobufCFieldDescriptor fovea__lease__field_descriptors[15] =
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "deadline_milliseconds",
-    13,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT32,
-    0,   /* quantifier_offset */
-    offsetof(Fovea__Lease, deadline_milliseconds),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
     "images",
     14,
     PROTOBUF_C_LABEL_REPEATED,
@@ -2668,25 +2632,25 @@ static const ProtobufCFieldDescriptor fovea__lease__field_descriptors[15] =
 };
 static const unsigned fovea__lease__field_indices_by_name[] = {
   1,   /* field[1] = attempt */
-  12,   /* field[12] = deadline_milliseconds */
-  8,   /* field[8] = group_size */
+  7,   /* field[7] = group_size */
   0,   /* field[0] = id */
-  13,   /* field[13] = images */
-  5,   /* field[5] = messages */
-  7,   /* field[7] = policy_version */
-  4,   /* field[4] = prompt */
-  2,   /* field[2] = purpose */
-  6,   /* field[6] = reward */
-  9,   /* field[9] = sampling */
-  11,   /* field[11] = seed */
-  3,   /* field[3] = step */
-  10,   /* field[10] = stop_strings */
-  14,   /* field[14] = survivors_min */
+  11,   /* field[11] = images */
+  4,   /* field[4] = messages */
+  6,   /* field[6] = policy_version */
+  3,   /* field[3] = prompt */
+  5,   /* field[5] = reward */
+  8,   /* field[8] = sampling */
+  10,   /* field[10] = seed */
+  2,   /* field[2] = step */
+  9,   /* field[9] = stop_strings */
+  12,   /* field[12] = survivors_min */
 };
-static const ProtobufCIntRange fovea__lease__number_ranges[1 + 1] =
+static const ProtobufCIntRange fovea__lease__number_ranges[3 + 1] =
 {
   { 1, 0 },
-  { 0, 15 }
+  { 4, 2 },
+  { 14, 11 },
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor fovea__lease__descriptor =
 {
@@ -2696,10 +2660,10 @@ const ProtobufCMessageDescriptor fovea__lease__descriptor =
   "Fovea__Lease",
   "fovea",
   sizeof(Fovea__Lease),
-  15,
+  13,
   fovea__lease__field_descriptors,
   fovea__lease__field_indices_by_name,
-  1,  fovea__lease__number_ranges,
+  3,  fovea__lease__number_ranges,
   (ProtobufCMessageInit) fovea__lease__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -3000,7 +2964,7 @@ const ProtobufCMessageDescriptor fovea__rollout_group__descriptor =
   (ProtobufCMessageInit) fovea__rollout_group__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor fovea__group_result__field_descriptors[4] =
+static const ProtobufCFieldDescriptor fovea__group_result__field_descriptors[2] =
 {
   {
     "lease",
@@ -3009,18 +2973,6 @@ static const ProtobufCFieldDescriptor fovea__group_result__field_descriptors[4] 
     PROTOBUF_C_TYPE_UINT64,
     0,   /* quantifier_offset */
     offsetof(Fovea__GroupResult, lease),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "attempt",
-    2,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT32,
-    0,   /* quantifier_offset */
-    offsetof(Fovea__GroupResult, attempt),
     NULL,
     NULL,
     0,             /* flags */
@@ -3038,29 +2990,16 @@ static const ProtobufCFieldDescriptor fovea__group_result__field_descriptors[4] 
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
-  {
-    "milliseconds",
-    4,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT32,
-    0,   /* quantifier_offset */
-    offsetof(Fovea__GroupResult, milliseconds),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
 };
 static const unsigned fovea__group_result__field_indices_by_name[] = {
-  1,   /* field[1] = attempt */
-  2,   /* field[2] = group */
+  1,   /* field[1] = group */
   0,   /* field[0] = lease */
-  3,   /* field[3] = milliseconds */
 };
-static const ProtobufCIntRange fovea__group_result__number_ranges[1 + 1] =
+static const ProtobufCIntRange fovea__group_result__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 3, 1 },
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor fovea__group_result__descriptor =
 {
@@ -3070,10 +3009,10 @@ const ProtobufCMessageDescriptor fovea__group_result__descriptor =
   "Fovea__GroupResult",
   "fovea",
   sizeof(Fovea__GroupResult),
-  4,
+  2,
   fovea__group_result__field_descriptors,
   fovea__group_result__field_indices_by_name,
-  1,  fovea__group_result__number_ranges,
+  2,  fovea__group_result__number_ranges,
   (ProtobufCMessageInit) fovea__group_result__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -4385,36 +4324,6 @@ const ProtobufCEnumDescriptor fovea__role__descriptor =
   fovea__role__enum_values_by_name,
   1,
   fovea__role__value_ranges,
-  NULL,NULL,NULL,NULL   /* reserved[1234] */
-};
-static const ProtobufCEnumValue fovea__lease_purpose__enum_values_by_number[3] =
-{
-  { "LEASE_PURPOSE_UNSPECIFIED", "FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_UNSPECIFIED", 0 },
-  { "LEASE_PURPOSE_TRAIN", "FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_TRAIN", 1 },
-  { "LEASE_PURPOSE_EVALUATE", "FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_EVALUATE", 2 },
-};
-static const ProtobufCIntRange fovea__lease_purpose__value_ranges[] = {
-{0, 0},{0, 3}
-};
-static const ProtobufCEnumValueIndex fovea__lease_purpose__enum_values_by_name[3] =
-{
-  { "LEASE_PURPOSE_EVALUATE", 2 },
-  { "LEASE_PURPOSE_TRAIN", 1 },
-  { "LEASE_PURPOSE_UNSPECIFIED", 0 },
-};
-const ProtobufCEnumDescriptor fovea__lease_purpose__descriptor =
-{
-  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
-  "fovea.LeasePurpose",
-  "LeasePurpose",
-  "Fovea__LeasePurpose",
-  "fovea",
-  3,
-  fovea__lease_purpose__enum_values_by_number,
-  3,
-  fovea__lease_purpose__enum_values_by_name,
-  1,
-  fovea__lease_purpose__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
 static const ProtobufCEnumValue fovea__finish_reason__enum_values_by_number[3] =

@@ -1,14 +1,15 @@
+import Core
 import Wire
 
 /// The batches that a restarted learner may need again.
 ///
-/// A learner that dies comes back from its last checkpoint, some steps behind. The farm does not go back with it: workers
-/// never step back to an older version. The learner gets the very groups again that it trained before, and as training is
-/// exact, it arrives at the same weights.
+/// A learner that dies comes back from its last checkpoint, some steps behind. The farm does not go back with it:
+/// workers never step back to an older version. The learner gets the very groups again that it trained before, and as
+/// training is exact, it arrives at the same weights.
 ///
-/// The journal keeps the groups of every step that no checkpoint covers. Two batches at most are in memory: the newest, and
-/// the one that was read back last. As the newest checkpoint may turn out to be damaged, a step is covered only by the one
-/// before it.
+/// The journal keeps the groups of every step that is not checkpointed. Two batches at most are in memory: the newest,
+/// and the one that was read back last. As the newest checkpoint may turn out to be damaged, a step counts as
+/// checkpointed only when the one before the newest has it.
 package struct BatchArchive: Sendable {
   /// The closed steps that can be trained again; its end is the next step to close.
   private(set) package var kept: Range<UInt32> = 0..<0
@@ -27,10 +28,10 @@ package struct BatchArchive: Sendable {
   }
 
   /// Takes what an earlier process has closed: steps that follow each other, and the cursors after them.
-  package mutating func recover(_ steps: [(step: UInt32, cursorAfter: UInt64)], next: UInt32, covered: UInt32) {
+  package mutating func recover(_ steps: [(step: UInt32, cursorAfter: UInt64)], next: UInt32, checkpointed: UInt32) {
     kept = (steps.first?.step ?? next)..<next
     for (step, cursorAfter) in steps { cursors[step] = cursorAfter }
-    newestSaved = max(covered, kept.lowerBound)
+    newestSaved = max(checkpointed, kept.lowerBound)
   }
 
   /// A step is closed.
@@ -62,18 +63,17 @@ package struct BatchArchive: Sendable {
   package func cursorAfter(_ step: UInt32) -> UInt64? { cursors[step] }
 
   /// A learner has made a checkpoint behind `step` steps.
-  /// - Parameter relyingOnNewest: `Sabotage.coversTooMuch`.
   /// - Returns: the first step that is still kept, when that has changed.
-  package mutating func saved(_ step: UInt32, relyingOnNewest: Bool = false) -> UInt32? {
+  package mutating func saved(_ step: UInt32) -> UInt32? {
     guard step > newestSaved else { return nil }
-    let covered = min(relyingOnNewest ? step : newestSaved, kept.upperBound)
+    let first = min(newestSaved, kept.upperBound)
     newestSaved = step
-    guard covered > kept.lowerBound else { return nil }
-    for step in kept.lowerBound..<covered { cursors[step] = nil }
-    kept = covered..<kept.upperBound
-    return covered
+    guard first > kept.lowerBound else { return nil }
+    for step in kept.lowerBound..<first { cursors[step] = nil }
+    kept = first..<kept.upperBound
+    return first
   }
 
-  /// A learner goes on from a checkpoint behind `step` steps: a newer one is not to be relied on.
+  /// A learner resumes from a checkpoint behind `step` steps: a newer one is not to be relied on.
   package mutating func learnerReturns(at step: UInt32) { newestSaved = min(newestSaved, step) }
 }

@@ -16,14 +16,15 @@ public enum CoordinatorEvent: Sendable {
 
 /// What the coordinator wants done. The shell performs effects in their order and answers none of them but `recall`.
 public enum CoordinatorEffect: Equatable, Sendable {
-  /// One transaction: the effects that follow are performed only when all of it is on the disk. The first of its event's.
+  /// One transaction: the effects that follow are performed only when all of it is on the disk. The first of its
+  /// event's.
   case journal([JournalEntry])
   /// Read the groups of a closed step and bring them with the event `recalled`.
   case recall(step: UInt32)
   case send(Message, to: PeerAddress)
   case record(MetricsRow)
   case log(String)
-  /// The last effect that there is.
+  /// The run has ended; no other effect follows.
   case finish(CoordinatorOutcome)
 }
 
@@ -31,9 +32,9 @@ public enum CoordinatorEffect: Equatable, Sendable {
 public enum CoordinatorOutcome: Equatable, Sendable {
   /// All steps are trained and the last version is evaluated.
   case completed
-  /// Asked to stop; a checkpoint lets the run go on later.
+  /// Asked to stop; the run can be resumed from its checkpoint.
   case drained
-  /// It cannot go on; the reason names what to mend.
+  /// It cannot go on; the reason names what to fix.
   case failed(String)
 }
 

@@ -1,47 +1,21 @@
+import Core
 import Settings
 import Support
 import Synchronization
 import Tasks
 import Wire
 
-/// Whoever watches a coordinator: the live view, the metrics file, the log. Called in the order of what happens, on the
-/// runner's own task, so a callback returns quickly.
-public struct CoordinatorObserver: Sendable {
-  /// The farm as it is now, a few times a second and once at the end.
-  public var status: @Sendable (FarmStatus) -> Void
-  /// A row for metrics.jsonl.
-  public var metrics: @Sendable (MetricsRow) -> Void
-  /// A batch as it goes to the learner; again when it is sent again.
-  public var batch: @Sendable (TrainBatch) -> Void
-  /// A line for people.
-  public var log: @Sendable (String) -> Void
-
-  public init(
-    status: @escaping @Sendable (FarmStatus) -> Void = { _ in },
-    metrics: @escaping @Sendable (MetricsRow) -> Void = { _ in },
-    batch: @escaping @Sendable (TrainBatch) -> Void = { _ in },
-    log: @escaping @Sendable (String) -> Void = { _ in }
-  ) {
-    self.status = status
-    self.metrics = metrics
-    self.batch = batch
-    self.log = log
-  }
-}
-
-/// A run that could not go on. The reason is one line that names what to mend.
+/// A run that could not go on. The reason is one line that names what to fix.
 public struct RunFailure: Error, Equatable, CustomStringConvertible {
   public var reason: String
   public var description: String { reason }
 }
 
-/// The coordinator's shell: takes events from the reactor, gives them to `CoordinatorState`, performs the effects. What an
-/// event changes for good stands in the journal before anything is sent because of it.
+/// The coordinator's shell: takes events from the reactor, gives them to `CoordinatorState`, performs the effects. What
+/// an event changes for good stands in the journal before anything is sent because of it.
 ///
 /// It decides nothing. One task runs it; the state has no other owner.
 public final class CoordinatorRunner: Sendable {
-  private static let statusInterval: Milliseconds = 250
-
   private let settings: RunSettings
   private let runID: String
   private let dataset: any PromptDataset
@@ -55,7 +29,7 @@ public final class CoordinatorRunner: Sendable {
   ///   - settings: valid; the settings file has been checked.
   ///   - runID: what every peer of this run names.
   ///   - dataset: the task's prompts.
-  ///   - journal: of the run; it is gone on from when it holds anything.
+  ///   - journal: of the run, which is resumed when the journal holds anything.
   ///   - reactor: has a ROUTER named `control`. The caller closes it, which also sends what is still under way.
   ///   - incarnation: random per process.
   public init(
@@ -77,28 +51,19 @@ public final class CoordinatorRunner: Sendable {
 
   /// Runs the farm to its end.
   /// - Returns: `completed` or `drained`.
-  /// - Throws: `RunFailure` when the run cannot go on; `InputError` when the journal cannot be read or written, a full disk
-  ///   for example: it is as it was before the event, and the run can be resumed from it; `CancellationError` when the task is cancelled.
+  /// - Throws: `RunFailure` when the run cannot go on; `InputError` when the journal cannot be read or written, a full
+  ///   disk for example: it is as it was before the event, and the run can be resumed from it; `CancellationError` when
+  ///   the task is cancelled.
   @discardableResult
   public func run() async throws -> CoordinatorOutcome {
-    var state = try CoordinatorState(
+    let state = try CoordinatorState(
       settings: settings, runID: runID, incarnation: incarnation, dataset: dataset, from: journal.contents(),
       now: MonotonicClock.now())
-    var isDraining = false
-    var statusAt = Milliseconds.min
+    var loop = CoordinatorLoop(state: state, journal: journal, reactor: reactor, observer: observer)
     for await event in reactor.events {
-      let now = MonotonicClock.now()
-      if !isDraining && isDrainAsked.load(ordering: .relaxed) {
-        isDraining = true
-        try perform(state.on(.drain, now: now), for: &state)
-      }
-      if case .door(_, let line) = event { observer.log(line) }
-      if let event = translate(event) { try perform(state.on(event, now: now), for: &state) }
-      if now >= statusAt || state.outcome != nil {
-        statusAt = now + Self.statusInterval
-        observer.status(state.status(now: now))
-      }
-      switch state.outcome {
+      if isDrainAsked.exchange(false, ordering: .relaxed) { try loop.take(.drain) }
+      try loop.take(event)
+      switch loop.outcome {
       case nil: continue
       case .failed(let reason)?: throw RunFailure(reason: reason)
       case let outcome?: return outcome
@@ -106,30 +71,68 @@ public final class CoordinatorRunner: Sendable {
     }
     throw CancellationError()
   }
+}
 
-  private func translate(_ event: TransportEvent) -> CoordinatorEvent? {
+/// What the event loop owns: the coordinator's state, and when the farm was last shown.
+private struct CoordinatorLoop {
+  private static let statusInterval: Milliseconds = 250
+
+  private var state: CoordinatorState
+  private var nextStatusAt = Milliseconds.min
+  private let journal: Journal
+  private let reactor: Reactor
+  private let observer: CoordinatorObserver
+
+  init(state: CoordinatorState, journal: Journal, reactor: Reactor, observer: CoordinatorObserver) {
+    self.state = state
+    self.journal = journal
+    self.reactor = reactor
+    self.observer = observer
+  }
+
+  /// How the run ended; nil while it goes on.
+  var outcome: CoordinatorOutcome? { state.outcome }
+
+  // MARK: Events
+
+  /// What the sockets and the clock report.
+  mutating func take(_ event: TransportEvent) throws {
     switch event {
-    case .received(let message, .control, from: let peer): .received(message, from: peer)
-    case .malformed(.control, from: let peer, let reason): .malformed(from: peer, reason: reason)
-    case .tick: .tick
-    case .received, .malformed, .connectFailed, .link, .door: nil
+    case .received(let message, .control, from: let peer): try take(.received(message, from: peer))
+    case .malformed(.control, from: let peer, let reason): try take(.malformed(from: peer, reason: reason))
+    case .tick: try take(.tick)
+    case .access(_, let line): observer.log(line)
+    case .received, .malformed, .connectFailed, .link: break
+    }
+    showStatusIfDue()
+  }
+
+  mutating func take(_ event: CoordinatorEvent) throws {
+    for effect in state.on(event, now: MonotonicClock.now()) { try perform(effect) }
+  }
+
+  // MARK: Effects
+
+  private mutating func perform(_ effect: CoordinatorEffect) throws {
+    switch effect {
+    case .journal(let entries): try journal.write(entries)
+    case .recall(let step): try take(.recalled(step: step, journal.recall(step: step)))
+    case .send(let message, to: let peer):
+      if case .trainBatch(let batch) = message { observer.batch(batch) }
+      reactor.send(message, on: .control, to: peer)
+    case .record(let row): observer.metrics(row)
+    case .log(let line): observer.log(line)
+    case .finish(let outcome): observer.log("finished: \(outcome.reason)")
     }
   }
 
-  private func perform(_ effects: [CoordinatorEffect], for state: inout CoordinatorState) throws {
-    for effect in effects {
-      switch effect {
-      case .journal(let entries): try journal.write(entries)
-      case .recall(let step):
-        let groups = try journal.recall(step: step)
-        try perform(state.on(.recalled(step: step, groups), now: MonotonicClock.now()), for: &state)
-      case .send(let message, to: let peer):
-        if case .trainBatch(let batch) = message { observer.batch(batch) }
-        reactor.send(message, on: .control, to: peer)
-      case .record(let row): observer.metrics(row)
-      case .log(let line): observer.log(line)
-      case .finish(let outcome): observer.log("finished: \(outcome.reason)")
-      }
-    }
+  // MARK: Time
+
+  /// Shows the farm a few times a second, and once at the end.
+  private mutating func showStatusIfDue() {
+    let now = MonotonicClock.now()
+    guard now >= nextStatusAt || outcome != nil else { return }
+    nextStatusAt = now + Self.statusInterval
+    observer.status(state.status(now: now))
   }
 }

@@ -1,18 +1,20 @@
+import Core
 import Prompts
 import Support
 import Wire
 
-/// When held-out prompts are asked, and what came of it: at the start, every N steps, and at the end.
+/// The evaluations of a run: held-out prompts at the start, every N steps, and at the end.
 ///
-/// Whether a version is evaluated depends on its step alone, so that a resumed run evaluates where an unbroken one would.
-/// Each prompt is answered once, greedily. One that was given up counts as wrong, and is not asked again.
+/// Whether a version is evaluated depends on its step alone, so that a resumed run evaluates where an unbroken one
+/// would. Each prompt is answered once, greedily. One that failed all its attempts counts as wrong, and is not asked
+/// again.
 package struct EvaluationPlan: Sendable {
   /// An evaluation under way.
   package struct Open: Sendable {
     package let step: UInt32
     package let version: PolicyVersion
     package let startedAt: Milliseconds
-    /// By held-out index; nil is open.
+    /// The answers by held-out index; nil while there is none.
     fileprivate var answers: [Rollout?]
     fileprivate var openCount: Int
     fileprivate var failedCount = 0
@@ -46,13 +48,13 @@ package struct EvaluationPlan: Sendable {
   package mutating func recover(evaluatedStep: UInt32) { self.evaluatedStep = evaluatedStep }
 
   /// Begins an evaluation.
-  /// - Parameter givenUp: ids of prompts that are not to be asked.
+  /// - Parameter failed: ids of prompts that are not to be asked.
   /// - Returns: the work to lease, a prompt each.
   package mutating func begin(
-    step: UInt32, version: PolicyVersion, givenUp: Set<UInt64> = [], now: Milliseconds
+    step: UInt32, version: PolicyVersion, failed: Set<UInt64> = [], now: Milliseconds
   ) -> [LeaseWork] {
     precondition(open == nil && isDue(after: step), "no evaluation is due at step \(step)")
-    let asked = prompts.filter { !givenUp.contains($0.prompt.id) }
+    let asked = prompts.filter { !failed.contains($0.prompt.id) }
     open = Open(
       step: step, version: version, startedAt: now, answers: Array(repeating: nil, count: prompts.count),
       openCount: asked.count, failedCount: prompts.count - asked.count)
@@ -66,7 +68,7 @@ package struct EvaluationPlan: Sendable {
     open?.openCount -= 1
   }
 
-  /// One prompt is given up.
+  /// One prompt has failed all its attempts.
   package mutating func quarantine(_ work: LeaseWork) {
     precondition(open?.step == work.step, "\(work.id) is not of the open evaluation")
     open?.openCount -= 1

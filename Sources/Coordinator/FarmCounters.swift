@@ -22,13 +22,13 @@ public struct FarmCounters: Equatable, Sendable {
   /// Leases and batches sent again because they seem to have got lost on the way.
   public var resent: UInt64 = 0
   public var workersLost: UInt64 = 0
-  /// Prompts given up after `attemptsMax` failed attempts.
+  /// Prompts that failed `attemptsMax` attempts.
   public var quarantined: UInt64 = 0
   /// Groups without variance that dynamic sampling replaced.
   public var replaced: UInt64 = 0
-  /// Groups that took too long and were given to a second worker.
+  /// Groups that took too long and were granted to a second worker as well.
   public var hedged: UInt64 = 0
-  /// Groups that took too long and whose worker was asked for what was finished.
+  /// Groups that took too long and whose worker was asked for a partial group.
   public var shrunk: UInt64 = 0
   /// Peers that were refused.
   public var refused: UInt64 = 0

@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Settings
 import Support
@@ -5,11 +6,11 @@ import Wire
 
 /// Collects the groups of one step until the batch is whole.
 ///
-/// With dynamic sampling a group whose rewards are all equal is set aside and a replacement is drawn, `replacementsMax` times
-/// a step at most; what is still missing then is filled up with the groups set aside, those drawn first.
-/// A step draws one prompt more only when a drawn one turned out useless, so the drawn ones are the shortest prefix of its
-/// sequence with enough useful groups: the batch depends on what the groups hold, never on the order in which they came.
-/// Invariants: every group is of this step and complete; the batch has exactly `wanted` groups, sorted by prompt.
+/// With dynamic sampling a group whose rewards are all equal is set aside and a replacement is drawn, `replacementsMax`
+/// times a step at most; what is still missing then is filled up with the groups set aside, those drawn first. A step
+/// draws one prompt more only when a drawn one turned out useless, so the drawn ones are the shortest prefix of its
+/// sequence with enough useful groups: the batch depends on what the groups hold, never on the order in which they
+/// came. Invariants: every group is of this step and complete; the batch has exactly `wanted` groups, sorted by prompt.
 package struct GroupAssembler: Sendable {
   private struct Admitted: Sendable {
     let lease: LeaseID
@@ -22,13 +23,13 @@ package struct GroupAssembler: Sendable {
   /// The start of the next step's prompts.
   package let cursorAfter: UInt64
   package let wanted: Int
-  /// The first grant of the step; nil before.
+  /// When the step's first lease was granted; nil before.
   package var startedAt: Milliseconds?
-  /// The last admission.
+  /// When the newest group was admitted.
   private(set) package var lastAdmittedAt: Milliseconds?
   private(set) package var replacementCount = 0
   private(set) package var quarantinedCount = 0
-  /// Where the step's replacement sequence goes on.
+  /// The next position of the step's replacement sequence.
   package var replacementPosition: UInt64 = 0
   private(set) package var taken: Set<UInt64> = []
 
@@ -98,12 +99,7 @@ package struct GroupAssembler: Sendable {
     return true
   }
 
-  /// `Sabotage.admitsDuplicates`.
-  mutating func admitAgain(_ group: RolloutGroup, for work: LeaseWork) {
-    useful.append(Admitted(lease: work.id, cursor: work.drawn.cursor, group: group, staleness: 0))
-  }
-
-  /// A prompt is given up; a replacement has to be drawn.
+  /// A prompt has failed all its attempts; a replacement has to be drawn.
   package mutating func quarantine(_ work: LeaseWork) {
     precondition(work.step == step && open.remove(work.drawn.cursor) != nil, "\(work.id) is not open in step \(step)")
     quarantinedCount += 1

@@ -1,4 +1,5 @@
 import CSQLite
+import Core
 import Foundation
 import Glibc
 import Prompts
@@ -8,18 +9,20 @@ import Wire
 
 /// The coordinator's memory on disk: one SQLite file in the run's folder, readable by nobody else (mode 0600).
 ///
-/// WAL mode with `synchronous=FULL`: each transaction is appended to the log and synced before `write` returns. So neither a
-/// killed process nor a power failure takes back what a peer has heard: the version that a learner on another machine has
-/// published, the result that a worker has forgotten. (`NORMAL` would sync at checkpoints only, and lose the newest
-/// transactions with the power.) A transaction that was torn has a wrong checksum in the log and is passed over as a whole.
+/// WAL mode with `synchronous=FULL`: each transaction is appended to the log and synced before `write` returns. So
+/// neither a killed process nor a power failure takes back what a peer has heard: the version that a learner on another
+/// machine has published, the result that a worker has forgotten. (`NORMAL` would sync at checkpoints only, and lose
+/// the newest transactions with the power.) A transaction that was torn has a wrong checksum in the log and is passed
+/// over as a whole.
 ///
-/// Opening checks before it changes anything: that the file is a database, a journal of this program and schema, of this run,
-/// and undamaged. Whatever is wrong, the file stays as it is. The lock is the file's own and ends with its process.
+/// Opening checks before it changes anything: that the file is a database, a journal of this program and schema, of
+/// this run, and undamaged. Whatever is wrong, the file stays as it is. The lock is the file's own and ends with its
+/// process.
 public final class Journal: Sendable {
   public static let fileName = "journal.sqlite"
   /// "FOVJ"
   private static let applicationID: Int64 = 0x464F_564A
-  private static let schemaVersion: Int64 = 1
+  private static let schemaVersion: Int64 = 2
 
   public let path: String
   private let database: Mutex<SQLiteDatabase>
@@ -33,7 +36,7 @@ public final class Journal: Sendable {
     self.path = path
     if path != ":memory:" { try Self.makeFile(path) }
     let database = try SQLiteDatabase(path: path)
-    // One process uses it, so no shared memory beside the log.
+    // One process uses it, so no shared memory next to the log.
     try database.run("PRAGMA locking_mode=EXCLUSIVE")
     try Self.check(database, path: path, runID: runID)
     _ = try database.rows("PRAGMA journal_mode=WAL")
@@ -47,8 +50,8 @@ public final class Journal: Sendable {
     self.database = Mutex(database)
   }
 
-  /// Moves what the write-ahead log holds into the file itself, at the orderly end of a run: then one file is the journal, to
-  /// copy or to move away. Without it nothing is lost; the next opening does the same.
+  /// Moves what the write-ahead log holds into the file itself, at the orderly end of a run: then one file is the
+  /// journal, to copy or to move away. Without it nothing is lost; the next opening does the same.
   public func settle() throws { _ = try database.withLock { try $0.rows("PRAGMA wal_checkpoint(TRUNCATE)") } }
 
   // MARK: Opening
@@ -150,7 +153,7 @@ public final class Journal: Sendable {
       try database.run("UPDATE leases SET failures=? WHERE id=?", .integer(Int64(failures)), .unsigned(id.value))
     case .finished(let id, let group):
       let bytes = MessageCodec.encode(
-        .groupResult(GroupResult(lease: id, attempt: 1, group: group, milliseconds: 0)))
+        .groupResult(GroupResult(lease: id, group: group)))
       try database.run(
         "UPDATE leases SET outcome=1, result=?, checksum=? WHERE id=?", .blob(bytes),
         .text("\(ContentAddress(of: bytes))"), .unsigned(id.value))
@@ -181,8 +184,8 @@ public final class Journal: Sendable {
       try database.run(
         "INSERT INTO rows(kind, step, measurements) VALUES (?, ?, ?)", .text(row.kind.rawValue),
         .integer(Int64(row.step)), .blob(encode(row.values, step: row.step, version: row.version)))
-    case .covered(let step):
-      try set("covered", .integer(Int64(step)))
+    case .checkpointed(let step):
+      try set("checkpointed", .integer(Int64(step)))
       try database.run(
         "DELETE FROM leases WHERE purpose=1 AND step<? AND outcome=3", .integer(Int64(step)))
       try database.run("DELETE FROM steps WHERE step<? AND measured IS NOT NULL", .integer(Int64(step)))
@@ -199,7 +202,7 @@ public final class Journal: Sendable {
 
   // MARK: Reading
 
-  /// What a coordinator that starts goes on from.
+  /// What a coordinator that starts resumes from.
   /// - Throws: `InputError` when a row is damaged.
   public func contents() throws -> JournalContents {
     try database.withLock { database in
@@ -210,7 +213,7 @@ public final class Journal: Sendable {
       contents.groupSettings = try single("group_settings")?.text
       contents.nextToOpen = try single("next_to_open").map { try step($0, "next_to_open") } ?? 0
       contents.cursor = try single("cursor")?.unsigned ?? 0
-      contents.coveredStep = try single("covered").map { try step($0, "covered") } ?? 0
+      contents.checkpointedStep = try single("checkpointed").map { try step($0, "checkpointed") } ?? 0
       if let bytes = try single("evaluated")?.blob {
         guard case .evaluated(let evaluated) = try MessageCodec.decode(bytes) else { throw damaged("evaluated") }
         contents.evaluated = evaluated

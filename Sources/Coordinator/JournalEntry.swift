@@ -1,18 +1,21 @@
+import Core
 import Wire
 
-/// One change of what a coordinator that is started again needs to go on.
+/// One change of what a coordinator that is started again needs to resume.
 ///
-/// The state emits entries, it never reads them back: the entries of one event are one transaction, and it stands in the
-/// journal before anything that depends on it leaves the process. So a peer has never heard of something that a restarted
-/// coordinator does not know: a result is acknowledged only when it is kept, a batch goes out only when it can be given out
-/// again, a version is announced only when it will be remembered.
+/// The state emits entries, it never reads them back: the entries of one event are one transaction, and it stands in
+/// the journal before anything that depends on it leaves the process. So a peer has never heard of something that a
+/// restarted coordinator does not know: a result is acknowledged only when it is kept, a batch goes out only when it
+/// can be given out again, a version is announced only when it will be remembered.
 ///
-/// Not journaled, because it comes back by itself: who is in the farm (peers say hello again), who holds which lease (a result
-/// of an open lease counts, whoever sends it), prompts and images (drawn again from their cursors).
+/// Not journaled, because it comes back by itself: which peers are in the farm (they say hello again), which worker
+/// holds which lease (a result of an open lease counts from any worker), prompts and images (drawn again from their
+/// cursors).
 public enum JournalEntry: Equatable, Sendable {
   /// The run's first learner stands behind `step` steps, with this version.
   case began(step: UInt32, version: PolicyVersion, cursor: UInt64)
-  /// What groups depend on (`CoordinatorState.groupSettings`): groups that were sampled under other settings are not trained.
+  /// What groups depend on (`CoordinatorState.groupSettings`): groups that were sampled under other settings are not
+  /// trained.
   case sampledUnder(settings: String)
   /// A step draws its prompts from `cursor` on; the next one from `cursorAfter`.
   case opened(step: UInt32, cursor: UInt64, cursorAfter: UInt64)
@@ -22,9 +25,10 @@ public enum JournalEntry: Equatable, Sendable {
   /// So many of its attempts have failed.
   case failed(LeaseID, failures: Int)
   case finished(LeaseID, RolloutGroup)
-  /// The lease is given up, and its prompt is not drawn again.
+  /// The lease has failed all its attempts, and its prompt is not drawn again.
   case quarantined(LeaseID, QuarantinedPrompt)
-  /// The step's batch is made of these groups; the others are forgotten. `measured` is what the coordinator knows of it.
+  /// The step's batch is made of these groups; the others are forgotten. `measured` is what the coordinator knows of
+  /// it.
   case closed(step: UInt32, chosen: [LeaseID], measured: [String: Double])
   /// Open steps from `step` on are forgotten with their groups, and drawn again from `cursor` on.
   case discardedSteps(from: UInt32, cursor: UInt64)
@@ -35,18 +39,18 @@ public enum JournalEntry: Equatable, Sendable {
   /// An evaluation has ended; its leases are forgotten.
   case evaluated(Evaluated)
   case row(MetricsRow)
-  /// No learner goes back behind this step any more: the batches before it are forgotten.
-  case covered(step: UInt32)
+  /// The steps before this one are checkpointed: no learner needs their batches any more, which are forgotten.
+  case checkpointed(step: UInt32)
   case counted(FarmCounters)
 }
 
-/// A prompt that was given up, and why. Runs name it in their status and at their end.
+/// A prompt that failed all its attempts, and why. A run names it in its status and at its end.
 public struct QuarantinedPrompt: Equatable, Sendable, CustomStringConvertible {
   public var purpose: LeasePurpose
   public var prompt: UInt64
-  /// Where it was met.
+  /// The step that it was drawn for; of a held-out prompt, the steps behind the version that was evaluated.
   public var step: UInt32
-  /// Of the last failure.
+  /// Why the last attempt failed.
   public var cause: String
 
   public init(purpose: LeasePurpose, prompt: UInt64, step: UInt32, cause: String) {
@@ -56,9 +60,13 @@ public struct QuarantinedPrompt: Equatable, Sendable, CustomStringConvertible {
     self.cause = cause
   }
 
-  public var description: String {
-    "\(purpose == .train ? "prompt" : "held-out prompt") \(prompt), given up in step \(step + 1): \(cause)"
-  }
+  /// "prompt 17", "held-out prompt 3"
+  var name: String { "\(purpose == .train ? "prompt" : "held-out prompt") \(prompt)" }
+
+  /// "step 5", "the evaluation after 4 steps"
+  var occasion: String { purpose == .train ? "step \(step + 1)" : "the evaluation after \(step) steps" }
+
+  public var description: String { "\(name), failed in \(occasion): \(cause)" }
 }
 
 /// What a journal holds for a coordinator that starts: everything but the groups of closed steps, which are read when a
@@ -107,14 +115,15 @@ public struct JournalContents: Equatable, Sendable {
   public var cursor: UInt64 = 0
   /// Open steps, and closed ones whose groups are kept.
   public var steps: [UInt32: Step] = [:]
-  /// Of the open steps and the open evaluation, in order of their ids.
+  /// The leases of the open steps and of the open evaluation, in order of their ids.
   public var leases: [LeaseRecord] = []
-  /// In the order of giving up.
+  /// In the order in which they failed.
   public var quarantined: [QuarantinedPrompt] = []
   public var evaluated: Evaluated?
   /// The rows that a file of metrics may lack, and the first evaluation's; in their order.
   public var rows: [MetricsRow] = []
-  public var coveredStep: UInt32 = 0
+  /// The steps before this one are checkpointed.
+  public var checkpointedStep: UInt32 = 0
   public var counters = FarmCounters()
 
   public init() {}

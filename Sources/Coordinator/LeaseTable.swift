@@ -1,7 +1,14 @@
+import Core
 import Prompts
 import Settings
 import Support
 import Wire
+
+/// What a lease is for: a group to train on, or a held-out prompt. The numbers stand in journals.
+public enum LeasePurpose: UInt32, Sendable {
+  case train = 1
+  case evaluate = 2
+}
 
 /// What a lease asks for: one prompt, one group of samples.
 package struct LeaseWork: Equatable, Sendable {
@@ -26,31 +33,30 @@ package struct LeaseWork: Equatable, Sendable {
 }
 
 extension Lease {
-  /// What a worker is told of a piece of work, as the run's settings have it; held-out prompts are answered greedily.
-  package init(
-    _ work: LeaseWork, attempt: UInt32, version: PolicyVersion, deadline: Milliseconds, settings: RunSettings
-  ) {
+  /// The lease that a worker gets for a piece of work, as the run's settings have it; held-out prompts are answered
+  /// greedily.
+  package init(_ work: LeaseWork, attempt: UInt32, version: PolicyVersion, settings: RunSettings) {
     let prompt = work.drawn.prompt
     let sampling = settings.rollout.sampling
     self.init(
-      id: work.id, attempt: attempt, purpose: work.purpose, step: work.step, prompt: prompt.id,
+      id: work.id, attempt: attempt, step: work.step, prompt: prompt.id,
       messages: prompt.messages, images: prompt.images, reward: prompt.reward, policyVersion: version,
       groupSize: UInt32(work.groupSize),
       sampling: work.purpose == .train
         ? sampling : SamplingSettings(temperature: 0, maxNewTokens: sampling.maxNewTokens),
-      stopStrings: settings.rollout.stopStrings, seed: settings.run.seed,
-      deadlineMilliseconds: UInt32(clamping: deadline))
+      stopStrings: settings.rollout.stopStrings, seed: settings.run.seed)
   }
 }
 
-/// Which work is given to whom, until when, and how often it has failed.
+/// Which worker has been granted which work, until when, and how often it has failed.
 ///
-/// A lease is queued, granted, finished or quarantined. A granted lease has at least one holder whose deadline lies ahead; a
-/// holder whose deadline has passed may still deliver. The first valid result of a lease counts, whichever attempt it is of.
-/// A lease that has one attempt left is a suspect: it may be what kills its workers. It is given to a worker that has
-/// nothing else, so that its last failure is its own, and the leases beside which it failed are not given up with it.
-/// Invariants: a lease that is neither finished nor quarantined is queued or granted, never neither (nothing is lost) and
-/// never both; it finishes at most once (nothing is trained twice); a worker holds a lease at most once.
+/// A lease is queued, granted, finished or quarantined. A granted lease has at least one holder whose deadline lies
+/// ahead; a holder whose deadline has passed may still deliver. The first valid result of a lease counts, whichever
+/// attempt it is of. A lease that has one attempt left may be what kills its workers. It is retried in isolation:
+/// granted to a worker that has nothing else, so that its last failure is its own, and the leases next to which it
+/// failed do not fail with it. Invariants: a lease that is neither finished nor quarantined is queued or granted, never
+/// neither (nothing is lost) and never both; it finishes at most once (nothing is trained twice); a worker holds a
+/// lease at most once.
 package struct LeaseTable: Equatable, Sendable {
   enum State: Equatable {
     case queued
@@ -73,15 +79,15 @@ package struct LeaseTable: Equatable, Sendable {
   struct Record: Equatable {
     let work: LeaseWork
     var state = State.queued
-    /// How often it has been given out.
+    /// How often it has been granted.
     var attempt: UInt32 = 0
     var failures = 0
     var holders: [Holder] = []
-    /// Its worker was asked for what is finished of it.
-    var isShrunk = false
+    /// Whether its worker was asked for a partial group.
+    var isPartial = false
   }
 
-  /// The order in which work is given out: evaluations first, then the oldest step, then by prompt drawn.
+  /// The order in which work is granted: evaluations first, then the oldest step, then by prompt drawn.
   struct Rank: Comparable {
     let purpose: UInt8
     let step: UInt32
@@ -94,10 +100,11 @@ package struct LeaseTable: Equatable, Sendable {
     static func < (a: Self, b: Self) -> Bool { (a.purpose, a.step, a.id) < (b.purpose, b.step, b.id) }
   }
 
-  /// What a worker has been given.
+  /// What a worker has been granted.
   package struct Load: Equatable, Sendable {
-    /// Whose deadline lies ahead.
+    /// Leases whose deadline lies ahead.
     package var leases = 0
+    /// Samples of those.
     package var samples = 0
     /// Leases whose deadline has passed; it may still deliver them.
     package var expired = 0
@@ -121,7 +128,7 @@ package struct LeaseTable: Equatable, Sendable {
     /// This result counts; the others that hold the lease may forget it.
     case first(othersHolding: [UInt64])
     case duplicate
-    /// Closed, quarantined or never given out.
+    /// The lease is closed, quarantined, or was never made.
     case unknown
   }
 
@@ -130,7 +137,7 @@ package struct LeaseTable: Equatable, Sendable {
   private(set) var records: [LeaseID: Record] = [:]
   private(set) var queue: [Rank] = []
   private(set) var loads: [UInt64: Load] = [:]
-  private var suspects: Set<LeaseID> = []
+  private var isolatedRetries: Set<LeaseID> = []
 
   package init(attemptsMax: Int, timeout: Milliseconds) {
     precondition(attemptsMax >= 1 && timeout > 0, "attempts \(attemptsMax), timeout \(timeout)")
@@ -150,12 +157,13 @@ package struct LeaseTable: Equatable, Sendable {
     records[id].map { $0.state == .queued || $0.state == .granted } ?? false
   }
 
-  package func isSuspect(_ id: LeaseID) -> Bool { suspects.contains(id) }
+  /// Whether the lease has one attempt left, which is made on a worker that has nothing else.
+  package func isIsolatedRetry(_ id: LeaseID) -> Bool { isolatedRetries.contains(id) }
 
-  /// Workers that are to get nothing beside the suspect that they hold.
-  package var suspectHolders: Set<UInt64> {
+  /// Workers that hold an isolated retry and are to get nothing next to it.
+  package var isolatedWorkers: Set<UInt64> {
     var holders: Set<UInt64> = []
-    for id in suspects {
+    for id in isolatedRetries {
       for holder in records[id]?.holders ?? [] where holder.deadline != nil { holders.insert(holder.worker) }
     }
     return holders
@@ -195,13 +203,13 @@ package struct LeaseTable: Equatable, Sendable {
     enqueue(work)
   }
 
-  /// Takes a lease of an earlier process. Whoever held it may still deliver, and others may get it.
+  /// Takes a lease of an earlier process. The worker that held it may still deliver it, and others may get it.
   package mutating func recover(_ work: LeaseWork, attempt: UInt32, failures: Int, outcome: RecoveredOutcome) {
     precondition(records[work.id] == nil, "\(work.id) exists")
     var record = Record(work: work, attempt: attempt, failures: min(failures, attemptsMax - 1))
     switch outcome {
     case .open:
-      if record.failures >= 1 && record.failures == attemptsMax - 1 { suspects.insert(work.id) }
+      if record.failures >= 1 && record.failures == attemptsMax - 1 { isolatedRetries.insert(work.id) }
       enqueue(work)
     case .finished: record.state = .finished
     case .quarantined: record.state = .quarantined
@@ -215,22 +223,22 @@ package struct LeaseTable: Equatable, Sendable {
     case quarantined
   }
 
-  /// Leases of a purpose that one worker alone has had since a time or longer, the oldest first. Suspects are not among
-  /// them: a copy of one could kill another worker.
+  /// Leases of a purpose that one worker alone has had since a time or longer, the oldest first. Isolated retries are
+  /// not among them: a copy of one could kill another worker.
   package func heldAlone(_ purpose: LeasePurpose, since limit: Milliseconds) -> [(work: LeaseWork, holder: Holder)] {
     records.values.compactMap { record -> (work: LeaseWork, holder: Holder)? in
       guard record.work.purpose == purpose, record.state == .granted, record.holders.count == 1,
-        let holder = record.holders.first, holder.grantedAt <= limit, !suspects.contains(record.work.id)
+        let holder = record.holders.first, holder.grantedAt <= limit, !isolatedRetries.contains(record.work.id)
       else { return nil }
       return (record.work, holder)
     }.sorted { ($0.holder.grantedAt, $0.work.id) < ($1.holder.grantedAt, $1.work.id) }
   }
 
-  /// Takes note that a lease is to be handed in unfinished.
+  /// Takes note that a lease's worker is asked for a partial group.
   /// - Returns: true the first time.
-  package mutating func markShrunk(_ id: LeaseID) -> Bool {
-    guard records[id]?.isShrunk == false else { return false }
-    records[id]?.isShrunk = true
+  package mutating func markPartial(_ id: LeaseID) -> Bool {
+    guard records[id]?.isPartial == false else { return false }
+    records[id]?.isPartial = true
     return true
   }
 
@@ -277,7 +285,7 @@ package struct LeaseTable: Equatable, Sendable {
     case .granted: break
     }
     record.state = .finished
-    suspects.remove(id)
+    isolatedRetries.remove(id)
     let others = record.holders.map(\.worker).filter { $0 != worker }
     for holder in record.holders.map(\.worker) { removeHolder(holder, from: &record) }
     records[id] = record
@@ -333,7 +341,7 @@ package struct LeaseTable: Equatable, Sendable {
         removeHolder(holder, from: &record)
       }
       records[record.work.id] = nil
-      suspects.remove(record.work.id)
+      isolatedRetries.remove(record.work.id)
     }
     queue.removeAll { records[$0.id] == nil }
     return held
@@ -349,9 +357,9 @@ package struct LeaseTable: Equatable, Sendable {
     case .finished, .quarantined:
       outcome = .stillHeld
     case .queued, .granted:
-      if record.failures >= 1 && record.failures == attemptsMax - 1 { suspects.insert(record.work.id) }
+      if record.failures >= 1 && record.failures == attemptsMax - 1 { isolatedRetries.insert(record.work.id) }
       if record.failures >= attemptsMax {
-        suspects.remove(record.work.id)
+        isolatedRetries.remove(record.work.id)
         if record.state == .queued { queue.removeAll { $0.id == record.work.id } }
         record.state = .quarantined
         for holder in record.holders.map(\.worker) { removeHolder(holder, from: &record) }

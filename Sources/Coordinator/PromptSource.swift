@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Tasks
 
@@ -12,19 +13,19 @@ package struct DrawnPrompt: Equatable, Sendable {
   }
 }
 
-/// Draws prompts. What a step draws depends on the data set, on the cursor at the step's start and on the prompts that were
-/// quarantined before, and on nothing else that happens in the farm: not on workers, not on timing, not on faults.
+/// Draws prompts. What a step draws depends on the data set, on the cursor at the step's start and on the prompts that
+/// were quarantined before, and on nothing else that happens in the farm: not on workers, not on timing, not on faults.
 ///
 /// Two sequences keep it so. The prompts of a step come from the main sequence, in order; the cursor after them is the
-/// next step's start. Replacements (of groups without variance, of quarantined prompts) come from a sequence of the step's
-/// own in a far region of the cursors, so that replacing moves no other step's data, also when steps overlap.
+/// next step's start. Replacements (of groups without variance, of quarantined prompts) come from a sequence of the
+/// step's own in a far region of the cursors, so that replacing moves no other step's data, also when steps overlap.
 package struct PromptSource: Sendable {
   /// Cursors of the main sequence lie below this.
   package static let cursorMax: UInt64 = 1 << 40
   private static let replacementRegion = cursorMax
   private static let replacementsPerStep: UInt64 = 1 << 24
-  /// A prompt that is already in the step, or is quarantined, is passed over, so that no two groups share their random keys. A data set
-  /// smaller than a step has no other prompts: then the duplicate is taken.
+  /// A prompt that is already in the step, or is quarantined, is passed over, so that no two groups share their random
+  /// keys. A data set smaller than a step has no other prompts: then the duplicate is taken.
   private static let passedOverMax = 1024
 
   private let dataset: any PromptDataset

@@ -1,4 +1,5 @@
 import CSQLite
+import Core
 import Support
 
 /// A value in a row.
@@ -20,8 +21,8 @@ enum SQLiteValue: Equatable {
 
 /// One connection to one SQLite file: the only place that calls its C interface.
 ///
-/// Not thread-safe; `Journal` holds it in a mutex. Statements are compiled once. Every failure is an `InputError` that names
-/// the file and what SQLite says of it.
+/// Not thread-safe; `Journal` holds it in a mutex. Statements are compiled once. Every failure is an `InputError` that
+/// names the file and what SQLite says of it.
 final class SQLiteDatabase {
   private let path: String
   private var handle: OpaquePointer?

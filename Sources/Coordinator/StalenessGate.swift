@@ -2,8 +2,8 @@ import Wire
 
 /// Which policy versions a step may be sampled from.
 ///
-/// A version belongs to the number of steps trained before it. Step t may use the versions of steps t - maxStaleness to t:
-/// with 0 exactly one, which is synchronous; with k > 0 groups of later steps are sampled while the learner trains.
+/// A version belongs to the number of steps trained before it. Step t may use the versions of steps t - maxStaleness to
+/// t: with 0 exactly one, which is synchronous; with k > 0 groups of later steps are sampled while the learner trains.
 /// Invariant: versions strictly increase with the step. The newest never goes back, whatever the learner does.
 package struct StalenessGate: Equatable, Sendable {
   package enum Verdict: Equatable, Sendable {

@@ -1,9 +1,10 @@
+import Core
 import Support
 import Wire
 
-/// A process that samples, as the coordinator knows it.
+/// A worker, as the coordinator knows it.
 package struct WorkerRecord: Equatable, Sendable {
-  /// Random per process; what a worker is known by. Its address changes when it connects again.
+  /// Random per process, and what identifies a worker: its address changes when it connects again.
   package let incarnation: UInt64
   package var address: PeerAddress
   package var name: String
@@ -16,8 +17,9 @@ package struct WorkerRecord: Equatable, Sendable {
   package var lostAt: Milliseconds?
   package var heldVersion: PolicyVersion?
   package var announcedAt: Milliseconds = 0
-  /// Samples that it would take: its free slots by its last heartbeat, less what was granted since.
-  private(set) package var credit = 0
+  /// Samples that it has room for: its free slots by its last heartbeat, less what was granted since; 0 while it takes
+  /// no work. (A heartbeat's `credit` counts groups.)
+  private(set) package var freeSlots = 0
   /// Grants that a heartbeat may have crossed on its way.
   private var recentGrants: [Grant] = []
   package var activity = "joining"
@@ -25,9 +27,9 @@ package struct WorkerRecord: Equatable, Sendable {
   package var groupsDone: UInt64 = 0
   /// Heartbeats in a row that report nothing being decoded although leases are out.
   package var idleHeartbeats = 0
-  /// Malformed frames and results.
-  package var strikes = 0
-  /// A hello of it came from elsewhere while it lives.
+  /// Malformed frames and results that it has sent.
+  package var violations = 0
+  /// A hello in its name that came from elsewhere while it lives.
   fileprivate var challenge: Challenge?
 
   fileprivate struct Challenge: Equatable, Sendable {
@@ -39,7 +41,8 @@ package struct WorkerRecord: Equatable, Sendable {
     var at: Milliseconds
     var samples: Int
   }
-  /// The most that a heartbeat travels. A longer way makes a worker get a group early, which waits there.
+  /// The longest that a heartbeat is supposed to travel. When one takes longer, a worker gets a group too early, which
+  /// waits there.
   private static let travelMax: Milliseconds = 20
 
   init(
@@ -57,39 +60,38 @@ package struct WorkerRecord: Equatable, Sendable {
   }
 
   /// Samples that it decodes, or is about to.
-  package var busySlots: Int { slots - credit }
+  package var busySlots: Int { slots - freeSlots }
 
-  /// Takes the credit of a heartbeat.
+  /// Takes what a heartbeat says of its room.
   package mutating func report(takesWork: Bool, activeSamples: UInt32, now: Milliseconds) {
     recentGrants.removeAll { $0.at < now - Self.travelMax }
     let free = slots - min(slots, Int(activeSamples)) - recentGrants.reduce(0) { $0 + $1.samples }
-    credit = takesWork ? max(0, free) : 0
+    freeSlots = takesWork ? max(0, free) : 0
   }
 
   package mutating func grant(samples: Int, now: Milliseconds) {
-    credit = max(0, credit - samples)
+    freeSlots = max(0, freeSlots - samples)
     idleHeartbeats = 0
     recentGrants.removeAll { $0.at < now - Self.travelMax }
     recentGrants.append(Grant(at: now, samples: samples))
   }
 
   /// A lease came back undone.
-  package mutating func giveBack(samples: Int) { credit = min(slots, credit + samples) }
+  package mutating func giveBack(samples: Int) { freeSlots = min(slots, freeSlots + samples) }
 
   /// It takes no work until it says so.
-  package mutating func takesNothing() { credit = 0 }
+  package mutating func takesNothing() { freeSlots = 0 }
 }
 
-/// Who is in the farm: membership, incarnations, heartbeats, credit, and who was lost.
+/// The workers of the farm: membership, incarnations, heartbeats, room for work, and which were lost.
 ///
-/// A worker is lost when it is silent for `silenceMax`; it comes back with any message of the same incarnation. Lost ones
-/// are kept, the newest `lostCountMax`, so that they can.
-/// Invariants: incarnations, and addresses, of records are unique; names of live workers are unique; the order is that of
-/// joining, so that iterating is deterministic.
+/// A worker is lost when it is silent for `silenceMax`; it comes back with any message of the same incarnation. Lost
+/// ones are kept, the newest `lostCountMax`, so that they can. Invariants: incarnations, and addresses, of records are
+/// unique; names of live workers are unique; the order is that of joining, so that iterating is deterministic.
 package struct WorkerRegistry: Equatable, Sendable {
   private static let lostCountMax = 256
   package static let liveCountMax = 4096
-  package static let strikesMax = 3
+  package static let violationsMax = 3
 
   package let silenceMax: Milliseconds
   /// Live and lost, in the order of joining.
@@ -113,7 +115,7 @@ package struct WorkerRegistry: Equatable, Sendable {
     }
   }
 
-  /// Adds a worker that nobody knows yet. Its name is made unique among the live.
+  /// Adds a worker that is not known yet. Its name is made unique among the live.
   /// - Returns: its index.
   package mutating func join(_ hello: Hello, at address: PeerAddress, now: Milliseconds) -> Int {
     precondition(index(of: hello.incarnation) == nil && indices[address] == nil, "already here")
@@ -133,7 +135,8 @@ package struct WorkerRegistry: Equatable, Sendable {
     case replayed
   }
 
-  /// A hello of a known worker has come. One that goes on living at its address, or has another key, did not send it.
+  /// Judges a hello of a known worker. A worker that goes on being heard at its address, or has another key, did not
+  /// send it.
   package mutating func claim(_ index: Int, at address: PeerAddress, now: Milliseconds) -> Claim {
     let record = records[index]
     if record.address.owner != address.owner { return .replayed }
@@ -179,7 +182,7 @@ package struct WorkerRegistry: Equatable, Sendable {
     return lost
   }
 
-  /// The worker is gone for good: it left, was refused, or its place was taken by a new incarnation.
+  /// The worker is gone for good: it left, was evicted, or another process has its address.
   @discardableResult
   package mutating func remove(_ index: Int) -> WorkerRecord {
     let record = records.remove(at: index)
@@ -188,7 +191,7 @@ package struct WorkerRegistry: Equatable, Sendable {
   }
 
   /// The coordinator itself did not run for a while: that was nobody's silence.
-  package mutating func excuse(_ span: Milliseconds, now: Milliseconds) {
+  package mutating func extendDeadlines(by span: Milliseconds, now: Milliseconds) {
     for i in records.indices where records[i].lostAt == nil {
       records[i].heardAt = min(now, records[i].heardAt + span)
     }

@@ -135,6 +135,6 @@ private struct StepSampling {
     let work = LeaseWork.train(step: start.nextStep, drawn: one, groupSize: settings.rollout.groupSize)
     open[work.id] = work
     prompts[one.prompt.id] = one.prompt
-    try sampler.start(Lease(work, attempt: 1, version: start.policyVersion, deadline: 0, settings: settings))
+    try sampler.start(Lease(work, attempt: 1, version: start.policyVersion, settings: settings))
   }
 }

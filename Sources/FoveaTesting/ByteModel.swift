@@ -1,7 +1,9 @@
+import Core
 import ModelFiles
 import Tokenizers
 
-/// A Llama of a few thousand parameters with a tokenizer of bytes and ChatML: the smallest model that can be asked something.
+/// A Llama of a few thousand parameters with a tokenizer of bytes and ChatML: the smallest model that can be asked
+/// something.
 public enum ByteModel {
   /// The beginning and the end of a turn.
   public static let turnStart: Int32 = 256

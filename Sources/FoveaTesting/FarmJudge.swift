@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import Learner
 import Prompts
 import Settings
@@ -29,11 +30,11 @@ public struct FarmVerdict: Sendable, CustomStringConvertible {
 
 /// Watches a simulated farm and says what does not hold:
 ///
-/// - the coordinator's own invariants, after every event: no lease is lost, held twice, or given out after its end; open
-///   steps and open leases agree; a lost worker holds nothing;
+/// - the coordinator's own invariants, after every event: no lease is lost, held twice, or given out after its end;
+///   open steps and open leases agree; a lost worker holds nothing;
 /// - a lease is finished once in the life of the run, and no prompt is drawn after it was quarantined;
-/// - each trained batch has exactly `promptsPerStep` complete groups, of distinct prompts, sorted, of its step, sampled from
-///   a version that the step allows, and unaltered;
+/// - each trained batch has exactly `promptsPerStep` complete groups, of distinct prompts, sorted, of its step, sampled
+///   from a version that the step allows, and unaltered;
 /// - over the life of the run each step is trained on one batch, however often, and no prompt in two steps;
 /// - versions grow, at the coordinator over all its lives, and at each worker;
 /// - each step has one row of metrics, and they come in order, whoever was killed.

@@ -1,17 +1,18 @@
 import Coordinator
+import Core
 import Learner
 import Prompts
 import Settings
 import Support
 import Wire
 
-/// A whole farm in one value: the real states of coordinator, learner and workers, on a simulated network and clock, with
-/// faults.
+/// A whole farm in one value: the real states of coordinator, learner and workers, on a simulated network and clock,
+/// with faults.
 ///
-/// Equal seeds give equal runs, so a failing seed can be replayed. Node 0 is the coordinator, node 1 the learner, the rest are
-/// workers. A process that ends before the run does is started again, as a supervisor does; each life has an incarnation
-/// and an address of its own. The learner's checkpoints and the coordinator's journal outlive their processes.
-/// What must hold is checked after every event (`FarmJudge`); the simulation ends at the first violation.
+/// Equal seeds give equal runs, so a failing seed can be replayed. Node 0 is the coordinator, node 1 the learner, the
+/// rest are workers. A process that ends before the run does is started again, as a supervisor does; each life has an
+/// incarnation and an address of its own. The learner's checkpoints and the coordinator's journal outlive their
+/// processes. What must hold is checked after every event (`FarmJudge`); the simulation ends at the first violation.
 public struct SimulatedFarm {
   public struct Plan: Sendable {
     public var settings = SimulatedFarm.smallSettings
@@ -22,9 +23,10 @@ public struct SimulatedFarm {
     public var dataset = SimulatedDataset(heldOutCount: 5)
     /// The run has to be over so long after the last fault.
     public var calmMax: Milliseconds = 60_000
-    public var limits = CoordinatorLimits()
+    /// A mechanism of the coordinator that is broken on purpose.
+    package var sabotage: Sabotage?
     package var broken: BrokenDouble?
-    /// Hears of each transaction that is committed.
+    /// Called with each transaction that is committed.
     package var onCommit: (@Sendable ([JournalEntry]) -> Void)?
     public init() {}
   }
@@ -45,7 +47,7 @@ public struct SimulatedFarm {
     return settings
   }
 
-  /// A part of the simulation that is broken on purpose; as `Sabotage`, for what lies outside the state.
+  /// A part of the simulation that is broken on purpose: as `Sabotage`, but outside the coordinator.
   package enum BrokenDouble: String, CaseIterable, Sendable {
     /// A coordinator that is started again knows nothing.
     case journalIsNotReplayed
@@ -161,7 +163,7 @@ public struct SimulatedFarm {
     do {
       let state = try CoordinatorState(
         settings: plan.settings, runID: "simulated", incarnation: incarnation, dataset: plan.dataset, from: contents,
-        now: clock.now, limits: plan.limits)
+        now: clock.now)
       judge.coordinatorStarts(from: contents)
       nodes[0].process = .coordinator(state)
     } catch { judge.fail("the coordinator cannot start: \(error)") }
@@ -206,27 +208,27 @@ public struct SimulatedFarm {
     network.faults = isBad ? faults.network : NetworkFaults()
     guard isBad else { return }
     let workers = 2..<nodes.count
-    if strikes(faults.coordinatorCrashes) { crash(0, for: span()) }
-    if strikes(faults.learnerCrashes) { crash(1, for: span()) }
-    if strikes(faults.workerCrashes) { crash(any(of: workers), for: span()) }
-    if strikes(faults.hangs) { nodes[any(of: 0..<nodes.count)].hungUntil = clock.now + 2 * span() }
-    if strikes(faults.cuts) {
+    if happens(faults.coordinatorCrashes) { crash(0, for: span()) }
+    if happens(faults.learnerCrashes) { crash(1, for: span()) }
+    if happens(faults.workerCrashes) { crash(any(of: workers), for: span()) }
+    if happens(faults.hangs) { nodes[any(of: 0..<nodes.count)].hungUntil = clock.now + 2 * span() }
+    if happens(faults.cuts) {
       let index = any(of: 1..<nodes.count)
       nodes[index].cutUntil = clock.now + 2 * span()
       network.setCut(index, true)
     }
-    if strikes(faults.partitions) {
+    if happens(faults.partitions) {
       let until = clock.now + 2 * span()
       for index in workers {
         nodes[index].cutUntil = until
         network.setCut(index, true)
       }
     }
-    if strikes(faults.fullDisks) { nodes[any(of: 0..<2)].diskFullUntil = clock.now + span() }
-    if strikes(faults.reconnects) { nodes[any(of: 1..<nodes.count)].connections &+= 1 }
+    if happens(faults.fullDisks) { nodes[any(of: 0..<2)].diskFullUntil = clock.now + span() }
+    if happens(faults.reconnects) { nodes[any(of: 1..<nodes.count)].connections &+= 1 }
   }
 
-  private mutating func strikes(_ rate: Float) -> Bool {
+  private mutating func happens(_ rate: Float) -> Bool {
     rate > 0 && random.uniform() < rate * Float(Self.stepLength) / 1000
   }
 
@@ -312,7 +314,8 @@ public struct SimulatedFarm {
   private mutating func coordinate(_ event: CoordinatorEvent) {
     guard case .coordinator(var state)? = nodes[0].process else { return }
     nodes[0].process = nil  // Not two copies of the state at once.
-    var effects = state.on(event, now: clock.now)
+    var effects =
+      plan.sabotage?.handle(event, by: &state, now: clock.now) ?? state.on(event, now: clock.now)
     nodes[0].process = .coordinator(state)
     if case .journal(let entries)? = effects.first {
       effects.removeFirst()

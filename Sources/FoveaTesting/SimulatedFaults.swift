@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// What goes wrong in a simulation, how often, until when.
@@ -17,8 +18,8 @@ public struct SimulatedFaults: Equatable, Sendable {
   /// A node connects again and has another address.
   public var reconnects: Float = 0
   public var network = NetworkFaults()
-  /// Share of the journal's transactions at which the coordinator dies: in half of them before the transaction is whole,
-  /// else after it and among the effects that follow.
+  /// Share of the journal's transactions at which the coordinator dies: in half of them before the transaction is
+  /// whole, else after it and among the effects that follow.
   public var tornCommits: Float = 0
   /// Share of the transactions that take as long as `span`.
   public var slowCommits: Float = 0

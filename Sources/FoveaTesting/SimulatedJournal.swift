@@ -1,10 +1,11 @@
 import Coordinator
+import Core
 import Wire
 
 /// A journal in memory that fails as a file does, and the plain twin of `Journal`: what each entry means, without SQL.
 ///
-/// A transaction is whole or not there, as SQLite's is. `write` stands for a commit; with `isSynced` false (which production
-/// never is) a failing power takes back what was committed since the last sync.
+/// A transaction is whole or not there, as SQLite's is. `write` stands for a commit; with `isSynced` false (which
+/// production never is) a failing power takes back what was committed since the last sync.
 public struct SimulatedJournal: Equatable, Sendable {
   /// Closed steps' batches, and everything else, as `Journal.contents` gives it.
   public private(set) var contents = JournalContents()
@@ -58,8 +59,8 @@ public struct SimulatedJournal: Equatable, Sendable {
       contents.leases.removeAll { $0.purpose == .evaluate }
       contents.evaluated = evaluated
     case .row(let row): contents.rows.append(row)
-    case .covered(let step):
-      contents.coveredStep = step
+    case .checkpointed(let step):
+      contents.checkpointedStep = step
       contents.steps = contents.steps.filter { $0.key >= step || $0.value.measured == nil }
       batches = batches.filter { $0.key >= step }
       let first = contents.rows.firstIndex { $0.kind == .evaluation }

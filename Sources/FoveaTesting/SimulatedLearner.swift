@@ -1,9 +1,10 @@
+import Core
 import Learner
 import Support
 import Wire
 
-/// The real learner state on simulated time: training and saving take a while that is drawn, one after the other. Training
-/// adds one to the version; saving copies the state of training.
+/// The real learner state on simulated time: training and saving take a while that is drawn, one after the other.
+/// Training adds one to the version; saving copies the state of training.
 public struct SimulatedLearner: Sendable {
   public struct Traits: Equatable, Sendable {
     public var trainTime: ClosedRange<Milliseconds> = 20...150
@@ -48,7 +49,7 @@ public struct SimulatedLearner: Sendable {
       as: FarmMember(
         Hello(
           role: .learner, runID: "simulated", name: "learner", incarnation: incarnation, host: "simulated",
-          processID: 1, threads: 1,
+          threads: 1,
           weightsEndpoint: "simulated")),
       start: saved, bestAccuracy: nil, stepCount: stepCount, checkpointEvery: checkpointEvery)
     on(.started, now: now)

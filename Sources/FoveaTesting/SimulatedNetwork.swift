@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// How badly a simulated network behaves.
@@ -18,8 +19,8 @@ public struct NetworkFaults: Equatable, Sendable {
 
 /// Carries packets between the nodes of a simulation: late, twice, in another order, or not at all.
 ///
-/// Equal seeds and equal calls give equal deliveries. Packets of a cut node are dropped both ways, at the moment of their
-/// delivery too.
+/// Equal seeds and equal calls give equal deliveries. Packets of a cut node are dropped both ways, at the moment of
+/// their delivery too.
 public struct SimulatedNetwork<Packet: Sendable>: Sendable {
   public struct Delivery: Sendable {
     public var time: Milliseconds

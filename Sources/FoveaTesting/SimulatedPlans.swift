@@ -1,12 +1,13 @@
 import Coordinator
+import Core
 import Settings
 import Support
 
-/// The plans of a campaign: everything about a farm and its bad day, drawn from a seed, so that a number is enough to see a
-/// run again.
+/// The plans of a campaign: everything about a farm and its bad day, drawn from a seed, so that a number is enough to
+/// see a run again.
 extension SimulatedFarm.Plan {
-  /// The plan of a seed: one to four workers, synchronous or up to three versions stale, with or without dynamic sampling,
-  /// prompts that kill, workers that send nonsense, each straggler policy, and every kind of fault.
+  /// The plan of a seed: one to four workers, synchronous or up to three versions stale, with or without dynamic
+  /// sampling, prompts that kill, workers that send nonsense, each straggler policy, and every kind of fault.
   public static func drawn(seed: UInt64) -> SimulatedFarm.Plan {
     var random = RandomStream(seed: seed, purpose: .test, 5)
     var plan = SimulatedFarm.Plan()
@@ -32,12 +33,13 @@ extension SimulatedFarm.Plan {
     return plan
   }
 
-  /// The same plan with something broken on purpose, and with what it takes to notice: each breach has a cause in every run.
+  /// The same plan with something broken on purpose, and with what it takes to notice: each breach has a cause in every
+  /// run.
   package static func drawn(seed: UInt64, breaking breach: Breach) -> SimulatedFarm.Plan {
     var plan = drawn(seed: seed)
     switch breach {
     case .state(let sabotage):
-      plan.limits.sabotage = sabotage
+      plan.sabotage = sabotage
       if sabotage == .endsUnsaved { plan.learnerFailsToTheEnd() }
     case .double(let double): plan.broken = double
     }
@@ -51,7 +53,7 @@ extension SimulatedFarm.Plan {
     (faults.learnerCrashes, faults.fullDisks) = (1, 1)
   }
 
-  /// A mechanism that is broken on purpose, in the coordinator or beside it.
+  /// A mechanism that is broken on purpose, in the coordinator or around it.
   package enum Breach: CaseIterable, Hashable, Sendable, CustomStringConvertible {
     case state(Sabotage)
     case double(SimulatedFarm.BrokenDouble)

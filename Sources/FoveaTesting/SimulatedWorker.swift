@@ -1,3 +1,4 @@
+import Core
 import RolloutWorker
 import Support
 import Wire
@@ -50,7 +51,7 @@ public struct SimulatedWorker: Sendable {
     state = RolloutState(
       as: FarmMember(
         Hello(
-          role: .worker, runID: "simulated", name: name, incarnation: incarnation, host: "simulated", processID: 1,
+          role: .worker, runID: "simulated", name: name, incarnation: incarnation, host: "simulated",
           threads: 1,
           slots: traits.slots)))
     on(.started, now: now)
@@ -125,7 +126,8 @@ public struct SimulatedWorker: Sendable {
       case .sendToLearner: fetchedAt = fetchedAt ?? now + time(traits.fetchTime)
       case .load(let weights): load = (weights, now + time(traits.loadTime))
       case .generate(let lease):
-        if traits.poison.contains(lease.prompt) && lease.purpose == .train { outcome = .crashed }
+        // Held-out prompts are answered greedily.
+        if traits.poison.contains(lease.prompt) && lease.sampling.temperature > 0 { outcome = .crashed }
         let factor: Milliseconds = random.uniform() < traits.stragglerShare ? 10 : 1
         decoding[lease.id] = (lease, now + factor * time(traits.leaseTime))
       case .cancel(let id): decoding[id] = nil

@@ -1,9 +1,11 @@
 import Architecture
+import Core
 import Support
 import Tensor
 import Training
 
-/// A small random model for tests: grouped-query attention, head norms and biases on, sizes that are no multiples of 16.
+/// A small random model for tests: grouped-query attention, head norms and biases on, sizes that are no multiples of
+/// 16.
 public enum SmallModel {
   /// 2 layers of width 40.
   public static let config = ModelConfig(

@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Settings
 import Support
@@ -121,7 +122,7 @@ struct CoordinatorUnderFuzz {
   private func hello(_ peer: PeerAddress) -> Hello {
     Hello(
       role: peer == Self.learner ? .learner : .worker, runID: "run", name: "peer", incarnation: incarnation(peer),
-      host: "host", processID: 1, slots: 8, policyVersion: PolicyVersion(version), weightsEndpoint: "tcp://weights",
+      host: "host", slots: 8, policyVersion: PolicyVersion(version), weightsEndpoint: "tcp://weights",
       nextStep: UInt32(version))
   }
 
@@ -135,7 +136,7 @@ struct CoordinatorUnderFuzz {
   private func incarnation(_ peer: PeerAddress) -> UInt64 { 100 + UInt64(peer.bytes.last ?? 0) }
 
   private func result(_ lease: Lease) -> GroupResult {
-    GroupResult(lease: lease.id, attempt: lease.attempt, group: SimulatedPolicy.group(for: lease), milliseconds: 1)
+    GroupResult(lease: lease.id, group: SimulatedPolicy.group(for: lease))
   }
 
   private var stepCompleted: Message {

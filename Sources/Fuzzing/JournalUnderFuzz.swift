@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import Foundation
 import FoveaTesting
 import Glibc
@@ -84,7 +85,7 @@ struct JournalUnderFuzz {
     switch input.byte() % 10 {
     case 0: contents.nextToOpen = UInt32(truncatingIfNeeded: number(&input))
     case 1: contents.cursor = number(&input)
-    case 2: contents.coveredStep = UInt32(truncatingIfNeeded: number(&input))
+    case 2: contents.checkpointedStep = UInt32(truncatingIfNeeded: number(&input))
     case 3: contents.versions[UInt32(truncatingIfNeeded: number(&input))] = PolicyVersion(number(&input))
     case 4: if let step = one(of: contents.versions.keys.sorted(), &input) { contents.versions[step] = nil }
     case 5:

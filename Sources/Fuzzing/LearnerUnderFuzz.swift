@@ -1,3 +1,4 @@
+import Core
 import FoveaTesting
 import Learner
 import Support
@@ -9,8 +10,8 @@ struct LearnerUnderFuzz {
   private var state = LearnerState(
     as: FarmMember(
       Hello(
-        role: .learner, runID: "run", name: "learner", incarnation: 50, host: "host", processID: 1, threads: 1,
-        weightsEndpoint: "tcp://weights:1"), patience: 20_000),
+        role: .learner, runID: "run", name: "learner", incarnation: 50, host: "host", threads: 1,
+        weightsEndpoint: "tcp://weights:1"), timeout: 20_000),
     start: TrainerState(), bestAccuracy: nil, stepCount: 4, checkpointEvery: 2)
   private var now: Milliseconds = 0
   private var batches: [TrainBatch] = []

@@ -1,3 +1,4 @@
+import Core
 import FoveaTesting
 import Prompts
 import RolloutWorker
@@ -12,8 +13,8 @@ struct WorkerUnderFuzz {
   private var state = RolloutState(
     as: FarmMember(
       Hello(
-        role: .worker, runID: "run", name: "w1", incarnation: 100, host: "host", processID: 1, threads: 1, slots: 8),
-      patience: 20_000))
+        role: .worker, runID: "run", name: "w1", incarnation: 100, host: "host", threads: 1, slots: 8),
+      timeout: 20_000))
   private var now: Milliseconds = 0
   private var announced = PolicyVersion(0)
   /// Whether the worker waits for a manifest.
@@ -64,12 +65,12 @@ struct WorkerUnderFuzz {
     case 2, 3:
       return .lease(
         Lease(
-          id: LeaseID(number), attempt: 1, purpose: .train, step: 0, prompt: number,
+          id: LeaseID(number), attempt: 1, step: 0, prompt: number,
           messages: [ChatMessage(role: "user", content: "2+2?")],
           reward: RewardSpecification(kind: "number", reference: "4"), policyVersion: PolicyVersion(number / 2),
           groupSize: 2,
           sampling: SamplingSettings(temperature: 1, topK: 0, topP: 1, minP: 0, maxNewTokens: 8), stopStrings: ["\n"],
-          seed: 1, deadlineMilliseconds: 1000, survivorsMin: UInt32(kind / 6 % 3)))
+          seed: 1, survivorsMin: UInt32(kind / 6 % 3)))
     case 4: return .resultAcknowledged(LeaseID(number))
     default: return .goodbye(Goodbye(reason: "the run is over"))
     }

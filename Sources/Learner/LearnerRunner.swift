@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Settings
 import Support
@@ -94,9 +95,8 @@ public final class LearnerRunner: Sendable {
       as: FarmMember(
         Hello(
           role: .learner, runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
-          processID: UInt32(ProcessInfo.processInfo.processIdentifier), threads: UInt32(threads),
           weightsEndpoint: weightsEndpoint),
-        coordinator: coordinator, patience: Milliseconds(settings.farm.timeoutSeconds * 1000)),
+        coordinator: coordinator, timeout: Milliseconds(settings.farm.timeoutSeconds * 1000)),
       start: start, bestAccuracy: bestAccuracy, stepCount: UInt32(clamping: settings.run.steps),
       checkpointEvery: UInt32(clamping: settings.checkpoint.every))
   }

@@ -1,3 +1,4 @@
+import Core
 import Support
 import Wire
 
@@ -241,7 +242,7 @@ public struct LearnerState: Sendable {
     } else if member.heartbeatIsDue(now: now) {
       effects = heartbeat(now: now)
     }
-    return effects + watchLink(now: now) + watchNeeds(now: now)
+    return effects + watchLink(now: now) + watchWaits(now: now)
   }
 
   /// A refusal must not cost the work that is done: it drains, which saves first.
@@ -251,18 +252,18 @@ public struct LearnerState: Sendable {
   }
 
   /// Says what does not come, and ends when it has not come for too long.
-  private mutating func watchNeeds(now: Milliseconds) -> [Effect] {
+  private mutating func watchWaits(now: Milliseconds) -> [Effect] {
     guard phase != .ended else { return [] }
-    let (lines, end) = member.look(at: needs, now: now)
+    let (lines, end) = member.look(at: pendingWaits, now: now)
     return lines.map { .log($0) } + (end.map { drain(reason: "\($0) (farm.timeout_seconds)", isFailure: true) } ?? [])
   }
 
   /// What it waits for, and from whom.
-  private var needs: [Patience.Need] {
-    if let training { return [Patience.Need("step \(training + 1)", from: "its training thread", isBounded: false)] }
-    if savesUnderWay > 0 { return [Patience.Need("a checkpoint", from: "its disk", isBounded: false)] }
-    if isJoining { return [member.welcomeNeed] }
-    return phase == .serving ? [member.needBoundedByCoordinator("step \(nextStep + 1)'s groups")] : []
+  private var pendingWaits: [PendingWait] {
+    if let training { return [PendingWait("step \(training + 1)", from: "its training thread", isBounded: false)] }
+    if savesUnderWay > 0 { return [PendingWait("a checkpoint", from: "its disk", isBounded: false)] }
+    if isJoining { return [member.pendingWelcome] }
+    return phase == .serving ? [member.pendingWaitBoundedByCoordinator("step \(nextStep + 1)'s groups")] : []
   }
 
   /// The coordinator does not know this process: hello until it does. Heartbeats would only be asked about again.

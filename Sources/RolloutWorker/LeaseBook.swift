@@ -1,3 +1,4 @@
+import Core
 import Support
 import Wire
 
@@ -15,7 +16,6 @@ struct LeaseBook: Equatable, Sendable {
   }
   struct Work: Equatable, Sendable {
     var lease: Lease
-    var receivedAt: Milliseconds
     var stage = Stage.waiting
     /// Samples that are not decoded.
     var remaining: UInt32
@@ -39,8 +39,8 @@ struct LeaseBook: Equatable, Sendable {
   var waiting: [Lease] { sorted { !$0.isStarted } }
   var all: [Lease] { sorted { _ in true } }
 
-  mutating func add(_ lease: Lease, now: Milliseconds) {
-    work[lease.id] = Work(lease: lease, receivedAt: now, remaining: lease.groupSize)
+  mutating func add(_ lease: Lease) {
+    work[lease.id] = Work(lease: lease, remaining: lease.groupSize)
   }
 
   mutating func start(_ id: LeaseID) { work[id]?.stage = .decoding }
@@ -61,10 +61,7 @@ struct LeaseBook: Equatable, Sendable {
   /// Takes a repeated grant of a lease that the worker has already.
   /// - Returns: the finished result to send once more, or nil when it is not finished.
   mutating func renew(_ lease: Lease, now: Milliseconds) -> GroupResult? {
-    if unacknowledged[lease.id] != nil {
-      unacknowledged[lease.id]?.result.attempt = lease.attempt
-      unacknowledged[lease.id]?.sentAt = now
-    }
+    unacknowledged[lease.id]?.sentAt = now
     work[lease.id]?.lease.attempt = lease.attempt
     return unacknowledged[lease.id]?.result
   }
@@ -72,10 +69,8 @@ struct LeaseBook: Equatable, Sendable {
   /// The work is finished: it moves to the unacknowledged results.
   /// - Returns: what to send, or nil when the lease was cancelled meanwhile.
   mutating func finish(_ id: LeaseID, group: RolloutGroup, now: Milliseconds) -> GroupResult? {
-    guard let done = work.removeValue(forKey: id) else { return nil }
-    let result = GroupResult(
-      lease: id, attempt: done.lease.attempt, group: group,
-      milliseconds: UInt32(clamping: now - done.receivedAt))
+    guard work.removeValue(forKey: id) != nil else { return nil }
+    let result = GroupResult(lease: id, group: group)
     unacknowledged[id] = Unacknowledged(result: result, sentAt: now)
     return result
   }

@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Support
 import Synchronization
@@ -46,8 +47,8 @@ public final class RolloutRunner: Sendable {
     member = FarmMember(
       Hello(
         role: .worker, runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
-        processID: UInt32(ProcessInfo.processInfo.processIdentifier), threads: UInt32(threads), slots: UInt32(slots)),
-      coordinator: coordinator, patience: Milliseconds(patienceSeconds * 1000))
+        slots: UInt32(slots)),
+      coordinator: coordinator, timeout: Milliseconds(patienceSeconds * 1000))
     makeEngine = engine ?? { NativeRolloutEngine(threads: threads, slots: slots) }
     self.rewards = rewards
     self.reactor = reactor
@@ -125,7 +126,7 @@ private struct RolloutLoop {
     case .link(let socket, let link):
       if case .failing(let reason) = link { log("\(socket.rawValue): \(reason)") }
       take(socket == .control ? .link(link) : .learnerLink(link))
-    case .door: break
+    case .access: break
     }
   }
 

@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Support
 import Wire
@@ -187,7 +188,7 @@ public struct RolloutState: Sendable {
     }
     if let fault = fault(of: lease) { return [giveBack(lease, .impossible, fault)] }
     groupSize = lease.groupSize
-    book.add(lease, now: now)
+    book.add(lease)
     return []
   }
 
@@ -196,11 +197,10 @@ public struct RolloutState: Sendable {
     if lease.groupSize < 1 || lease.groupSize > Limits.groupSizeMax {
       return "group size \(lease.groupSize) outside 1...\(Limits.groupSizeMax)"
     }
-    let sampling = lease.sampling
-    if sampling.maxNewTokens < 1 || sampling.maxNewTokens > Limits.newTokensMax {
-      return "\(sampling.maxNewTokens) new tokens outside 1...\(Limits.newTokensMax)"
+    if let fault = lease.sampling.fault { return fault.description }
+    if lease.sampling.maxNewTokens > Limits.newTokensMax {
+      return "\(lease.sampling.maxNewTokens) new tokens, at most \(Limits.newTokensMax)"
     }
-    if !(sampling.temperature >= 0 && sampling.temperature.isFinite) { return "temperature \(sampling.temperature)" }
     if lease.messages.isEmpty { return "no messages" }
     return nil
   }
@@ -252,7 +252,7 @@ public struct RolloutState: Sendable {
       effects.append(.send(.goodbye(Goodbye(reason: "drained"))))
       effects.append(.end(.finished(lost == 0 ? "drained" : "drained, \(lost) results unacknowledged")))
     }
-    return phase == .ended ? effects : effects + watchLinks(now: now) + watchNeeds(now: now)
+    return phase == .ended ? effects : effects + watchLinks(now: now) + watchWaits(now: now)
   }
 
   /// The worker cannot go on here, and says why to the coordinator.
@@ -269,26 +269,26 @@ public struct RolloutState: Sendable {
   }
 
   /// Says what does not come, and ends when it has not come for too long.
-  private mutating func watchNeeds(now: Milliseconds) -> [Effect] {
+  private mutating func watchWaits(now: Milliseconds) -> [Effect] {
     guard phase != .ended else { return [] }
-    let (lines, end) = member.look(at: needs, now: now)
+    let (lines, end) = member.look(at: pendingWaits, now: now)
     return lines.map { .log($0) } + (end.map { leave("\($0) (--patience)") } ?? [])
   }
 
   /// What it waits for, and from whom.
-  private var needs: [Patience.Need] {
-    if isJoining { return [member.welcomeNeed] }
+  private var pendingWaits: [PendingWait] {
+    if isJoining { return [member.pendingWelcome] }
     guard isServing else { return [] }
-    var needs: [Patience.Need] = []
-    if let id = book.unacknowledged.keys.min() { needs.append(member.need("acknowledgement of \(id)")) }
+    var waits: [PendingWait] = []
+    if let id = book.unacknowledged.keys.min() { waits.append(member.pendingWait("acknowledgement of \(id)")) }
     if let target = policy.target {
       let learner = weightsEndpoint.isEmpty ? "a learner" : "learner \(weightsEndpoint)"
-      needs.append(
-        Patience.Need("weights", from: learner, detail: "\(target.version), \(learnerLink.state.described)"))
-    } else if book.all.isEmpty, needs.isEmpty {
-      needs.append(member.needBoundedByCoordinator(policy.held == nil ? "word of weights" : "a lease"))
+      waits.append(
+        PendingWait("weights", from: learner, detail: "\(target.version), \(learnerLink.state.described)"))
+    } else if book.all.isEmpty, waits.isEmpty {
+      waits.append(member.pendingWaitBoundedByCoordinator(policy.held == nil ? "word of weights" : "a lease"))
     }
-    return needs
+    return waits
   }
 
   /// The coordinator does not know this process: hello until it does. Heartbeats would only be asked about again.

@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Prompts
 import Settings
@@ -10,7 +11,7 @@ import Wire
 struct Bench {
   var state: CoordinatorState
   var now: Milliseconds = 0
-  /// Of the last call.
+  /// The effects of the last call.
   var effects: [CoordinatorEffect] = []
   var journal = SimulatedJournal()
   private let dataset: SimulatedDataset
@@ -49,7 +50,8 @@ struct Bench {
     } catch { fatalError("\(error)") }
   }
 
-  /// The coordinator is killed and started again from its journal, with other settings perhaps. Nobody has said hello yet.
+  /// The coordinator is killed and started again from its journal, with other settings perhaps. Nobody has said hello
+  /// yet.
   mutating func restart(_ change: (inout RunSettings) -> Void = { _ in }) {
     var settings = settings
     change(&settings)
@@ -101,7 +103,7 @@ struct Bench {
 
   static func workerHello(_ number: UInt8, slots: UInt32 = 16, name: String? = nil) -> Hello {
     Hello(
-      role: .worker, name: name ?? "w\(number)", incarnation: 100 + UInt64(number), host: "host", processID: 1,
+      role: .worker, name: name ?? "w\(number)", incarnation: 100 + UInt64(number), host: "host",
       slots: slots)
   }
 
@@ -109,7 +111,7 @@ struct Bench {
     -> Hello
   {
     Hello(
-      role: .learner, name: "learner", incarnation: incarnation, host: "host", processID: 1,
+      role: .learner, name: "learner", incarnation: incarnation, host: "host",
       policyVersion: PolicyVersion(version ?? UInt64(step)), weightsEndpoint: "tcp://weights", nextStep: step,
       cursor: cursor)
   }
@@ -150,9 +152,7 @@ struct Bench {
   // MARK: Work
 
   static func result(_ lease: Lease, zeroVarianceShare: Float = 0) -> GroupResult {
-    GroupResult(
-      lease: lease.id, attempt: lease.attempt,
-      group: SimulatedPolicy.group(for: lease, zeroVarianceShare: zeroVarianceShare), milliseconds: 1)
+    GroupResult(lease: lease.id, group: SimulatedPolicy.group(for: lease, zeroVarianceShare: zeroVarianceShare))
   }
 
   /// A worker hands in a result, and says a little later that it has room again.
@@ -206,6 +206,11 @@ struct Bench {
     joinLearner()
     return join(number).leases
   }
+}
+
+extension Lease {
+  /// What it is for, as its id says.
+  var purpose: LeasePurpose { id.value & 1 == 0 ? .train : .evaluate }
 }
 
 extension [CoordinatorEffect] {

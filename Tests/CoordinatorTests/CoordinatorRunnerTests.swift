@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Settings
 import Support
@@ -132,7 +133,7 @@ struct CoordinatorRunnerTests {
     client.send(
       .hello(
         Hello(
-          protocolVersion: 99, role: .worker, name: "old", incarnation: 1, host: "here", processID: 1, slots: 1)),
+          protocolVersion: 99, role: .worker, name: "old", incarnation: 1, host: "here", slots: 1)),
       on: .control)
     var answers: [Message] = []
     for await case .received(let message, _, from: _) in client.events {

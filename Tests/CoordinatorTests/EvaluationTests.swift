@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Prompts
 import Settings
@@ -70,7 +71,7 @@ struct EvaluationTests {
     #expect(bench.work(evaluation.filter { $0.purpose == .evaluate }, by: 1).batches.count == 1)
   }
 
-  @Test("A held-out prompt that is given up counts as wrong and is reported")
+  @Test("A held-out prompt that fails counts as wrong and is reported")
   func failing() {
     var bench = bench()
     bench.joinLearner()
@@ -109,14 +110,15 @@ struct EvaluationTests {
     #expect(over.state.phase == .closing)
   }
 
-  @Test("A learner that takes the place hears of the last evaluation")
+  @Test("A learner that comes back is told of the last evaluation")
   func toldAgain() {
     var bench = bench()
     bench.joinLearner()
     bench.work(bench.join(1).leases.filter { $0.purpose == .evaluate }, by: 1)
     bench.silence(Bench.learner)
     bench.wait(1000)
-    let messages = bench.joinLearner(at: LearnerSeatTests.other, incarnation: 51).messages(to: LearnerSeatTests.other)
+    let messages = bench.joinLearner(at: LearnerReturnTests.other, incarnation: 51).messages(
+      to: LearnerReturnTests.other)
     #expect(messages.contains { if case .evaluated(let evaluated) = $0 { evaluated.step == 0 } else { false } })
   }
 }

@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Prompts
 import Settings
@@ -18,7 +19,7 @@ struct LeaseTests {
     for lease in leases {
       #expect(lease.purpose == .train && lease.step == 0 && lease.attempt == 1 && lease.seed == 42)
       #expect(lease.groupSize == 2 && lease.sampling == bench.settings.rollout.sampling)
-      #expect(lease.policyVersion == PolicyVersion(0) && lease.deadlineMilliseconds == 5000)
+      #expect(lease.policyVersion == PolicyVersion(0))
       #expect(lease.messages == [ChatMessage(role: "user", content: "prompt \(lease.prompt)")])
     }
   }
@@ -107,7 +108,7 @@ struct LeaseTests {
       if attempt < 3 {
         #expect(effects.leases.map(\.attempt) == [attempt + 1] && effects.leases[0].id == poison.id)
       } else {
-        #expect(effects.logs.contains { $0.contains("prompt 1 of step 0 is quarantined") && $0.contains("too long") })
+        #expect(effects.logs.contains { $0.contains("prompt 1 of step 1 is quarantined") && $0.contains("too long") })
         leases = effects.leases
       }
     }
@@ -118,7 +119,7 @@ struct LeaseTests {
     #expect(bench.complete(0).rows.first?.values["prompts_quarantined"] == 1)
   }
 
-  @Test("A prompt that kills its workers is found out: its last attempt is made alone, and only it is given up")
+  @Test("A prompt that kills its workers is found out: its last attempt is made alone, and only it fails")
   func deaths() {
     var bench = Bench { $0.farm.attemptsMax = 2 }
     let first = bench.start()
@@ -127,7 +128,7 @@ struct LeaseTests {
     bench.wait(1000)
     let alone = bench.join(2).leases
     #expect(alone.map(\.prompt) == [0] && alone[0].attempt == 2)
-    #expect(bench.beat(2, holding: 0).leases.isEmpty, "nothing beside a suspect")
+    #expect(bench.beat(2, holding: 0).leases.isEmpty, "nothing next to an isolated retry")
     bench.silence(Bench.worker(2))
     bench.wait(1000)
     #expect(bench.state.tally.quarantined == 1)

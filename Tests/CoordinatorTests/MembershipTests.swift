@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import Settings
 import Testing
 import Wire
@@ -154,7 +155,7 @@ struct MembershipTests {
     #expect(bench.state.tally.workersLost == 0)
   }
 
-  @Test("A worker that keeps sending malformed frames is sent away and not let in again; the rest go on")
+  @Test("A worker that keeps sending malformed frames is evicted and not let in again; the rest go on")
   func malformed() {
     var bench = Bench()
     let first = bench.start()
@@ -175,7 +176,7 @@ struct MembershipTests {
     #expect(again.map(\.id) == first.map(\.id) && bench.state.tally.quarantined == 0)
   }
 
-  @Test("A worker that holds a newer version than the run has is sent away: it never steps back")
+  @Test("A worker that holds a newer version than the run has is evicted: it never steps back")
   func ahead() {
     var bench = Bench()
     bench.joinLearner(version: 5)
@@ -193,7 +194,8 @@ struct MembershipTests {
   }
 }
 
-/// A hello that somebody else once said: with keys an outsider cannot send it, a process with another key of the farm can.
+/// A hello that somebody else once said: with keys an outsider cannot send it, a process with another key of the farm
+/// can.
 @Suite("Repeated hellos")
 struct RepeatedHelloTests {
   static let elsewhere = PeerAddress(bytes: [9, 9])
@@ -225,7 +227,7 @@ struct RepeatedHelloTests {
     #expect(bench.receive(.hello(Bench.workerHello(1)), from: thief).refusals.count == 1)
   }
 
-  @Test("A worker that has connected again is welcomed as soon as its old line is silent")
+  @Test("A worker that has connected again is welcomed as soon as its old connection is silent")
   func reconnection() {
     var bench = Bench()
     _ = bench.start()

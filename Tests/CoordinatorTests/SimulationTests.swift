@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import Foundation
 import FoveaTesting
 import Settings
@@ -6,8 +7,8 @@ import Support
 import Testing
 import Wire
 
-/// Whole runs on a bad network with processes that crash, hang and come back. A failure prints its seed, and the same seed
-/// fails again. FOVEA_SIMULATION_FACTOR=10 runs ten times as many seeds; `make simulate` runs a campaign.
+/// Whole runs on a bad network with processes that crash, hang and come back. A failure prints its seed, and the same
+/// seed fails again. FOVEA_SIMULATION_FACTOR=10 runs ten times as many seeds; `make simulate` runs a campaign.
 @Suite("Simulated farms")
 struct SimulationTests {
   /// Runs a plan over seeds and records every violation with its seed.

@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Prompts
 import Settings
@@ -156,7 +157,7 @@ struct StepTests {
     #expect((first + second).map { $0.groups.map(\.prompt) } == [[0, 1, 2], [0, 1, 3]])
   }
 
-  @Test("A new version that is not newer sends its learner away")
+  @Test("A new version that is not newer evicts its learner")
   func versionGoesBack() {
     var bench = Bench()
     bench.work(bench.start(), by: 1)

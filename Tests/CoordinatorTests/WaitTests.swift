@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import Settings
 import Testing
 import Wire
@@ -26,9 +27,9 @@ struct WaitTests {
   }
 
   @Test(
-    "Patience ends the run with the edge that it waited at",
+    "A wait that reaches the timeout ends the run, which names the edge",
     arguments: ["a learner", "a worker", "learner: step 1's update"])
-  func patience(edge: String) {
+  func timeout(edge: String) {
     var bench = Bench { $0.farm.timeoutSeconds = 40 }
     switch edge {
     case "a learner": break

@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Glibc
 import Support
@@ -190,7 +191,7 @@ import Wire
     let result = await train.wait(seconds: 120)
     #expect(result.exitCode == 0, "\(result)\n\(farm.diagnosis)")
     #expect(result.output.contains("coordinator was killed (signal 9); it is started again"), "\(result)")
-    #expect(farm.log("coordinator").contains("goes on from the journal"))
+    #expect(farm.log("coordinator").contains("resumes from the journal"))
     try expectComplete(farm, steps: 60)
   }
 

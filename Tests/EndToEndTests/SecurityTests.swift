@@ -1,4 +1,5 @@
 import Console
+import Core
 import Foundation
 import Glibc
 import Testing
@@ -116,7 +117,7 @@ import Wire
         .hello(
           Hello(
             role: role, runID: role == .observer ? evil : "", name: evil, incarnation: incarnation, host: evil,
-            processID: 1, slots: 4, policyVersion: PolicyVersion(0), weightsEndpoint: evil))
+            slots: 4, policyVersion: PolicyVersion(0), weightsEndpoint: evil))
       }
       for role in [Role.observer, .worker, .learner] { peer.send(hello(role), on: .control) }
       peer.send(

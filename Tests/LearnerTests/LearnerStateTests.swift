@@ -1,3 +1,4 @@
+import Core
 import Learner
 import Support
 import Testing
@@ -12,7 +13,7 @@ private struct Harness {
     state = LearnerState(
       as: FarmMember(
         Hello(
-          role: .learner, runID: "run", name: "learner", incarnation: 7, host: "h", processID: 1, threads: 2,
+          role: .learner, runID: "run", name: "learner", incarnation: 7, host: "h", threads: 2,
           weightsEndpoint: "tcp://a:1")),
       start: start, bestAccuracy: nil, stepCount: stepCount, checkpointEvery: checkpointEvery)
     _ = on(.started)
@@ -66,7 +67,7 @@ struct LearnerSteps {
     var state = LearnerState(
       as: FarmMember(
         Hello(
-          role: .learner, runID: "run", name: "l", incarnation: 1, host: "h", processID: 1, threads: 1,
+          role: .learner, runID: "run", name: "l", incarnation: 1, host: "h", threads: 1,
           weightsEndpoint: "tcp://a:1")),
       start: TrainerState(nextStep: 20, policyVersion: PolicyVersion(20), cursor: 160), bestAccuracy: nil,
       stepCount: 100, checkpointEvery: 20)

@@ -1,3 +1,4 @@
+import Core
 import Learner
 import Support
 import Testing
@@ -9,8 +10,8 @@ struct LearnerWaitTests {
     var state = LearnerState(
       as: FarmMember(
         Hello(
-          role: .learner, runID: "run", name: "l", incarnation: 7, host: "h", processID: 1, threads: 1,
-          weightsEndpoint: "tcp://a:1"), coordinator: "tcp://c:1", patience: 100_000),
+          role: .learner, runID: "run", name: "l", incarnation: 7, host: "h", threads: 1,
+          weightsEndpoint: "tcp://a:1"), coordinator: "tcp://c:1", timeout: 100_000),
       start: TrainerState(), bestAccuracy: nil, stepCount: 10, checkpointEvery: 0)
     var now: Milliseconds = 0
 

@@ -1,3 +1,4 @@
+import Core
 import RolloutWorker
 import Support
 import Testing
@@ -12,8 +13,8 @@ struct WorkerWaitTests {
 
     init(runID: String = "run") {
       let hello = Hello(
-        role: .worker, runID: runID, name: "w2", incarnation: 7, host: "h", processID: 1, threads: 1, slots: 8)
-      state = RolloutState(as: FarmMember(hello, coordinator: "tcp://c:1", patience: 100_000))
+        role: .worker, runID: runID, name: "w2", incarnation: 7, host: "h", threads: 1, slots: 8)
+      state = RolloutState(as: FarmMember(hello, coordinator: "tcp://c:1", timeout: 100_000))
       _ = on(.started)
     }
 
@@ -51,7 +52,7 @@ struct WorkerWaitTests {
     #expect(effects.ending == nil)
     effects = bench.wait(20_000)
     guard case .failed(let reason)? = effects.ending else { return #expect(Bool(false), "\(effects)") }
-    #expect(reason.hasPrefix("gave up: worker w2 waits for coordinator tcp://c:1") && reason.contains("--patience"))
+    #expect(reason.hasPrefix("timed out: worker w2 waits for coordinator tcp://c:1") && reason.contains("--patience"))
   }
 
   @Test("Weights that do not come are named, with the learner that has them")

@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Support
 import Testing
@@ -46,11 +47,11 @@ import Wire
     }
   }
 
-  /// What a ROUTER says of its door.
-  private func door(_ reactor: Reactor) async -> String? {
+  /// The next line about access to a ROUTER.
+  private func accessLine(_ reactor: Reactor) async -> String? {
     await first(reactor) { event in
       switch event {
-      case .door(_, let line): line
+      case .access(_, let line): line
       case .received(let message, _, _): "received \(message)"
       default: nil
       }
@@ -88,9 +89,9 @@ import Wire
       #expect(said?.contains(client) == true, "\(said ?? "nothing")")
       // The peer before may still be trying.
       let told = await first(bench.server) { event -> String? in
-        if case .door(_, let line) = event, server.contains(where: { line.contains($0) }) { line } else { nil }
+        if case .access(_, let line) = event, server.contains(where: { line.contains($0) }) { line } else { nil }
       }
-      #expect(told?.hasPrefix("turned away ") == true)
+      #expect(told?.hasPrefix("rejected ") == true)
       reactor.close()
     }
     #expect(MonotonicClock.now() - started < 45_000)
@@ -108,7 +109,7 @@ import Wire
     #expect(clear.statistics.received == 0)
   }
 
-  @Test("A revoked key is sent away at once and not let in again, without a restart; another goes on")
+  @Test("A revoked key is cut at once and not let in again, without a restart; another goes on")
   func revocation() async throws {
     let bench = try Bench()
     let client = try bench.client(bench.worker)
@@ -119,7 +120,7 @@ import Wire
     }
     let revoked = MonotonicClock.now()
     _ = try bench.folder.keys.revoke("w1")
-    let told = await door(bench.server)
+    let told = await accessLine(bench.server)
     #expect(told?.contains("not in the allow-list") == true, "\(told ?? "nothing")")
     let said = await reason(client)
     #expect(said?.contains("revoked") == true, "\(said ?? "nothing")")
@@ -142,7 +143,7 @@ import Wire
   @Test("A broken allow-list is reported, and the one before goes on to count") func brokenList() async throws {
     let bench = try Bench()
     try bench.folder.write("nonsense\n", to: "keys/allowed.keys")
-    let told = await door(bench.server)
+    let told = await accessLine(bench.server)
     #expect(told?.contains("allowed.keys:1") == true, "\(told ?? "nothing")")
     let client = try bench.client(bench.worker)
     client.send(.statusRequest, on: .control)
@@ -153,7 +154,7 @@ import Wire
     let bench = try Bench()
     let hello = Message.hello(
       Hello(
-        role: .learner, name: "l", incarnation: 1, host: "h", processID: 1, policyVersion: PolicyVersion(0),
+        role: .learner, name: "l", incarnation: 1, host: "h", policyVersion: PolicyVersion(0),
         weightsEndpoint: "tcp://127.0.0.1:1"))
     let worker = try bench.client(bench.worker)
     worker.send(hello, on: .control)
@@ -179,10 +180,10 @@ import Wire
     for _ in 0..<WireLimits.malformedFramesMax { client.send(.evaluated(bad), on: .control) }
     let said = await reason(client)
     #expect(said?.contains("refuses this process's key") == true, "\(said ?? "nothing")")
-    var told = await door(bench.server)
+    var told = await accessLine(bench.server)
     #expect(told?.contains("malformed frames") == true, "\(told ?? "nothing")")
-    told = await door(bench.server)
-    #expect(told?.contains("w1 is shut out") == true, "\(told ?? "nothing")")
+    told = await accessLine(bench.server)
+    #expect(told?.contains("w1 is banned") == true, "\(told ?? "nothing")")
   }
 
   @Test("Without keys nothing leaves the machine, unless a person asks for it") func insecurity() throws {

@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Prompts
 import Support
@@ -23,18 +24,18 @@ import Wire
   static let messages: [String: Message] = [
     "hello": .hello(
       Hello(
-        protocolVersion: 1, role: .worker, runID: "run-7", name: "wörker", incarnation: 1 << 63 + 5, host: "host",
-        processID: 4242, threads: 2, slots: 32, policyVersion: PolicyVersion(0))),
+        protocolVersion: 2, role: .worker, runID: "run-7", name: "wörker", incarnation: 1 << 63 + 5, host: "host",
+        threads: 2, slots: 32, policyVersion: PolicyVersion(0))),
     "lease": .lease(
       Lease(
-        id: LeaseID(300), attempt: 2, purpose: .train, step: 17, prompt: 1 << 40 + 1,
+        id: LeaseID(300), attempt: 2, step: 17, prompt: 1 << 40 + 1,
         messages: [ChatMessage(role: "system", content: "be brief"), ChatMessage(role: "user", content: "2+2?")],
         reward: RewardSpecification(
           kind: "number", reference: "4", weights: ["accuracy": 1, "format": 0.125],
           options: ["partial_credit": "yes", "fuzzy": "no"]), policyVersion: PolicyVersion(17), groupSize: 8,
         sampling: SamplingSettings(temperature: 1, topK: 50, topP: 0.95, minP: 0.05, maxNewTokens: 48),
-        stopStrings: ["</answer>", "\n\n"], seed: 99, deadlineMilliseconds: 300_000)),
-    "groupResult": .groupResult(GroupResult(lease: LeaseID(300), attempt: 2, group: group, milliseconds: 1234)),
+        stopStrings: ["</answer>", "\n\n"], seed: 99)),
+    "groupResult": .groupResult(GroupResult(lease: LeaseID(300), group: group)),
     "trainBatch": .trainBatch(TrainBatch(step: 17, cursor: 136, groups: [group, group])),
     "manifest": .manifest(
       WeightsManifest(

@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Support
 import Testing
@@ -205,7 +206,7 @@ final class KeyFolder {
     var gate = try Self.gate()
     gate.ban(Self.worker, now: 1000)
     gate.ban(Self.server, now: 1000)
-    #expect(gate.judge(Self.worker, now: 60_999) == .refused("key w1 is shut out for a minute"))
+    #expect(gate.judge(Self.worker, now: 60_999) == .refused("key w1 is banned for a minute"))
     #expect(gate.judge(Self.worker, now: 61_000) == .admitted("w1"))
     #expect(gate.judge(Self.server, now: 1001) == .admitted(AccessGate.serverName))
   }

@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Support
 import Tensor
@@ -53,7 +54,7 @@ struct RandomMessages {
 
   mutating func lease() -> Lease {
     Lease(
-      id: LeaseID(random.next()), attempt: small(), purpose: below(2) == 0 ? .train : .evaluate, step: small(),
+      id: LeaseID(random.next()), attempt: small(), step: small(),
       prompt: random.next(), messages: list(1 + count()) { ChatMessage(role: $0.text(), content: $0.text()) },
       images: images(),
       reward: RewardSpecification(
@@ -64,7 +65,7 @@ struct RandomMessages {
       sampling: SamplingSettings(
         temperature: random.uniform(), topK: count(100), topP: random.uniform(), minP: random.uniform(),
         maxNewTokens: 1 + count(1000)),
-      stopStrings: list(count()) { $0.text() }, seed: random.next(), deadlineMilliseconds: small())
+      stopStrings: list(count()) { $0.text() }, seed: random.next(), survivorsMin: UInt32(count(4096)))
   }
 
   mutating func manifest() -> WeightsManifest {
@@ -104,14 +105,14 @@ struct RandomMessages {
       .hello(
         Hello(
           protocolVersion: small(), role: role(), runID: text(), name: text(), incarnation: random.next(), host: text(),
-          processID: small(), threads: small(), slots: small(), policyVersion: maybeVersion(),
+          threads: small(), slots: small(), policyVersion: maybeVersion(),
           weightsEndpoint: text(), nextStep: small(), cursor: total())),
       .heartbeat(
         Heartbeat(
           incarnation: random.next(), activity: text(), policyVersion: maybeVersion(), credit: small(),
           activeSamples: small(), tokensTotal: total(), tokensPerSecond: float(), groupsDone: total())),
       .groupResult(
-        GroupResult(lease: LeaseID(random.next()), attempt: small(), group: group(), milliseconds: small())),
+        GroupResult(lease: LeaseID(random.next()), group: group())),
       .leaseReturned(
         LeaseReturned(
           lease: LeaseID(random.next()), attempt: small(),

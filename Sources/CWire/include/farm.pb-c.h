@@ -97,12 +97,6 @@ typedef enum _Fovea__Role {
   FOVEA__ROLE__ROLE_OBSERVER = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FOVEA__ROLE)
 } Fovea__Role;
-typedef enum _Fovea__LeasePurpose {
-  FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_UNSPECIFIED = 0,
-  FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_TRAIN = 1,
-  FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_EVALUATE = 2
-    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FOVEA__LEASE_PURPOSE)
-} Fovea__LeasePurpose;
 typedef enum _Fovea__FinishReason {
   FOVEA__FINISH_REASON__FINISH_REASON_UNSPECIFIED = 0,
   FOVEA__FINISH_REASON__FINISH_REASON_STOP = 1,
@@ -223,7 +217,9 @@ struct  Fovea__Hello
    */
   uint64_t incarnation;
   ProtobufCBinaryData host;
-  uint32_t process_id;
+  /*
+   * Kernel threads.
+   */
   uint32_t threads;
   /*
    * Worker: samples that it decodes at once.
@@ -242,7 +238,7 @@ struct  Fovea__Hello
 };
 #define FOVEA__HELLO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__hello__descriptor) \
-    , 0, FOVEA__ROLE__ROLE_UNSPECIFIED, {0,NULL}, {0,NULL}, 0, {0,NULL}, 0, 0, 0, NULL, {0,NULL}, 0, 0 }
+    , 0, FOVEA__ROLE__ROLE_UNSPECIFIED, {0,NULL}, {0,NULL}, 0, {0,NULL}, 0, 0, NULL, {0,NULL}, 0, 0 }
 
 
 /*
@@ -269,7 +265,7 @@ struct  Fovea__Welcome
 
 
 /*
- * Coordinator to peer: it will not have this peer, which ends. Idempotent.
+ * Coordinator to peer: the peer is refused, and ends. Idempotent.
  */
 struct  Fovea__Refused
 {
@@ -294,8 +290,17 @@ struct  Fovea__Heartbeat
    * Worker: groups that it would take now.
    */
   uint32_t credit;
+  /*
+   * Worker: samples that are being decoded.
+   */
   uint32_t active_samples;
+  /*
+   * Worker: tokens sampled since its start.
+   */
   uint64_t tokens_total;
+  /*
+   * Worker: tokens a second over the last heartbeats.
+   */
   float tokens_per_second;
   uint64_t groups_done;
   /*
@@ -415,7 +420,6 @@ struct  Fovea__Lease
    * 1, 2, ...
    */
   uint32_t attempt;
-  Fovea__LeasePurpose purpose;
   uint32_t step;
   uint64_t prompt;
   size_t n_messages;
@@ -427,20 +431,19 @@ struct  Fovea__Lease
   size_t n_stop_strings;
   ProtobufCBinaryData *stop_strings;
   uint64_t seed;
-  uint32_t deadline_milliseconds;
   /*
    * Encoded files, JPEG or PNG, in the order of their placeholders in the messages.
    */
   size_t n_images;
   ProtobufCBinaryData *images;
   /*
-   * 0: the whole group. Else a lease that takes too long: hand in what is finished, as soon as that is so many samples.
+   * 0: the whole group. Else the lease takes too long: a partial group of at least so many samples is handed in.
    */
   uint32_t survivors_min;
 };
 #define FOVEA__LEASE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__lease__descriptor) \
-    , 0, 0, FOVEA__LEASE_PURPOSE__LEASE_PURPOSE_UNSPECIFIED, 0, 0, 0,NULL, NULL, 0, 0, NULL, 0,NULL, 0, 0, 0,NULL, 0 }
+    , 0, 0, 0, 0, 0,NULL, NULL, 0, 0, NULL, 0,NULL, 0, 0,NULL, 0 }
 
 
 /*
@@ -505,7 +508,7 @@ struct  Fovea__Rollout
 
 
 /*
- * One prompt and its samples, all of one policy version.
+ * One prompt and its samples, all sampled from one policy version.
  */
 struct  Fovea__RolloutGroup
 {
@@ -535,13 +538,11 @@ struct  Fovea__GroupResult
 {
   ProtobufCMessage base;
   uint64_t lease;
-  uint32_t attempt;
   Fovea__RolloutGroup *group;
-  uint32_t milliseconds;
 };
 #define FOVEA__GROUP_RESULT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__group_result__descriptor) \
-    , 0, 0, NULL, 0 }
+    , 0, NULL }
 
 
 /*
@@ -685,7 +686,7 @@ struct  Fovea__FarmStatus
   size_t n_waits;
   ProtobufCBinaryData *waits;
   /*
-   * Prompts that were given up, and why.
+   * Prompts that failed all their attempts, and why.
    */
   size_t n_quarantined;
   ProtobufCBinaryData *quarantined;
@@ -763,7 +764,7 @@ struct  Fovea__WeightsManifest
    */
   uint64_t payload_hash;
   /*
-   * What the worker draws samples with.
+   * The precision that the worker samples with.
    */
   Fovea__RolloutPrecision rollout_precision;
   Fovea__WeightsPart part;
@@ -1477,7 +1478,6 @@ typedef void (*Fovea__WeightsChunk_Closure)
 /* --- descriptors --- */
 
 extern const ProtobufCEnumDescriptor    fovea__role__descriptor;
-extern const ProtobufCEnumDescriptor    fovea__lease_purpose__descriptor;
 extern const ProtobufCEnumDescriptor    fovea__finish_reason__descriptor;
 extern const ProtobufCEnumDescriptor    fovea__weights_part__descriptor;
 extern const ProtobufCEnumDescriptor    fovea__rollout_precision__descriptor;

@@ -79,13 +79,9 @@ public final class GenerationEngine {
     }
     try decoder.config.checkImages(request.images, prompt: request.promptTokens, at: place)
     try check(request.sampleCount >= 1, "samples", expected: "at least 1", found: "\(request.sampleCount)")
-    let s = request.sampling
-    try check(s.maxNewTokens >= 1, "max_new_tokens", expected: "at least 1", found: "\(s.maxNewTokens)")
-    try check(
-      s.temperature >= 0 && s.temperature.isFinite, "temperature", expected: "at least 0", found: "\(s.temperature)")
-    try check(s.topK >= 0, "top_k", expected: "at least 0", found: "\(s.topK)")
-    try check(s.topP > 0 && s.topP <= 1, "top_p", expected: "above 0, at most 1", found: "\(s.topP)")
-    try check(s.minP >= 0 && s.minP <= 1, "min_p", expected: "0 to 1", found: "\(s.minP)")
+    if let fault = request.sampling.fault {
+      try check(false, fault.setting, expected: fault.expected, found: fault.found)
+    }
     waiting.append(PromptGroup(request: request))
   }
 

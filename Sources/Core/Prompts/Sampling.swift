@@ -20,6 +20,30 @@ public struct SamplingSettings: Equatable, Hashable, Sendable {
   }
 }
 
+extension SamplingSettings {
+  /// A setting that no token can be sampled with.
+  public struct Fault: Equatable, Sendable, CustomStringConvertible {
+    /// Its name as in a settings file: "top_p".
+    public let setting: String
+    public let expected: String
+    public let found: String
+    public var description: String { "\(setting) is \(found), expected \(expected)" }
+  }
+
+  /// The first setting that is out of range; nil when all can be used.
+  public var fault: Fault? {
+    func fault(_ setting: String, _ expected: String, _ found: some CustomStringConvertible) -> Fault {
+      Fault(setting: setting, expected: expected, found: found.description)
+    }
+    if maxNewTokens < 1 { return fault("max_new_tokens", "at least 1", maxNewTokens) }
+    if !(temperature >= 0 && temperature.isFinite) { return fault("temperature", "at least 0", temperature) }
+    if topK < 0 { return fault("top_k", "at least 0", topK) }
+    if !(topP > 0 && topP <= 1) { return fault("top_p", "above 0, at most 1", topP) }
+    if !(minP >= 0 && minP <= 1) { return fault("min_p", "0 to 1", minP) }
+    return nil
+  }
+}
+
 /// Why a sample ended.
 public enum FinishReason: UInt32, Equatable, Sendable {
   /// A stop token or stop string.

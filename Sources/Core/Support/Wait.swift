@@ -6,7 +6,7 @@ public struct Wait: Equatable, Sendable {
   public var waiter: String
   /// "coordinator tcp://10.0.0.1:5555", "a learner".
   public var awaited: String
-  /// "an answer to its hello", "lease 17". May change while one goes on waiting for the same peer.
+  /// "an answer to its hello", "lease 17". May change while the same peer is waited for.
   public var subject: String
   /// On the clock of ticks.
   public var since: Milliseconds
@@ -40,7 +40,7 @@ public struct Watchdog: Equatable, Sendable {
     var since: Milliseconds
   }
   private struct Notice: Equatable {
-    /// The age that is told next.
+    /// The age that is logged next.
     var nextAge = Watchdog.firstMilliseconds
     var subject: String
   }

@@ -1,5 +1,6 @@
 import CProtobufC
 import CWire
+import Core
 import Prompts
 import Support
 
@@ -102,7 +103,8 @@ enum Field {
     return values
   }
 
-  /// Tokens of a sequence: at least one, none negative. Whether they lie in the vocabulary only the model's owner knows.
+  /// Tokens of a sequence: at least one, none negative. Whether they lie in the vocabulary only the model's owner
+  /// knows.
   static func tokens(_ count: Int, _ pointer: UnsafeMutablePointer<Int32>?, _ name: String) throws -> [Int32] {
     let tokens = try numbers(count, pointer, name, 1...WireLimits.tokensPerSequenceMax)
     guard tokens.allSatisfy({ $0 >= 0 }) else { throw failure(name, expected: "token ids", found: "a negative one") }

@@ -1,4 +1,5 @@
 import CWire
+import Core
 import Prompts
 
 extension ChatMessage {
@@ -79,7 +80,6 @@ extension Lease {
     fovea__lease__init(&m)
     m.id = id.value
     m.attempt = attempt
-    m.purpose = Fovea__LeasePurpose(rawValue: purpose.rawValue)
     m.step = step
     m.prompt = prompt
     m.n_messages = messages.count
@@ -91,7 +91,6 @@ extension Lease {
     m.n_stop_strings = stopStrings.count
     m.stop_strings = arena.array(stopStrings.map { arena.text($0) })
     m.seed = seed
-    m.deadline_milliseconds = deadlineMilliseconds
     m.n_images = images.count
     m.images = arena.images(images)
     m.survivors_min = survivorsMin
@@ -102,7 +101,6 @@ extension Lease {
     self.init(
       id: LeaseID(m.id),
       attempt: try Field.count(m.attempt, "lease.attempt"),
-      purpose: try Field.known(m.purpose.rawValue, "lease.purpose"),
       step: try Field.count(m.step, "lease.step"),
       prompt: m.prompt,
       messages: try Field.list(
@@ -116,7 +114,6 @@ extension Lease {
         m.n_stop_strings, m.stop_strings, "lease.stop_strings", 0...WireLimits.stopStringsMax
       ).map { try Field.line($0, "lease.stop_strings") },
       seed: m.seed,
-      deadlineMilliseconds: m.deadline_milliseconds,
       survivorsMin: try Field.within(
         m.survivors_min, 0...UInt32(WireLimits.rolloutsPerGroupMax), "lease.survivors_min"))
   }

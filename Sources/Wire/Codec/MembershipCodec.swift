@@ -10,7 +10,6 @@ extension Hello {
     m.name = arena.text(name)
     m.incarnation = incarnation
     m.host = arena.text(host)
-    m.process_id = processID
     m.threads = threads
     m.slots = slots
     m.policy_version = arena.version(policyVersion)
@@ -28,7 +27,6 @@ extension Hello {
       name: try Field.name(m.name, "hello.name"),
       incarnation: m.incarnation,
       host: try Field.name(m.host, "hello.host"),
-      processID: m.process_id,
       threads: try Field.count(m.threads, "hello.threads"),
       slots: try Field.count(m.slots, "hello.slots"),
       policyVersion: try Field.version(m.policy_version, "hello.policy_version"),

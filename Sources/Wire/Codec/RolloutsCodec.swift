@@ -1,4 +1,5 @@
 import CWire
+import Core
 import Prompts
 
 extension NamedScore {
@@ -102,17 +103,12 @@ extension GroupResult {
     var m = Fovea__GroupResult()
     fovea__group_result__init(&m)
     m.lease = lease.value
-    m.attempt = attempt
     m.group = group.encoded(in: arena)
-    m.milliseconds = milliseconds
     return arena.place(m)
   }
 
   init(_ m: Fovea__GroupResult) throws {
     self.init(
-      lease: LeaseID(m.lease),
-      attempt: try Field.count(m.attempt, "group_result.attempt"),
-      group: try RolloutGroup(Field.required(m.group, "group_result.group")),
-      milliseconds: m.milliseconds)
+      lease: LeaseID(m.lease), group: try RolloutGroup(Field.required(m.group, "group_result.group")))
   }
 }

@@ -1,13 +1,14 @@
+import Core
 import Support
 
-/// What learner and worker have in common as members of a farm: hello until the coordinator knows them, heartbeats when due,
-/// the line to the coordinator, and what they wait for. Pure: the clock is the caller's.
+/// What learner and worker have in common as members of a farm: hello until the coordinator knows them, heartbeats when
+/// due, the connection to the coordinator, and what they wait for. Pure: the clock is the caller's.
 public struct FarmMember: Sendable {
   public static let helloInterval: Milliseconds = 1_000
-  /// Six hours: `farm.timeout_seconds` as it is by default.
-  public static let patienceByDefault: Milliseconds = 21_600_000
+  /// Six hours: the default of `farm.timeout_seconds`.
+  public static let timeoutDefault: Milliseconds = 21_600_000
 
-  /// What a welcome means.
+  /// What a welcome means for the process.
   public enum Answer: Equatable, Sendable {
     /// This process is a member.
     case member
@@ -15,31 +16,31 @@ public struct FarmMember: Sendable {
     case newCoordinator
     /// The coordinator does not know this process (any more).
     case unknown
-    /// There is nothing to hope for here.
+    /// The process cannot stay, for this reason.
     case leave(String)
   }
 
-  /// What the process says of itself; what changes in it the role fills in. Welcomed to a run it belongs to that one alone:
-  /// a version of another run's weights means other weights.
+  /// What the process says of itself; the role fills in what changes. Once welcomed to a run it belongs to that one
+  /// alone: the same version of another run means other weights.
   public private(set) var hello: Hello
-  /// The line to the coordinator.
+  /// The connection to the coordinator.
   public var link = ServerLink()
-  /// Until the first welcome, and again after the coordinator has forgotten this process.
+  /// True until the first welcome, and again once the coordinator has forgotten this process.
   public private(set) var isJoining = true
   private let endpoint: String
   private var nextHello: Milliseconds = 0
   private var coordinator: UInt64?
   private var heartbeatInterval: Milliseconds = 500
   private var nextHeartbeat: Milliseconds = 0
-  private var patience: Patience
+  private var timeout: WaitTimeout
 
   /// - Parameters:
   ///   - coordinator: its endpoint, for people.
-  ///   - patience: how long it waits for anything that does not come.
-  public init(_ hello: Hello, coordinator: String = "", patience: Milliseconds = Self.patienceByDefault) {
+  ///   - timeout: how long it waits for anything that does not come.
+  public init(_ hello: Hello, coordinator: String = "", timeout: Milliseconds = Self.timeoutDefault) {
     self.hello = hello
     endpoint = coordinator
-    self.patience = Patience(of: "\(hello.role) \(hello.name)", limit: patience)
+    self.timeout = WaitTimeout(of: "\(hello.role) \(hello.name)", limit: timeout)
   }
 
   public var coordinatorName: String { endpoint.isEmpty ? "the coordinator" : "coordinator \(endpoint)" }
@@ -70,21 +71,21 @@ public struct FarmMember: Sendable {
   public mutating func hastensHeartbeat(now: Milliseconds) { nextHeartbeat = now }
 
   /// The wait for a welcome.
-  public var welcomeNeed: Patience.Need { need("an answer to its hello") }
+  public var pendingWelcome: PendingWait { pendingWait("an answer to its hello") }
 
-  /// A wait for something of the coordinator's.
-  public func need(_ subject: String, isBounded: Bool = true) -> Patience.Need {
-    Patience.Need(subject, from: coordinatorName, detail: link.state.described, isBounded: isBounded)
+  /// A wait for something that the coordinator sends.
+  public func pendingWait(_ subject: String, isBounded: Bool = true) -> PendingWait {
+    PendingWait(subject, from: coordinatorName, detail: link.state.described, isBounded: isBounded)
   }
 
-  /// A wait that the coordinator bounds while the line is up: it ends the run, and says so, when nothing moves.
-  public func needBoundedByCoordinator(_ subject: String) -> Patience.Need {
-    need(subject, isBounded: link.state != .up)
+  /// A wait that the coordinator bounds while the connection is up: it ends the run, and says so, when nothing moves.
+  public func pendingWaitBoundedByCoordinator(_ subject: String) -> PendingWait {
+    pendingWait(subject, isBounded: link.state != .up)
   }
 
-  /// Looks at everything that is needed now.
-  /// - Returns: lines for the log, and the reason to end when a bounded need has lasted too long.
-  public mutating func look(at needs: [Patience.Need], now: Milliseconds) -> (lines: [String], end: String?) {
-    patience.look(at: needs, now: now)
+  /// Looks at everything that is waited for now.
+  /// - Returns: lines for the log, and the reason to end when a bounded wait has lasted too long.
+  public mutating func look(at pending: [PendingWait], now: Milliseconds) -> (lines: [String], end: String?) {
+    timeout.look(at: pending, now: now)
   }
 }

@@ -1,8 +1,9 @@
+import Core
 import Support
 
-/// What a role keeps of its line to a server, and when there is no sense in trying on. Pure.
+/// The state of a role's connection to a server, and when trying on is pointless. Pure.
 public struct ServerLink: Equatable, Sendable {
-  /// A server that ends every handshake may be one that is just ending, or a tunnel without one behind it.
+  /// How long a server may end every handshake: it may be one that is just ending, or a tunnel without one behind it.
   public static let failingMax: Milliseconds = 20_000
 
   public private(set) var state = LinkState.down
@@ -15,7 +16,8 @@ public struct ServerLink: Equatable, Sendable {
     self.state = state
   }
 
-  /// Why it is over: the server has refused this process, or ends every handshake for too long.
+  /// Why the connection is hopeless: the server has refused this process, or ends every handshake for too long.
+  /// - Returns: nil while it is not.
   public func end(now: Milliseconds) -> String? {
     switch state {
     case .up, .down, .silent: nil

@@ -31,19 +31,22 @@ public struct FarmStatus: Equatable, Sendable {
   public var runID: String
   /// "waiting for a learner", "rollout", "training", "evaluating", "finished".
   public var phase: String
+  /// The step under way, counted from 1; the last one trained once the run is over.
   public var step: UInt32
   public var stepCount: UInt32
   public var version: PolicyVersion?
-  /// Groups of the open step: done and wanted.
+  /// Groups of the open step that are done.
   public var groupsDone: UInt32
+  /// Groups of the open step in all.
   public var groupsWanted: UInt32
+  /// How long the run has taken, over all of its processes, the pauses between them left out.
   public var secondsElapsed: Double
   /// Newest value of each metric.
   public var metrics: [String: Double]
   public var peers: [Peer]
   /// Who waits for whom, for what, since when; one line each.
   public var waits: [String]
-  /// Prompts that were given up, and why; one line each.
+  /// Prompts that failed all their attempts, and why; one line each.
   public var quarantined: [String]
 
   public init(

@@ -1,7 +1,6 @@
 import Support
 
-/// Joining, staying and leaving: what a peer and the coordinator say about themselves.
-
+/// The first message of a worker, learner or observer: what it is, and where it stands.
 public struct Hello: Equatable, Sendable {
   public var protocolVersion: UInt32
   public var role: Role
@@ -12,7 +11,6 @@ public struct Hello: Equatable, Sendable {
   /// Random per process: tells a restarted process from the one before.
   public var incarnation: UInt64
   public var host: String
-  public var processID: UInt32
   /// Kernel threads.
   public var threads: UInt32
   /// Worker: samples that it decodes at once.
@@ -27,7 +25,7 @@ public struct Hello: Equatable, Sendable {
 
   public init(
     protocolVersion: UInt32 = Wire.protocolVersion, role: Role, runID: String = "", name: String, incarnation: UInt64,
-    host: String, processID: UInt32, threads: UInt32 = 0, slots: UInt32 = 0, policyVersion: PolicyVersion? = nil,
+    host: String, threads: UInt32 = 0, slots: UInt32 = 0, policyVersion: PolicyVersion? = nil,
     weightsEndpoint: String = "", nextStep: UInt32 = 0, cursor: UInt64 = 0
   ) {
     self.protocolVersion = protocolVersion
@@ -36,7 +34,6 @@ public struct Hello: Equatable, Sendable {
     self.name = name
     self.incarnation = incarnation
     self.host = host
-    self.processID = processID
     self.threads = threads
     self.slots = slots
     self.policyVersion = policyVersion
@@ -46,15 +43,16 @@ public struct Hello: Equatable, Sendable {
   }
 }
 
+/// The coordinator's answer to a hello.
 public struct Welcome: Equatable, Sendable {
-  /// The coordinator's; a peer with another one ends.
+  /// The version that the coordinator speaks; a peer that speaks another one ends.
   public var protocolVersion: UInt32
   public var runID: String
-  /// The name that the peer has in the farm. Empty is a question: the coordinator does not know the peer (any more), which
-  /// says hello until it is welcomed by a name.
+  /// The name that the peer has in the farm. Empty asks for a hello: the coordinator does not know the peer (any more),
+  /// which says hello until it is welcomed by a name.
   public var name: String
   public var heartbeatMilliseconds: UInt32
-  /// The coordinator's own incarnation: a peer that sees a new one says hello again and offers its unacknowledged results.
+  /// The coordinator's own: a peer that sees a new one says hello again and sends its unacknowledged results again.
   public var incarnation: UInt64
 
   public init(
@@ -79,11 +77,13 @@ extension Welcome {
   }
 }
 
+/// The coordinator's word to a peer that may not join, or not stay.
 public struct Refused: Equatable, Sendable {
   public var reason: String
   public init(reason: String) { self.reason = reason }
 }
 
+/// What a worker or learner reports every heartbeat interval.
 public struct Heartbeat: Equatable, Sendable {
   public var incarnation: UInt64
   /// What the peer is doing, for people: "decoding", "fetching weights", "backward 3/8".
@@ -93,8 +93,9 @@ public struct Heartbeat: Equatable, Sendable {
   public var credit: UInt32
   /// Worker: samples being decoded.
   public var activeSamples: UInt32
-  /// Worker: tokens sampled since start, and the rate over the last heartbeats, tokens/s.
+  /// Worker: tokens sampled since its start.
   public var tokensTotal: UInt64
+  /// Worker: tokens a second over the last heartbeats.
   public var tokensPerSecond: Float
   public var groupsDone: UInt64
   /// Learner: steps behind its newest checkpoint. The coordinator keeps the batches of later steps.
@@ -116,6 +117,7 @@ public struct Heartbeat: Equatable, Sendable {
   }
 }
 
+/// The last message of a process that leaves on purpose.
 public struct Goodbye: Equatable, Sendable {
   public var reason: String
   public init(reason: String) { self.reason = reason }

@@ -1,10 +1,12 @@
+import Core
+
 /// Every message of the farm, as values. `farm.proto` is their schema on the wire, `MessageCodec` the only bridge.
 ///
 /// Control messages travel between the coordinator's ROUTER socket and each peer's DEALER; weight messages between the
 /// learner's ROUTER and each worker's DEALER, so that a heartbeat never waits behind a gigabyte.
 
-/// The version of the protocol; a peer with another one is refused.
-public let protocolVersion: UInt32 = 1
+/// The version of the protocol. Peers of different versions part, and each says both versions.
+public let protocolVersion: UInt32 = 2
 
 /// Number of optimizer updates behind a set of weights. Only grows.
 public struct PolicyVersion: Hashable, Comparable, Sendable, CustomStringConvertible {
@@ -49,7 +51,7 @@ public enum Message: Equatable, Sendable {
 
   // MARK: Control, coordinator to peer
   case welcome(Welcome)
-  /// The coordinator will not have this peer; it says why, and the peer ends.
+  /// The peer may not join or not stay; it says why, and the peer ends.
   case refused(Refused)
   /// A policy version is published. To every worker at every step, and first of all to one that joins. Idempotent.
   case policyAnnounced(PolicyAnnounced)

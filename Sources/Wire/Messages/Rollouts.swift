@@ -1,3 +1,4 @@
+import Core
 import Prompts
 
 /// Samples, complete groups of them, and the worker's answer to a lease.
@@ -50,7 +51,7 @@ extension Sequence<Rollout> {
   }
 }
 
-/// A complete group: one prompt, G samples, all of one policy version.
+/// A complete group: one prompt, G samples, all sampled from one policy version.
 public struct RolloutGroup: Equatable, Sendable {
   public var step: UInt32
   public var prompt: UInt64
@@ -73,17 +74,53 @@ public struct RolloutGroup: Equatable, Sendable {
   }
 }
 
+/// A worker's answer to a lease, whichever attempt at it.
 public struct GroupResult: Equatable, Sendable {
   public var lease: LeaseID
-  public var attempt: UInt32
   public var group: RolloutGroup
-  /// Wall time from receiving the lease to finishing the group.
-  public var milliseconds: UInt32
 
-  public init(lease: LeaseID, attempt: UInt32, group: RolloutGroup, milliseconds: UInt32) {
+  public init(lease: LeaseID, group: RolloutGroup) {
     self.lease = lease
-    self.attempt = attempt
     self.group = group
-    self.milliseconds = milliseconds
+  }
+}
+
+// MARK: What may be wrong with them
+
+/// A group holds numbers that another process made, and is believed only after this.
+extension RolloutGroup {
+  /// - Parameter maxNewTokens: the longest that a sample may be, tokens.
+  /// - Returns: what is wrong with the group or one of its samples; nil for a sound one.
+  public func fault(maxNewTokens: Int) -> String? {
+    if promptTokens.isEmpty { return "no prompt tokens" }
+    if promptTokens.contains(where: { $0 < 0 }) { return "a negative prompt token" }
+    for (i, rollout) in rollouts.enumerated() {
+      if let fault = rollout.fault(maxNewTokens: maxNewTokens) { return "sample \(i): \(fault)" }
+    }
+    return nil
+  }
+}
+
+extension Rollout {
+  /// Rounding may leave a log-probability or an entropy this far on the wrong side of 0.
+  private static let slack: Float = 1e-3
+
+  /// - Parameter maxNewTokens: the longest that it may be, tokens.
+  /// - Returns: what is wrong with the sample; nil for a sound one.
+  public func fault(maxNewTokens: Int) -> String? {
+    let count = tokens.count
+    if count == 0 { return "no tokens" }
+    if count > maxNewTokens { return "\(count) tokens, at most \(maxNewTokens) leased" }
+    if tokens.contains(where: { $0 < 0 }) { return "a negative token" }
+    let lengths = [behaviourLogProbabilities, logTruncatedMasses, entropies].map(\.count)
+    if lengths.contains(where: { $0 != count }) { return "\(lengths) values for \(count) tokens" }
+    func isLogarithm(_ value: Float) -> Bool { value.isFinite && value <= Self.slack }
+    if let value = behaviourLogProbabilities.first(where: { !isLogarithm($0) }) {
+      return "\(value) as a log-probability"
+    }
+    if let value = logTruncatedMasses.first(where: { !isLogarithm($0) }) { return "\(value) as a log of a truncated mass" }
+    if let value = entropies.first(where: { !$0.isFinite || $0 < -Self.slack }) { return "\(value) as an entropy" }
+    if !reward.isFinite { return "\(reward) as a reward" }
+    return nil
   }
 }

@@ -1,5 +1,4 @@
-/// What a training step is made of and leaves behind, between coordinator and learner, and to the workers.
-
+/// To the workers: a version is published.
 public struct PolicyAnnounced: Equatable, Sendable {
   public var version: PolicyVersion
   /// Where to fetch it.
@@ -10,9 +9,10 @@ public struct PolicyAnnounced: Equatable, Sendable {
   }
 }
 
+/// To the learner: the groups of a step.
 public struct TrainBatch: Equatable, Sendable {
   public var step: UInt32
-  /// The data cursor after this step's draws; the learner's checkpoint keeps it.
+  /// The data cursor after this step's prompts; the learner's checkpoint keeps it.
   public var cursor: UInt64
   /// Sorted by prompt.
   public var groups: [RolloutGroup]
@@ -23,6 +23,7 @@ public struct TrainBatch: Equatable, Sendable {
   }
 }
 
+/// From the learner: a step is trained, and a new version published.
 public struct StepCompleted: Equatable, Sendable {
   public var step: UInt32
   /// The version after the update.
@@ -36,6 +37,7 @@ public struct StepCompleted: Equatable, Sendable {
   }
 }
 
+/// To the learner: the held-out accuracy of a version.
 public struct Evaluated: Equatable, Sendable {
   public var version: PolicyVersion
   public var step: UInt32

@@ -1,3 +1,4 @@
+import Core
 import Tensor
 
 /// How a worker fetches the weights of a policy version: a manifest, then chunks.
@@ -6,7 +7,8 @@ import Tensor
 public enum WeightsPart: UInt32, Equatable, Sendable, CaseIterable {
   /// A version's own tensors: all of the model's, or its adapter's.
   case policy = 0
-  /// The weights that adapters are added to. They never change in a run, so a worker fetches them once; their version is 0.
+  /// The weights that adapters are added to. They never change in a run, so a worker fetches them once; their version
+  /// is 0.
   case baseModel = 1
 }
 
@@ -61,8 +63,8 @@ public struct WeightsManifest: Equatable, Sendable {
 
   public var part: WeightsPart
   public var version: PolicyVersion
-  /// Text files of the model folder: config.json, tokenizer.json, tokenizer_config.json, generation_config.json. Those of a policy
-  /// with an adapter come with its base model.
+  /// Text files of the model folder: config.json, tokenizer.json, tokenizer_config.json, generation_config.json. Those
+  /// of a policy with an adapter come with its base model.
   public var files: [String: [UInt8]]
   /// In the canonical order. In the payload they follow each other, each from a multiple of 64 bytes on, zeros between.
   public var tensors: [Tensor]

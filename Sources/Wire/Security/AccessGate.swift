@@ -1,6 +1,7 @@
+import Core
 import Support
 
-/// Who may connect: the decisions of a server's ZAP handler (RFC 27), as a pure value.
+/// Which keys may connect: the decisions of a server's ZAP handler (RFC 27), as a pure value.
 ///
 /// Everything that is not admitted by name is refused: another mechanism, an unlisted key, a malformed request.
 package struct AccessGate: Sendable {
@@ -27,12 +28,12 @@ package struct AccessGate: Sendable {
   }
 
   package enum Judgement: Equatable {
-    /// By its name, for people.
+    /// The name of the key, for people.
     case admitted(String)
     case refused(String)
   }
 
-  /// How long a key stays out whose owner misbehaved.
+  /// How long a key is banned after a violation by its owner.
   package static let banMilliseconds: Milliseconds = 60_000
   package static let serverName = "the server's own key"
 
@@ -49,19 +50,19 @@ package struct AccessGate: Sendable {
     guard let key else { return .refused("no CURVE key") }
     if key == serverKey { return .admitted(Self.serverName) }
     guard let name = allowed.name(of: key) else { return .refused("key \(key) is not in the allow-list") }
-    if let until = bannedUntil[key], now < until { return .refused("key \(name) is shut out for a minute") }
+    if let until = bannedUntil[key], now < until { return .refused("key \(name) is banned for a minute") }
     return .admitted(name)
   }
 
-  /// Keeps a listed key out for a while. The server's own is never banned.
+  /// Bans a listed key for a while. The server's own is never banned.
   package mutating func ban(_ key: PublicKey, now: Milliseconds) {
     guard key != serverKey, allowed.name(of: key) != nil else { return }
     bannedUntil = bannedUntil.filter { $0.value > now }
     bannedUntil[key] = now + Self.banMilliseconds
   }
 
-  /// The handler's answer: version, request id, status, text, user id, metadata. The user id is the key, for a name may pass
-  /// to another key.
+  /// The handler's answer: version, request id, status, text, user id, metadata. The user id is the key, for a name may
+  /// pass to another key.
   package func reply(to request: Request, now: Milliseconds) -> (frames: [[UInt8]], judgement: Judgement) {
     let judgement = judge(request.key, now: now)
     let (status, text, user) =

@@ -1,3 +1,4 @@
+import Core
 import Glibc
 import Support
 
@@ -70,7 +71,8 @@ public struct AllowList: Equatable, Sendable {
     return entry
   }
 
-  /// A name is also a folder's: letters, digits, dots, hyphens and underscores, no dot in front, and shorter than any key.
+  /// A name is also a folder's: letters, digits, dots, hyphens and underscores, no dot in front, and shorter than any
+  /// key.
   static func isName(_ text: String) -> Bool {
     (1...32).contains(text.utf8.count) && text.first != "." && text.first != "-"
       && text.utf8.allSatisfy { byte in

@@ -1,6 +1,8 @@
 import CZeroMQ
+import Core
 
-/// Curve25519 keys, by which processes know each other (CurveZMQ, RFC 26). As text they are Z85: 40 printable characters.
+/// Curve25519 keys, by which processes know each other (CurveZMQ, RFC 26). As text they are Z85: 40 printable
+/// characters.
 
 /// The key that others know its owner by.
 public struct PublicKey: Hashable, Sendable, CustomStringConvertible {

@@ -1,3 +1,4 @@
+import Core
 import Glibc
 import Support
 
@@ -9,8 +10,8 @@ import Support
 ///         public-key = "..."
 ///         secret-key = "..."
 ///
-/// NAME.key holds the public key, NAME.key_secret both. Invariant: a secret is never readable by others than its owner, not
-/// for a moment: the file is made with mode 0600, and one with a wider mode is refused.
+/// NAME.key holds the public key, NAME.key_secret both. Invariant: a secret is never readable by others than its owner,
+/// not for a moment: the file is made with mode 0600, and one with a wider mode is refused.
 package enum KeyFile {
   private static let byteCountMax = 64 << 10
 
@@ -41,8 +42,8 @@ package enum KeyFile {
     return key
   }
 
-  /// - Throws: `InputError` when others may read the file, when it is no certificate, or when its two keys do not belong
-  ///   together. No error shows the secret.
+  /// - Throws: `InputError` when others may read the file, when it is no certificate, or when its two keys do not
+  ///   belong together. No error shows the secret.
   package static func readSecret(_ path: String) throws -> KeyPair {
     try PrivateFile.check(path)
     let values = try values(path)

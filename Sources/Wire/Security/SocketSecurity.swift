@@ -1,9 +1,10 @@
+import Core
 import Support
 
 /// How the sockets of a process are protected. One choice for all of them, made where the process is composed.
 ///
-/// Invariant: without keys no socket leaves the machine, neither listening nor connecting, unless a person has asked for
-/// `insecure`.
+/// Invariant: without keys no socket leaves the machine, neither listening nor connecting, unless a person has asked
+/// for `insecure`.
 public enum SocketSecurity: Sendable {
   /// In the clear, over loopback and ipc.
   case loopbackOnly

@@ -2,8 +2,8 @@ import Glibc
 
 /// Endpoints as ZeroMQ writes them: tcp://HOST:PORT, ipc://PATH.
 public enum Endpoint {
-  /// Whether bytes to or from there stay on this machine. Only numbers and well-known names count: what a name server says
-  /// does not.
+  /// Whether bytes to or from there stay on this machine. Only numbers and well-known names count: what a name server
+  /// says does not.
   public static func staysOnThisMachine(_ endpoint: String) -> Bool {
     if endpoint.hasPrefix("ipc://") || endpoint.hasPrefix("inproc://") { return true }
     guard endpoint.hasPrefix("tcp://"), var host = endpoint.dropFirst(6).split(separator: ";").last,

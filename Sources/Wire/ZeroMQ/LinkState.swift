@@ -1,14 +1,15 @@
 import CZeroMQ
+import Core
 import Support
 
-/// A DEALER's line to its server, as far as it is known.
+/// The state of a DEALER's connection to its server, as far as it is known.
 public enum LinkState: Hashable, Sendable {
   case up
-  /// No connection, or none any more; ZeroMQ goes on trying.
+  /// No connection, or none any more; ZeroMQ keeps trying.
   case down
   /// The server takes the connection and says nothing: it hangs, or is no server of this kind.
   case silent
-  /// The server ends every handshake; the reason is the likeliest.
+  /// The server ends every handshake; the reason is the most likely one.
   case failing(reason: String)
   /// The server has refused this process for good.
   case refused(reason: String)
@@ -24,10 +25,10 @@ public enum LinkState: Hashable, Sendable {
   }
 }
 
-/// From the events of a DEALER's socket to the state of its line, as a pure value.
+/// Follows the state of a DEALER's connection by the events of its socket. A pure value.
 ///
-/// A key that is refused, or a server that speaks otherwise, is final. A handshake that the server only cuts short may be a
-/// server that is just ending, or a tunnel without one behind it: it is told of after three times.
+/// A key that is refused, or a server that speaks otherwise, is final. A handshake that the server only cuts short may
+/// be a server that is just ending, or a tunnel without one behind it: it is reported after three times.
 struct LinkWatch {
   private static let cutsMax = 3
 

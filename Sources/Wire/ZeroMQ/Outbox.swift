@@ -4,12 +4,12 @@ import Synchronization
 /// What a process has asked of its reactor and the reactor has not done yet, and the pipe that wakes it.
 ///
 /// Bounded in messages and bytes. A message that finds it full is dropped and counted: every message of the farm is
-/// repeated until it is answered, so losing one costs time, and waiting here could stop the very task that reads events.
+/// repeated until it is answered, so losing one costs time, and waiting here could stop the very task that reads
+/// events.
 final class Outbox: Sendable {
   enum Command: Sendable {
     case send(ZeroMQFrame, SocketName, PeerAddress)
     case connect(SocketName, String)
-    case disconnect(SocketName, String)
   }
 
   private struct State {

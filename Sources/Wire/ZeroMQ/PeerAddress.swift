@@ -3,8 +3,8 @@
 /// It names a connection, not a process: a peer that connects again has another one.
 public struct PeerAddress: Hashable, Comparable, Sendable, CustomStringConvertible {
   public var bytes: [UInt8]
-  /// The public key that the peer has proved; empty in the clear. It follows from the connection, so it takes no part in
-  /// comparisons.
+  /// The public key that the peer has proved; empty in the clear. It follows from the connection, so it takes no part
+  /// in comparisons.
   public var owner: String
 
   public init(bytes: [UInt8], owner: String = "") {

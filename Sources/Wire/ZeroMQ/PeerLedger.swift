@@ -1,10 +1,11 @@
+import Core
 import Support
 
-/// What a ROUTER knows of the connections that it reads from: whose each is, and how it behaves.
+/// What a ROUTER knows of the connections that it reads from: the key of each, and how it behaves.
 ///
-/// A connection that sends too much, or too much that makes no sense, is cut, and with keys its key stays out for a minute.
-/// Nothing is lost by that: every message of the farm is repeated until it is answered.
-/// Invariant: bounded; the connections that were silent for longest are forgotten first.
+/// A connection that sends too much, or too much that makes no sense, is cut, and with keys its key is banned for a
+/// minute. Nothing is lost by that: every message of the farm is repeated until it is answered. Invariant: bounded; the
+/// connections that were silent for longest are forgotten first.
 package struct PeerLedger {
   package struct Record {
     /// nil for ipc, which has none that could be told apart.

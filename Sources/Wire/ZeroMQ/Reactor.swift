@@ -1,19 +1,20 @@
+import Core
 import Glibc
 import Support
 import Synchronization
 
 /// What went through a reactor since it began.
-public struct TransportCounters: Equatable, Sendable {
-  public var received: UInt64 = 0
-  public var sent: UInt64 = 0
+package struct TransportCounters: Equatable, Sendable {
+  package var received: UInt64 = 0
+  package var sent: UInt64 = 0
   /// Dropped because a queue was full or the process had no connection for too long.
-  public var dropped: UInt64 = 0
+  package var dropped: UInt64 = 0
   /// Dropped because the peer is gone.
-  public var unroutable: UInt64 = 0
+  package var unroutable: UInt64 = 0
   /// Frames that were no message.
-  public var malformed: UInt64 = 0
+  package var malformed: UInt64 = 0
   /// Messages of peers that sent too many of those, or too many at all, or lost their key.
-  public var ignored: UInt64 = 0
+  package var ignored: UInt64 = 0
 }
 
 /// The counters that the reactor's thread publishes after every turn.
@@ -25,9 +26,9 @@ final class SharedCounters: Sendable {
 
 /// One thread owns every ZeroMQ socket of the process; the rest of the process sends messages and reads events.
 ///
-/// Sending never waits. What is sent may be lost, with a counter, when a peer is gone or its queue is full; every message
-/// of the farm is repeated until answered. What is received is never lost here: when the reader is behind, the sockets
-/// are not read, and ZeroMQ holds back the senders.
+/// Sending never waits. What is sent may be lost, with a counter, when a peer is gone or its queue is full; every
+/// message of the farm is repeated until answered. What is received is never lost here: when the reader is behind, the
+/// sockets are not read, and ZeroMQ holds back the senders.
 public final class Reactor: Sendable {
   /// Events that wait for the reader before the sockets are left unread, and the bytes of their frames.
   public static let eventsMax = 4096
@@ -86,13 +87,10 @@ public final class Reactor: Sendable {
     return outbox.post(.send(frame, socket, peer ?? .server))
   }
 
-  /// Gives a DEALER its server, in place of the one that it had; the same again changes nothing. What waits to be sent goes
-  /// to the new one. An endpoint that is malformed, or must not be used, comes back as `connectFailed`: another scheme than
-  /// tcp (and ipc, if this process was given an ipc endpoint itself), or another machine without keys.
+  /// Gives a DEALER its server, in place of the one that it had; the same again changes nothing. What waits to be sent
+  /// goes to the new one. An endpoint that is malformed, or must not be used, comes back as `connectFailed`: another
+  /// scheme than tcp (and ipc, if this process was given an ipc endpoint itself), or another machine without keys.
   public func connect(_ socket: SocketName, to endpoint: String) { _ = outbox.post(.connect(socket, endpoint)) }
-
-  /// Forgets a DEALER's server, and what waits for it. Nothing happens when the DEALER has another one.
-  public func disconnect(_ socket: SocketName, from endpoint: String) { _ = outbox.post(.disconnect(socket, endpoint)) }
 
   /// Where a ROUTER listens, with its real port.
   public func boundEndpoint(of socket: SocketName) -> String {
@@ -100,13 +98,15 @@ public final class Reactor: Sendable {
     return endpoint
   }
 
-  public var statistics: TransportCounters {
+  /// What went through so far. Tests see by it what was dropped and ignored; the thread publishes it after each turn.
+  package var statistics: TransportCounters {
     var counters = counters.value
     counters.dropped += outbox.dropped
     return counters
   }
 
-  /// Sends what was asked before, waits at most the linger time (1 s) for it to leave, and ends the thread and the events.
+  /// Sends what was asked before, waits at most the linger time (1 s) for it to leave, and ends the thread and the
+  /// events.
   public func close() {
     let running = thread.withLock { thread in
       defer { thread = nil }

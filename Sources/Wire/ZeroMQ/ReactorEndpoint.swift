@@ -1,4 +1,5 @@
 import CZeroMQ
+import Core
 import Support
 
 /// One socket of the reactor and what belongs to it: its monitor, what waits to be sent, what is known of its peers.
@@ -15,10 +16,10 @@ final class ReactorEndpoint {
   var waiting = WaitingFrames()
   /// A ROUTER's connections.
   var ledger = PeerLedger()
-  /// Frames from a DEALER's server that were none.
+  /// Frames from a DEALER's server that were no messages.
   var malformedCount = 0
   private var link: LinkWatch
-  private var door: DoorWatch
+  private var accessLog: AccessLog
 
   var name: SocketName { specification.name }
   var isRouter: Bool {
@@ -34,7 +35,7 @@ final class ReactorEndpoint {
     self.specification = specification
     monitorNumber = index
     link = Self.freshLink(security)
-    door = DoorWatch(hasKeys: security.keys != nil)
+    accessLog = AccessLog(hasKeys: security.keys != nil)
     socket = try ZeroMQSocket(context, kind: specification.zeroMQKind)
     try open()
   }
@@ -52,11 +53,11 @@ final class ReactorEndpoint {
       hasKeys: security.keys != nil, handshakeMilliseconds: Milliseconds(SocketSpecification.handshakeMilliseconds))
   }
 
-  /// Gives a DEALER another server, or none, by a fresh socket: on the old one a message could still go to the old
-  /// server, even after zmq_disconnect.
+  /// Gives a DEALER another server, by a fresh socket: on the old one a message could still go to the old server, even
+  /// after zmq_disconnect.
   ///
   /// - Throws: `InputError` when the endpoint is malformed or must not be used; then the DEALER has no server.
-  func change(server endpoint: String?) throws {
+  func change(server endpoint: String) throws {
     guard case .dealer(let before) = specification.kind, endpoint != before else { return }
     monitor = nil
     specification.kind = .dealer(connect: nil)
@@ -64,7 +65,6 @@ final class ReactorEndpoint {
     monitorNumber += Self.stride
     socket = try ZeroMQSocket(context, kind: specification.zeroMQKind)
     try open()
-    guard let endpoint else { return }
     try specification.connect(socket, to: endpoint, security: security)
     specification.kind = .dealer(connect: endpoint)
   }
@@ -74,15 +74,15 @@ final class ReactorEndpoint {
     guard let monitor else { return [] }
     return monitor.read().compactMap { event in
       if isRouter {
-        door.on(event, now: now) { PeerConnection(descriptor: $0)?.remote }.map { .door(name, line: $0) }
+        accessLog.on(event, now: now) { PeerConnection(descriptor: $0)?.remote }.map { .access(name, line: $0) }
       } else {
         link.on(event, now: now).map { .link(name, $0) }
       }
     }
   }
 
-  /// Somebody was turned away by a judgement of ours; nil when that was told a moment ago.
-  func turnedAway(_ peer: String, _ reason: String, now: Milliseconds) -> TransportEvent? {
-    door.turnedAway(peer, reason, now: now).map { .door(name, line: $0) }
+  /// A connection was rejected by a judgement of ours; nil when the same was logged a moment ago.
+  func rejected(_ peer: String, _ reason: String, now: Milliseconds) -> TransportEvent? {
+    accessLog.rejected(peer, reason, now: now).map { .access(name, line: $0) }
   }
 }

@@ -1,4 +1,5 @@
 import CZeroMQ
+import Core
 import Glibc
 import Support
 
@@ -13,7 +14,7 @@ final class ReactorLoop {
   private let tickMilliseconds: Milliseconds
   private let usesLocalPaths: Bool
   /// Before the endpoints, which need it as long as they live.
-  private var desk: AuthenticationDesk?
+  private var authentication: ZAPHandler?
   private var endpoints: [ReactorEndpoint]
   private let incoming = ZeroMQFrame()
   private var counts = TransportCounters()
@@ -29,7 +30,7 @@ final class ReactorLoop {
     usesLocalPaths = sockets.contains { $0.endpoint?.hasPrefix("ipc://") ?? false }
     let context = ZeroMQContext()
     if let keys = security.keys, let path = keys.allowListPath {
-      desk = try AuthenticationDesk(keys: keys, allowListPath: path, in: context)
+      authentication = try ZAPHandler(keys: keys, allowListPath: path, in: context)
     }
     endpoints = try sockets.enumerated().map { index, specification in
       try ReactorEndpoint(specification, index: index, security: security, in: context)
@@ -67,7 +68,7 @@ final class ReactorLoop {
       let (commands, isClosing) = outbox.takeAll()
       for command in commands { execute(command) }
       let now = MonotonicClock.now()
-      keepTheDoor(now)
+      authenticate(now)
       for endpoint in endpoints {
         for event in endpoint.news(now: now) { events.push(event) }
         flush(endpoint)
@@ -81,7 +82,7 @@ final class ReactorLoop {
       if isClosing { break }
     }
     endpoints = []
-    desk = nil
+    authentication = nil
     events.finish()
   }
 
@@ -94,7 +95,7 @@ final class ReactorLoop {
       watch(endpoint.socket.handle, (mayRead ? ZMQ_POLLIN : 0) | (endpoint.waiting.isEmpty ? 0 : ZMQ_POLLOUT))
       if let monitor = endpoint.monitor { watch(monitor.handle, ZMQ_POLLIN) }
     }
-    if let handle = desk?.handle { watch(handle, ZMQ_POLLIN) }
+    if let handle = authentication?.handle { watch(handle, ZMQ_POLLIN) }
     watch(nil, descriptor: outbox.wakeUp, ZMQ_POLLIN)
     let milliseconds = max(0, deadline - MonotonicClock.now())
     let status = zmq_poll(&items, Int32(items.count), Int(milliseconds))
@@ -129,11 +130,6 @@ final class ReactorLoop {
       } catch {
         events.push(.connectFailed(name, endpoint: text, reason: "\(error)"))
       }
-    case .disconnect(let name, let text):
-      let endpoint = endpoint(name)
-      guard endpoint.specification.kind == .dealer(connect: text) else { return }
-      try? endpoint.change(server: nil)
-      counts.dropped += UInt64(endpoint.waiting.removeAll())
     }
   }
 
@@ -205,8 +201,8 @@ final class ReactorLoop {
 
   /// With keys, only the server's own makes a learner: else any worker could hand out weights.
   private func checkRole(_ message: Message, _ peer: PeerAddress, _ endpoint: ReactorEndpoint) throws {
-    guard case .hello(let hello) = message, hello.role == .learner, endpoint.isRouter, let desk,
-      endpoint.ledger[peer]?.key != desk.gate.serverKey
+    guard case .hello(let hello) = message, hello.role == .learner, endpoint.isRouter, let authentication,
+      endpoint.ledger[peer]?.key != authentication.gate.serverKey
     else { return }
     let reason = "a learner needs the server's key (--keys with server.key_secret), not a worker's"
     send(MessageCodec.encodeFrame(.refused(Refused(reason: reason))), to: peer, endpoint)
@@ -234,28 +230,28 @@ final class ReactorLoop {
     case .complain(let reason): events.push(.malformed(endpoint.name, from: peer, reason: reason))
     case .cut(let reason):
       events.push(.malformed(endpoint.name, from: peer, reason: reason))
-      if let key = endpoint.ledger[peer]?.key { desk?.ban(key, now: now) }
+      if let key = endpoint.ledger[peer]?.key { authentication?.ban(key, now: now) }
       shut(peer, endpoint, reason, now)
     }
     return false
   }
 
-  // MARK: The door
+  // MARK: Access
 
-  /// Answers libzmq's questions about keys, and sends away whoever is no longer on the list.
-  private func keepTheDoor(_ now: Milliseconds) {
-    guard desk != nil else { return }
-    for refusal in desk?.answer(now: now) ?? [] {
+  /// Answers libzmq's questions about keys, and cuts the connections of keys that are no longer on the list.
+  private func authenticate(_ now: Milliseconds) {
+    guard authentication != nil else { return }
+    for refusal in authentication?.answer(now: now) ?? [] {
       guard let endpoint = endpoints.first(where: { $0.name.rawValue == refusal.domain }),
-        let event = endpoint.turnedAway(refusal.address, refusal.reason, now: now)
+        let event = endpoint.rejected(refusal.address, refusal.reason, now: now)
       else { continue }
       events.push(event)
     }
     do {
-      guard try desk?.reread(now: now) ?? false else { return }
+      guard try authentication?.reread(now: now) ?? false else { return }
     } catch {
       for endpoint in endpoints where endpoint.isRouter {
-        events.push(.door(endpoint.name, line: "\(error); the list before goes on to count"))
+        events.push(.access(endpoint.name, line: "\(error); the list before stays in force"))
       }
       return
     }
@@ -268,7 +264,7 @@ final class ReactorLoop {
 
   /// Why a connection is not, or no longer, to be read; nil in the clear.
   private func reasonToShut(_ key: PublicKey?, _ now: Milliseconds) -> String? {
-    guard let desk, case .refused(let reason) = desk.gate.judge(key, now: now) else { return nil }
+    guard let authentication, case .refused(let reason) = authentication.gate.judge(key, now: now) else { return nil }
     return reason
   }
 
@@ -276,7 +272,7 @@ final class ReactorLoop {
     let connection = endpoint.ledger[peer]?.connection
     endpoint.ledger.shut(peer)
     connection?.cut()
-    if let event = endpoint.turnedAway(connection?.remote ?? "an unknown address", reason, now: now) {
+    if let event = endpoint.rejected(connection?.remote ?? "an unknown address", reason, now: now) {
       events.push(event)
     }
   }

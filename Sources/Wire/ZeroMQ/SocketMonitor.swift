@@ -1,11 +1,12 @@
 import CZeroMQ
+import Core
 import Glibc
 
-/// What libzmq tells of a socket's connections.
+/// What libzmq reports of a socket's connections.
 enum MonitorEvent: Equatable {
   /// The other side took the connection; nothing is proved.
   case connected
-  /// Somebody connected, by this descriptor.
+  /// A peer connected; its descriptor.
   case accepted(Int32)
   case handshakeSucceeded
   /// The connection was lost before the handshake was done, or it took too long.
@@ -80,9 +81,9 @@ final class SocketMonitor {
 
 /// A TCP connection of libzmq's, by its descriptor, so that it can be cut: libzmq has no call for one peer of a ROUTER.
 ///
-/// The descriptor is libzmq's, who may have closed it, and the system may have given its number to another connection. So
-/// the far end is compared first; between comparing and cutting nothing but a few instructions can come. The worst that a
-/// mistake could do is to cut a connection that its owner then makes anew.
+/// The descriptor is libzmq's, who may have closed it, and the system may have given its number to another connection.
+/// So the far end is compared first; between comparing and cutting nothing but a few instructions can come. The worst
+/// that a mistake could do is to cut a connection that its owner then makes anew.
 struct PeerConnection: Equatable {
   private let descriptor: Int32
   /// HOST:PORT of the far end.

@@ -1,4 +1,5 @@
 import CZeroMQ
+import Core
 import Support
 
 /// The sockets of a process. Control and weights never share one, so that a heartbeat does not wait behind a gigabyte.
@@ -22,8 +23,8 @@ public struct SocketSpecification: Equatable, Sendable {
   public var kind: Kind
   /// Bytes of the longest frame taken; a peer that sends a longer one is disconnected by ZeroMQ.
   public var frameByteCountMax = WireLimits.frameByteCountMax
-  /// Messages that wait for one peer, in each direction. A full queue of a ROUTER drops what is sent to that peer, and one
-  /// that is read slowly holds back the sender.
+  /// Messages that wait for one peer, in each direction. A full queue of a ROUTER drops what is sent to that peer, and
+  /// one that is read slowly holds back the sender.
   public var queueLengthMax: Int
 
   public init(_ name: SocketName, _ kind: Kind) {
@@ -50,7 +51,8 @@ public struct SocketSpecification: Equatable, Sendable {
   static let lingerMilliseconds: Int32 = 1000
   static let reconnectMilliseconds: Int32 = 100
   static let reconnectMillisecondsMax: Int32 = 2000
-  /// ZeroMQ's own pings find connections that died without a word; they run on its I/O thread, however busy the process is.
+  /// ZeroMQ's own pings find connections that died without a word; they run on its I/O thread, however busy the process
+  /// is.
   static let pingMilliseconds: Int32 = 5000
   static let pingTimeoutMilliseconds: Int32 = 20_000
 

@@ -1,20 +1,21 @@
+import Core
 import Support
 import Synchronization
 
-/// What the reactor tells its process.
+/// What the reactor reports to its process.
 public enum TransportEvent: Equatable, Sendable {
   /// On a DEALER the sender is always `PeerAddress.server`.
   case received(Message, SocketName, from: PeerAddress)
-  /// A peer's first malformed frame, and once more when it is disconnected for them; likewise for sending too much. Others
-  /// are only counted. Also a message for the peer that is longer than any frame may be, and was not sent.
+  /// A peer's first malformed frame, and once more when it is disconnected for them; likewise for sending too much.
+  /// Others are only counted. Also a message for the peer that is longer than any frame may be, and was not sent.
   case malformed(SocketName, from: PeerAddress, reason: String)
   /// An endpoint given to `connect` cannot be one.
   case connectFailed(SocketName, endpoint: String, reason: String)
-  /// A DEALER's line to its server has changed.
+  /// The state of a DEALER's connection to its server has changed.
   case link(SocketName, LinkState)
-  /// A line for people about who may connect to a ROUTER: who was not let in or was sent away and why, once a minute for
-  /// each host and reason; an allow-list that cannot be read.
-  case door(SocketName, line: String)
+  /// A line for people about access to a ROUTER: which connection was rejected or cut and why, once a minute for each
+  /// host and reason; an allow-list that cannot be read.
+  case access(SocketName, line: String)
   /// At the set interval, from the monotonic clock. A consumer that is behind gets one for all that it missed.
   case tick(now: Milliseconds)
 }

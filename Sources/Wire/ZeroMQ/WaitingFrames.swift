@@ -1,5 +1,5 @@
-/// What a DEALER would send while it has no connection. Bounded in frames and bytes: the oldest goes first, for it is the
-/// most outdated; the newest always stays.
+/// What a DEALER would send while it has no connection. Bounded in frames and bytes: the oldest goes first, for it is
+/// the most outdated; the newest always stays.
 struct WaitingFrames {
   static let countMax = 256
   static let byteCountMax = 64 << 20
@@ -26,10 +26,5 @@ struct WaitingFrames {
     // A sent frame is empty; its bytes are counted by what remains.
     frames.removeFirst()
     byteCount = frames.reduce(0) { $0 + $1.bytes.count }
-  }
-
-  mutating func removeAll() -> Int {
-    defer { self = WaitingFrames() }
-    return frames.count
   }
 }

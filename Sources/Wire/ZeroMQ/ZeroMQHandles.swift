@@ -1,4 +1,5 @@
 import CZeroMQ
+import Core
 import Glibc
 import Support
 
@@ -7,8 +8,8 @@ import Support
 /// The error of the last libzmq call on this thread, in words.
 func zeroMQErrorText(_ code: Int32 = zmq_errno()) -> String { String(cString: zmq_strerror(code)) }
 
-/// The I/O threads of a process. Its sockets share it, so that it ends after the last of them, when their bytes are sent
-/// or have lingered long enough.
+/// The I/O threads of a process. Its sockets share it, so that it ends after the last of them, when their bytes are
+/// sent or have lingered long enough.
 ///
 /// `@unchecked Sendable`: libzmq's contexts may be used from any thread.
 final class ZeroMQContext: @unchecked Sendable {

@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Glibc
 import Support
@@ -95,7 +96,7 @@ struct GarbagePeer {
 
   private var hello: [UInt8] {
     MessageCodec.encode(
-      .hello(Hello(role: .worker, name: "garbage", incarnation: 1, host: "nowhere", processID: 1, slots: 4)))
+      .hello(Hello(role: .worker, name: "garbage", incarnation: 1, host: "nowhere", slots: 4)))
   }
 
   private mutating func bytes(_ count: Int) -> [UInt8] {

@@ -20,11 +20,11 @@ with tempfile.TemporaryDirectory() as folder:
     pb = importlib.import_module("farm_pb2")
 
 hello = pb.Hello(
-    protocol_version=1, role=pb.ROLE_WORKER, run_id=b"run-7", name="wörker".encode(), incarnation=2**63 + 5,
-    host=b"host", process_id=4242, threads=2, slots=32, policy_version=pb.Version(value=0),
+    protocol_version=2, role=pb.ROLE_WORKER, run_id=b"run-7", name="wörker".encode(), incarnation=2**63 + 5,
+    host=b"host", threads=2, slots=32, policy_version=pb.Version(value=0),
     weights_endpoint=b"", next_step=0, cursor=0)
 lease = pb.Lease(
-    id=300, attempt=2, purpose=pb.LEASE_PURPOSE_TRAIN, step=17, prompt=2**40 + 1,
+    id=300, attempt=2, step=17, prompt=2**40 + 1,
     messages=[pb.ChatMessage(role=b"system", content=b"be brief"), pb.ChatMessage(role=b"user", content=b"2+2?")],
     reward=pb.RewardSpecification(
         kind=b"number", reference=b"4",
@@ -32,7 +32,7 @@ lease = pb.Lease(
         weights=[pb.NamedNumber(name=b"accuracy", value=1), pb.NamedNumber(name=b"format", value=0.125)]),
     policy_version=17, group_size=8,
     sampling=pb.SamplingSettings(temperature=1, top_k=50, top_p=0.95, min_p=0.05, max_new_tokens=48),
-    stop_strings=[b"</answer>", b"\n\n"], seed=99, deadline_milliseconds=300000)
+    stop_strings=[b"</answer>", b"\n\n"], seed=99)
 group = pb.RolloutGroup(
     step=17, prompt=2**40 + 1, policy_version=17, prompt_tokens=[1, 2, 49151],
     rollouts=[
@@ -47,7 +47,7 @@ group = pb.RolloutGroup(
             finish=pb.FINISH_REASON_LENGTH, reward=0, text=b"",
             scores=[pb.NamedScore(name=b"accuracy", value=0)]),
     ])
-result = pb.GroupResult(lease=300, attempt=2, group=group, milliseconds=1234)
+result = pb.GroupResult(lease=300, group=group)
 batch = pb.TrainBatch(step=17, cursor=136, groups=[group, group])
 manifest = pb.WeightsManifest(
     version=18,

@@ -1,11 +1,12 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Settings
 import Testing
 import Wire
 
-@Suite("The learner's place")
-struct LearnerSeatTests {
+@Suite("A learner that comes back")
+struct LearnerReturnTests {
   static let other = PeerAddress(bytes: [1, 2])
 
   /// A run whose first `trained` steps are done; worker 1 holds their version and has the leases of the next step.
@@ -35,7 +36,7 @@ struct LearnerSeatTests {
     #expect(bench.work(leases, by: 1).batches.map(\.cursor) == [1003])
   }
 
-  @Test("A second learner beside a living one is refused, after it is clear that the first one lives")
+  @Test("A second learner next to a living one is refused, after it is clear that the first one lives")
   func second() {
     var bench = run(trained: 0).bench
     let hello = Message.hello(Bench.learnerHello(incarnation: 51))
@@ -44,7 +45,7 @@ struct LearnerSeatTests {
     #expect(bench.receive(hello, from: Self.other).refusals.count == 1)
   }
 
-  @Test("A restarted learner takes the place as soon as the one before is silent for too long")
+  @Test("A restarted learner is registered as soon as the one before is silent for too long")
   func takeover() {
     var bench = run(trained: 2).bench
     bench.silence(Bench.learner)
@@ -53,7 +54,7 @@ struct LearnerSeatTests {
     #expect(bench.receive(hello, from: Self.other).isEmpty)
     bench.wait(400)
     #expect(bench.receive(hello, from: Self.other).messages(to: Self.other).count >= 1)
-    // The one before wakes up: it is sent away.
+    // The one before wakes up: it is refused.
     let heartbeat = Heartbeat(incarnation: 50, activity: "", policyVersion: nil)
     #expect(bench.receive(.heartbeat(heartbeat), from: Bench.learner).refusals.count == 1)
   }
@@ -104,8 +105,8 @@ struct LearnerSeatTests {
     #expect(bench.state.status(now: bench.now).version == PolicyVersion(2))
   }
 
-  @Test("Batches are kept until the checkpoint before the newest covers them")
-  func covered() {
+  @Test("Batches are kept until the checkpoint before the newest has their step")
+  func checkpointed() {
     var bench = run(trained: 6).bench
     for saved in [0, 2, 4] as [UInt32] {
       bench.receive(
@@ -140,7 +141,7 @@ struct LearnerSeatTests {
     #expect(bench.joinLearner(at: Self.other, incarnation: 51).batches.map(\.step) == [0])
   }
 
-  @Test("A learner that was cut off goes on with the same batch under its new address")
+  @Test("A learner that was cut off keeps the same batch under its new address")
   func reconnecting() {
     var bench = Bench()
     bench.work(bench.start(), by: 1)

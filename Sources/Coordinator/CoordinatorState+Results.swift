@@ -1,4 +1,4 @@
-import Prompts
+import Core
 import Settings
 import Wire
 
@@ -9,27 +9,22 @@ extension CoordinatorState {
     guard let index = knownWorker(at: peer) else { return }
     send(.resultAcknowledged(result.lease), to: peer)
     guard let work = leases.work(result.lease) else {
-      if result.group.step < nextToOpen { counters.late += 1 } else { counters.foreign += 1 }
+      if result.group.step < steps.nextToOpen { counters.late += 1 } else { counters.foreign += 1 }
       return
     }
     guard leases.isOpen(work.id) else {
       counters.duplicates += 1
-      if limits.sabotage == .admitsDuplicates { admitAgain(result.group, for: work) }
       return
     }
     let worker = registry[index].incarnation
     registry[index].idleHeartbeats = 0
-    if limits.sabotage != .admitsAnyGroup || work.purpose == .evaluate,
-      let fault = ResultCheck.fault(
-        in: result.group, for: work, sizeMin: work.purpose == .train ? survivorsMin : 1,
-        maxNewTokens: settings.rollout.sampling.maxNewTokens)
-    {
+    if let fault = fault(in: result.group, for: work) {
       counters.malformed += 1
       release(work.id, by: worker, isFailure: true, cause: fault)
-      return strike(index, reason: "\(work.id): \(fault)")
+      return noteViolation(by: index, reason: "\(work.id): \(fault)")
     }
     let version = result.group.policyVersion
-    switch limits.sabotage == .admitsAnyVersion ? .usable : judge(version, for: work) {
+    switch judge(version, for: work) {
     case .stale:
       counters.stale += 1
       registry[index].heldVersion = version
@@ -43,8 +38,17 @@ extension CoordinatorState {
     }
   }
 
+  /// Whether a group is not what its lease asked for: complete, or as large as the straggler policy allows.
+  /// - Returns: nil when it answers the lease, else what is wrong with it.
+  package func fault(in group: RolloutGroup, for work: LeaseWork) -> String? {
+    let least = work.purpose == .train ? survivorsMin : 1
+    return work.fault(in: group, sizeMin: least, maxNewTokens: settings.rollout.sampling.maxNewTokens)
+  }
+
   private mutating func admit(_ group: RolloutGroup, for work: LeaseWork, by worker: UInt64) {
-    if let grantedAt = leases.grantedAt(work.id, by: worker) { stragglerWatch.note(clock - grantedAt, work.purpose) }
+    if let grantedAt = leases.grantedAt(work.id, by: worker) {
+      stragglerWatch.note(clock.now - grantedAt, work.purpose)
+    }
     guard case .first(let others) = leases.finish(work.id, by: worker) else {
       preconditionFailure("\(work.id) is open")
     }
@@ -58,7 +62,7 @@ extension CoordinatorState {
       guard let open = openStepIndex(work.step) else { preconditionFailure("step \(work.step) is not open") }
       let staleness =
         if case .admitted(let staleness) = gate.judge(group.policyVersion, for: work.step) { staleness } else { 0 }
-      if openSteps[open].admit(group, for: work, staleness: staleness, now: clock) {
+      if openSteps[open].admit(group, for: work, staleness: staleness, now: clock.now) {
         counters.replaced += 1
         replace(inOpenStep: open)
       }
@@ -94,32 +98,34 @@ extension CoordinatorState {
     switch release.outcome {
     case .stillHeld: break
     case .requeued: counters.requeued += 1
-    case .quarantined:
-      counters.quarantined += 1
-      let prompt = QuarantinedPrompt(
-        purpose: work.purpose, prompt: work.drawn.prompt.id, step: work.step, cause: cause)
-      quarantined.append(prompt)
-      if work.purpose == .train && limits.sabotage != .drawsQuarantined { prompts.quarantined.insert(prompt.prompt) }
-      journal(.quarantined(work.id, prompt))
-      log(
-        "prompt \(work.drawn.prompt.id) of step \(work.step) is quarantined after \(settings.farm.attemptsMax) failed "
-          + "attempts, the last: \(cause)")
-      switch work.purpose {
-      case .evaluate: evaluation.quarantine(work)
-      case .train: quarantine(work, cause: cause)
-      }
+    case .quarantined: quarantine(work, cause: cause)
     }
   }
 
   private mutating func quarantine(_ work: LeaseWork, cause: String) {
+    counters.quarantined += 1
+    let prompt = QuarantinedPrompt(purpose: work.purpose, prompt: work.drawn.prompt.id, step: work.step, cause: cause)
+    quarantined.append(prompt)
+    if work.purpose == .train { prompts.quarantined.insert(prompt.prompt) }
+    journal(.quarantined(work.id, prompt))
+    log(
+      "\(prompt.name) of \(prompt.occasion) is quarantined after \(settings.farm.attemptsMax) failed attempts, "
+        + "the last: \(cause)")
+    switch work.purpose {
+    case .evaluate: evaluation.quarantine(work)
+    case .train: replaceQuarantined(work, cause: cause)
+    }
+  }
+
+  private mutating func replaceQuarantined(_ work: LeaseWork, cause: String) {
     guard let open = openStepIndex(work.step) else { preconditionFailure("step \(work.step) is not open") }
     openSteps[open].quarantine(work)
     let most = max(8, limits.quarantinedPerPrompt * settings.rollout.promptsPerStep)
     guard openSteps[open].quarantinedCount <= most else {
       return close(
         .failed(
-          "step \(work.step): \(openSteps[open].quarantinedCount) prompts failed \(settings.farm.attemptsMax) attempts "
-            + "each, the last: \(cause)"))
+          "step \(work.step + 1): \(openSteps[open].quarantinedCount) prompts failed \(settings.farm.attemptsMax) "
+            + "attempts each, the last: \(cause)"))
     }
     replace(inOpenStep: open)
   }
@@ -128,26 +134,19 @@ extension CoordinatorState {
   mutating func endEvaluation() {
     guard let open = evaluation.open, open.isComplete else { return }
     leases.close(.evaluate, step: open.step)
-    var row = evaluation.finish(now: clock)
-    row.values["seconds_elapsed"] = Double(clock - startedAt) / 1000
+    var row = evaluation.finish(now: clock.now)
+    row.values["seconds_elapsed"] = clock.secondsElapsed
     record(row)
     let evaluated = Evaluated(
       version: row.version, step: row.step, accuracy: Float(row.values["heldout_accuracy"] ?? 0))
-    lastEvaluated = evaluated
+    measurements.note(evaluated)
     journal(.evaluated(evaluated))
-    if let learner = seat.live { send(.evaluated(evaluated), to: learner.address) }
+    if let learner = learnerSlot.live { send(.evaluated(evaluated), to: learner.address) }
   }
 
   mutating func record(_ row: MetricsRow) {
-    note(row)
+    measurements.note(row)
     journal(.row(row))
-    effects.append(.record(row))
-  }
-
-  mutating func note(_ row: MetricsRow) {
-    newestMetrics.merge(row.values) { _, new in new }
-    if let accuracy = row.values["heldout_accuracy"], newestMetrics["heldout_accuracy_start"] == nil {
-      newestMetrics["heldout_accuracy_start"] = accuracy
-    }
+    outbox.append(.record(row))
   }
 }

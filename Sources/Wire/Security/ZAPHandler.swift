@@ -1,13 +1,13 @@
 import CZeroMQ
-import Support
+import Core
 
-/// The ZAP handler of a process that lets others in (RFC 27), served by the reactor's thread: libzmq asks it about every
-/// CURVE peer before a message of that peer is read.
+/// The ZAP handler (RFC 27) of a process with a ROUTER and keys, served by the reactor's thread: libzmq asks it about
+/// every CURVE peer before a message of that peer is read.
 ///
-/// libzmq lets everybody in who has any key when no handler is there; so it is bound before the sockets are, it outlives
-/// them, and `ReactorEndpoint` reads no message of a connection that it has not named.
-final class AuthenticationDesk {
-  /// Somebody was turned away, for the log.
+/// Without a handler libzmq admits every peer that has any key. So the handler is bound before the sockets are, it
+/// outlives them, and no message is read of a connection whose key `AccessGate` does not admit.
+final class ZAPHandler {
+  /// A connection that was rejected, for the log.
   struct Refusal: Equatable {
     var domain: String
     var address: String
@@ -33,14 +33,14 @@ final class AuthenticationDesk {
   var handle: UnsafeMutableRawPointer { socket.handle }
 
   /// Answers what libzmq asks now.
-  /// - Returns: who was refused.
+  /// - Returns: the connections that were rejected.
   func answer(now: Milliseconds) -> [Refusal] {
     var refusals: [Refusal] = []
     let frame = ZeroMQFrame()
     while socket.receive(frame) == .done {
       var frames = [Array(frame.bytes)]
       while frame.hasMore, socket.receive(frame) == .done { frames.append(Array(frame.bytes)) }
-      // libzmq itself asks; another question is a bug, and no answer lets nobody in.
+      // libzmq itself asks; another question is a bug, and without an answer no peer is admitted.
       guard let request = AccessGate.Request(frames) else {
         preconditionFailure("a ZAP request of \(frames.count) frames")
       }
@@ -57,7 +57,7 @@ final class AuthenticationDesk {
 
   /// Reads the allow-list again when it has changed.
   /// - Returns: true when it is another one now.
-  /// - Throws: `InputError` when it cannot be read; the one before goes on to count.
+  /// - Throws: `InputError` when it cannot be read; the one before stays in force.
   func reread(now: Milliseconds) throws -> Bool {
     guard now - watchedAt >= Self.watchMilliseconds else { return false }
     watchedAt = now

@@ -1,23 +1,27 @@
 import CZeroMQ
-import Support
+import Core
 
-/// From the events of a ROUTER's socket to who was turned away and why, as a pure value.
+/// The lines about connections that a ROUTER rejects, made from the events of its socket and from the judgements of
+/// `AccessGate`. A pure value.
 ///
-/// libzmq tells of a failure first and of its connection, by the descriptor, right after. A connection that is gone before it
-/// is looked at has no address any more. Invariant: at most one line a
-/// minute for each host and reason, however often a peer tries.
-struct DoorWatch {
+/// libzmq reports a failure first and its connection, by the descriptor, right after. A connection that is gone before
+/// it is looked at has no address any more. Invariant: at most one line a minute for each host and reason, however
+/// often a peer tries.
+struct AccessLog {
   private static let repeatMilliseconds: Milliseconds = 60_000
   private static let recordsMax = 4096
 
   private let hasKeys: Bool
   private var remotes: [Int32: String] = [:]
   private var reason: String?
-  private var toldAt: [String: Milliseconds] = [:]
+  /// When a host and reason were last logged.
+  private var loggedAt: [String: Milliseconds] = [:]
 
   init(hasKeys: Bool) { self.hasKeys = hasKeys }
 
+  /// Takes an event of the socket.
   /// - Parameter remote: HOST:PORT of a descriptor.
+  /// - Returns: a line for the log, if the event makes one.
   mutating func on(
     _ event: MonitorEvent, now: Milliseconds, remote: (Int32) -> String?
   ) -> String? {
@@ -35,24 +39,24 @@ struct DoorWatch {
       reason =
         "it left during the handshake: "
         + (hasKeys ? "it has no keys, or another server's" : "it has keys, or is no peer of this kind")
-    // Whoever judged the key has said so.
+    // The judgement of the key is logged by itself.
     case .failedAuthentication, .connected, .handshakeSucceeded: break
     case .disconnected(let descriptor):
       let peer = remotes.removeValue(forKey: descriptor) ?? "an unknown address"
       defer { reason = nil }
-      return reason.flatMap { turnedAway(peer, $0, now: now) }
+      return reason.flatMap { rejected(peer, $0, now: now) }
     }
     return nil
   }
 
-  /// The line about somebody who is turned away; nil when it was told a moment ago.
+  /// The line about a connection that is rejected; nil when the same was logged a moment ago.
   /// - Parameter peer: HOST:PORT, or what is known of it.
-  mutating func turnedAway(_ peer: String, _ reason: String, now: Milliseconds) -> String? {
+  mutating func rejected(_ peer: String, _ reason: String, now: Milliseconds) -> String? {
     let host = peer.lastIndex(of: ":").map { String(peer[..<$0]) } ?? peer
     let key = "\(host) \(reason)"
-    if let last = toldAt[key], now - last < Self.repeatMilliseconds { return nil }
-    if toldAt.count >= Self.recordsMax { toldAt = [:] }
-    toldAt[key] = now
-    return "turned away \(peer): \(reason)"
+    if let last = loggedAt[key], now - last < Self.repeatMilliseconds { return nil }
+    if loggedAt.count >= Self.recordsMax { loggedAt = [:] }
+    loggedAt[key] = now
+    return "rejected \(peer): \(reason)"
   }
 }
