@@ -92,8 +92,8 @@ let package = Package(
     module(
       "RolloutWorker",
       [
-        "Support", "Prompts", "Tensor", "Architecture", "Layers", "Model", "ModelFiles", "Processors", "Engine",
-        "Imaging", "Tasks", "Wire", "CLinux",
+        "Support", "Prompts", "Tensor", "Architecture", "Tokenizers", "Layers", "Model", "ModelFiles", "Processors",
+        "Engine", "Imaging", "Tasks", "Wire", "CLinux",
       ]),
     module(
       "Learner",

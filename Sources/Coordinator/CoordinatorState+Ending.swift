@@ -1,4 +1,4 @@
-import Core
+import Support
 import Wire
 
 /// How a run drains, closes and finishes (`RunLifecycle`).

@@ -1,5 +1,6 @@
-import Core
+import Prompts
 import Settings
+import Support
 import Wire
 
 /// The dialogue with the learner: which process it is, which batches it gets, what it has trained.

@@ -1,5 +1,5 @@
-import Core
 import Settings
+import Support
 import Wire
 
 /// Which processes join, stay and leave.

@@ -1,5 +1,6 @@
-import Core
+import Prompts
 import Settings
+import Support
 import Tasks
 import Wire
 

@@ -1,4 +1,4 @@
-import Core
+import Prompts
 import Settings
 import Wire
 

@@ -1,5 +1,5 @@
-import Core
 import Settings
+import Support
 import Wire
 
 /// The farm at one moment, as people are shown it.

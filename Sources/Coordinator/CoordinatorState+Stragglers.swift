@@ -1,4 +1,3 @@
-import Core
 import Settings
 import Wire
 
@@ -13,7 +12,7 @@ extension CoordinatorState {
         switch settings.farm.stragglers {
         case .wait: break
         case .hedge: hedge(work, heldBy: holder)
-        case .shrink: askForPartialGroup(work, heldBy: holder)
+        case .partial: askForPartialGroup(work, heldBy: holder)
         }
       }
     }
@@ -44,7 +43,7 @@ extension CoordinatorState {
 
   /// The fewest samples that make a group: all of them, but where partial groups are asked for.
   var survivorsMin: Int {
-    settings.farm.stragglers == .shrink
-      ? min(settings.rollout.groupSize, max(2, settings.farm.survivorsMin)) : settings.rollout.groupSize
+    settings.farm.stragglers == .partial
+      ? min(settings.rollout.groupSize, max(2, settings.farm.partialGroupMin)) : settings.rollout.groupSize
   }
 }

@@ -1,5 +1,5 @@
-import Core
 import Settings
+import Support
 import Wire
 
 /// Who waits for whom, for what, since when, as the coordinator sees the farm; and which of the waits end the run.

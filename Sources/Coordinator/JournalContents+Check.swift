@@ -1,4 +1,4 @@
-import Core
+import Support
 import Wire
 
 /// Whether a journal's parts can be those of one run, before a coordinator resumes from them.

@@ -1,4 +1,4 @@
-import Core
+import Support
 import Wire
 
 /// The slot of the one learner that a run has: which process is registered, which step it needs next, and which batch

@@ -1,6 +1,3 @@
-import Core
-import Wire
-
 import Prompts
 import Tasks
 import Wire

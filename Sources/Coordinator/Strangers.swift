@@ -1,4 +1,4 @@
-import Core
+import Support
 import Wire
 
 /// Processes that are not members of the farm: those that were evicted, and those that the coordinator does not know.

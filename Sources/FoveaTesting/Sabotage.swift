@@ -1,5 +1,5 @@
 import Coordinator
-import Core
+import Support
 import Wire
 
 /// A mechanism of the coordinator that is broken on purpose: the simulator has to notice each of them, or it proves

@@ -1,4 +1,3 @@
-import Core
 import Foundation
 import Settings
 import Support
@@ -168,7 +167,7 @@ private struct LearnerLoop {
     case .link(let socket, let link):
       if case .failing(let reason) = link { log("\(socket.rawValue): \(reason)") }
       take(.link(link))
-    case .door(let socket, let line): log("\(socket.rawValue): \(line)")
+    case .access(let socket, let line): log("\(socket.rawValue): \(line)")
     }
   }
 

@@ -1,6 +1,6 @@
 import Coordinator
-import Core
 import FoveaTesting
+import Support
 import Testing
 import Wire
 
