@@ -1,3 +1,4 @@
+import Prompts
 import RolloutWorker
 import Support
 import Wire

@@ -43,11 +43,11 @@ extension PolicyText {
 
 func fakeLease(_ id: UInt64, content: String = "1+1", groupSize: UInt32 = 2, images: [PromptImage] = []) -> Lease {
   Lease(
-    id: LeaseID(id), attempt: 1, purpose: .train, step: 3, prompt: 10,
+    id: LeaseID(id), attempt: 1, step: 3, prompt: 10,
     messages: [ChatMessage(role: "user", content: content)], images: images,
     reward: RewardSpecification(kind: "number", reference: "2", weights: ["same": 1.5, "length": 0]),
     policyVersion: PolicyVersion(1), groupSize: groupSize,
-    sampling: SamplingSettings(temperature: 0.5, maxNewTokens: 4), stopStrings: ["!"], seed: 5, deadlineMilliseconds: 1)
+    sampling: SamplingSettings(temperature: 0.5, maxNewTokens: 4), stopStrings: ["!"], seed: 5)
 }
 
 func completion(_ id: UInt64, _ sample: Int, _ tokens: [Int32]) -> Completion {
