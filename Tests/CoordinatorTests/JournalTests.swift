@@ -142,7 +142,8 @@ struct JournalTests {
       } throws: { ($0 as? InputError)?.expected == "room on the disk" }
       journal = nil
       let contents = try Journal(path: path, runID: "run").contents()
-      #expect(contents.leases.map(\.attempt) == [0] && contents.completed == 0)
+      #expect(contents.leases.map(\.attempt) == [0])
+      #expect(contents.completed == 0)
     }
   }
 }
