@@ -1,4 +1,5 @@
 import CKernels
+import Core
 import Foundation
 import Layers
 import Tensor

@@ -1,3 +1,4 @@
+import Core
 import Wire
 
 /// The batches that a restarted learner may need again.

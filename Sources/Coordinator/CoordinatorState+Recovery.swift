@@ -1,3 +1,4 @@
+import Core
 import Prompts
 import Settings
 import Support

@@ -1,3 +1,4 @@
+import Core
 import Wire
 
 /// One change of what a coordinator that is started again needs to resume.

@@ -1,3 +1,4 @@
+import Core
 import Wire
 
 /// What holds of the table alone, between two changes.

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// The times that the coordinator decides by, all on its monotonic clock.

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// How far a run is on its way to its end.

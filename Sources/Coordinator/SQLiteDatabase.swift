@@ -1,4 +1,5 @@
 import CSQLite
+import Core
 import Support
 
 /// A value in a row.

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// How long groups take, and which one takes too long.

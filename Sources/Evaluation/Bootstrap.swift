@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// Confidence intervals by the percentile bootstrap: a statistic of as many prompts, resampled with replacement, many

@@ -1,4 +1,5 @@
 import CCURL
+import Core
 import Foundation
 import Support
 

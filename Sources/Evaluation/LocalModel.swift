@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Engine
 import Layers
 import Model

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// The time of a simulation. It moves only when the simulation moves it, and never back.

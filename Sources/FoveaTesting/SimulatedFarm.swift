@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import Learner
 import Prompts
 import Settings

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// What goes wrong in a simulation, how often, until when.

@@ -1,3 +1,4 @@
+import Core
 import Learner
 import Support
 import Wire

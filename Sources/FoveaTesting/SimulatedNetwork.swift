@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// How badly a simulated network behaves.

@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Support
 import Tensor
 import Training

@@ -1,3 +1,5 @@
+import Core
+
 /// Questions that the image alone answers.
 extension QuestionWriter {
   mutating func presence() -> Draw {

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// The head of the optic nerve, and the cup inside it.

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// What an eye has, before it is drawn: the plan that a question makes for a scene.

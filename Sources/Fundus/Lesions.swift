@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// A lesion where it lies, as the strokes that it is drawn with.

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// Draws scenes with questions about them. The plan of a family decides what is drawn, so that answers are balanced;

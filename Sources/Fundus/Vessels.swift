@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// An artery or a vein: brighter and thinner, or darker and wider.

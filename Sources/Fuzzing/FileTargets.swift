@@ -1,3 +1,4 @@
+import Core
 import Learner
 import Runs
 import Settings

@@ -1,3 +1,4 @@
+import Core
 import Glibc
 
 /// Takes an input apart, front to back: what a target needs beside the bytes that it decodes, such as an order of events.

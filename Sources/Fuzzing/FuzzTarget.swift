@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// A reader of outside bytes, as fuzzing and the replay of its corpora call it.

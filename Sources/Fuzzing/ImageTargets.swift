@@ -1,4 +1,5 @@
 import CZlib
+import Core
 import Imaging
 import Support
 

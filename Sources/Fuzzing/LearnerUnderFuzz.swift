@@ -1,3 +1,4 @@
+import Core
 import FoveaTesting
 import Learner
 import Support

@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Imaging
 import Layers
 import Model

@@ -1,3 +1,4 @@
+import Core
 import FoveaTesting
 import Prompts
 import RolloutWorker

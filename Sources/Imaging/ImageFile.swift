@@ -1,4 +1,5 @@
 import CImages
+import Core
 import Support
 
 /// The file formats that are read, told apart by their first bytes: names and media types lie.

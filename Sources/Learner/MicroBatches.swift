@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Prompts
 import Support
 import Training

@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Layers
 import Model
 import ModelFiles

@@ -1,3 +1,4 @@
+import Core
 import Reinforcement
 import Runs
 import Tensor

@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Prompts
 import Reinforcement
 import Settings

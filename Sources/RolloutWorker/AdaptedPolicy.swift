@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Model
 import Support
 import Tensor

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// Tokens per second over the last heartbeats.

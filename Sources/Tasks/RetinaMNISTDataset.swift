@@ -1,3 +1,4 @@
+import Core
 import Imaging
 import Prompts
 import SettingKeys

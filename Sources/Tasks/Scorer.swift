@@ -1,3 +1,4 @@
+import Core
 import Prompts
 
 /// What a task's own rewards, `accuracy` and `format`, say of a completion, for those who measure just these two:

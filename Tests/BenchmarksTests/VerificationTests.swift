@@ -1,4 +1,5 @@
 import Benchmarks
+import Core
 import FoveaTesting
 import Layers
 import Tensor

@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Settings
 import Support
@@ -142,7 +143,8 @@ struct CoordinatorRunnerTests {
     guard case .statusReport(let status)? = answers.first, case .refused(let refused)? = answers.last else {
       return #expect(Bool(false), "\(answers)")
     }
-    #expect(status.runID == "run" && status.phase == "waiting for a learner")
+    #expect(status.runID == "run")
+    #expect(status.phase == "waiting for a learner")
     #expect(refused.reason.contains("protocol version 99"))
     runner.drain()
     #expect(try await outcome == .drained)

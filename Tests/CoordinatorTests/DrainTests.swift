@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import Settings
 import Testing
 import Wire
@@ -16,9 +17,8 @@ struct DrainTests {
     #expect(bench.on(.drain).messages().isEmpty)
     #expect(bench.work(leases, by: 1).batches.map(\.step) == [0])
     let effects = bench.complete(0)
-    #expect(
-      effects.rows.count == 1
-        && effects.messages(to: Bench.learner) == [.goodbye(Goodbye(reason: "the run was asked to stop"))])
+    #expect(effects.rows.count == 1)
+    #expect(effects.messages(to: Bench.learner) == [.goodbye(Goodbye(reason: "the run was asked to stop"))])
     #expect(bench.beat(1, holding: 1).leases.isEmpty)
     #expect(learnerLeaves(&bench) == .drained)
     #expect(bench.effects.messages(to: Bench.worker(1)).count == 1)
@@ -87,8 +87,12 @@ struct DrainTests {
     let observer = PeerAddress(bytes: [9])
     let answers = bench.receive(.statusRequest, from: observer).messages(to: observer)
     guard case .statusReport(let status)? = answers.first else { return #expect(Bool(false), "\(answers)") }
-    #expect(status.runID == "run" && status.phase == "rollout" && status.step == 1 && status.stepCount == 2)
-    #expect(status.groupsWanted == 3 && status.peers.map(\.name) == ["learner", "w1"])
+    #expect(status.runID == "run")
+    #expect(status.phase == "rollout")
+    #expect(status.step == 1)
+    #expect(status.stepCount == 2)
+    #expect(status.groupsWanted == 3)
+    #expect(status.peers.map(\.name) == ["learner", "w1"])
     #expect(status.peers[1].leases == 3)
   }
 }

@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Prompts
 import Settings
@@ -39,9 +40,12 @@ struct EvaluationTests {
     bench.joinLearner()
     let leases = bench.join(1, slots: 5).leases
     #expect(leases.map(\.prompt) == [0, 1, 2, 3])
-    #expect(bench.state.phase == .evaluating && bench.state.status(now: 0).groupsWanted == 4)
+    #expect(bench.state.phase == .evaluating)
+    #expect(bench.state.status(now: 0).groupsWanted == 4)
     for lease in leases {
-      #expect(lease.purpose == .evaluate && lease.groupSize == 1 && lease.step == 0)
+      #expect(lease.purpose == .evaluate)
+      #expect(lease.groupSize == 1)
+      #expect(lease.step == 0)
       #expect(lease.sampling == SamplingSettings(temperature: 0, maxNewTokens: 8))
     }
     var all: [CoordinatorEffect] = []
@@ -51,8 +55,11 @@ struct EvaluationTests {
       all += bench.receive(.groupResult(result), from: Bench.worker(1))
     }
     let row = try #require(all.rows.first)
-    #expect(row.kind == .evaluation && row.step == 0 && row.version == PolicyVersion(0))
-    #expect(row.values["heldout_accuracy"] == 0.375 && row.values["heldout_prompts"] == 4)
+    #expect(row.kind == .evaluation)
+    #expect(row.step == 0)
+    #expect(row.version == PolicyVersion(0))
+    #expect(row.values["heldout_accuracy"] == 0.375)
+    #expect(row.values["heldout_prompts"] == 4)
     let evaluated = Evaluated(version: PolicyVersion(0), step: 0, accuracy: 0.375)
     #expect(all.messages(to: Bench.learner).contains(.evaluated(evaluated)))
     #expect(bench.state.status(now: 0).metrics["heldout_accuracy_start"] == 0.375)
@@ -90,7 +97,8 @@ struct EvaluationTests {
       open += bench.effects.leases
     }
     let row = all.rows.first
-    #expect(row?.values["heldout_accuracy"] == 0.75 && row?.values["heldout_failed"] == 1)
+    #expect(row?.values["heldout_accuracy"] == 0.75)
+    #expect(row?.values["heldout_failed"] == 1)
   }
 
   @Test("A run that is resumed evaluates where an unbroken one would")

@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Support
 import Testing

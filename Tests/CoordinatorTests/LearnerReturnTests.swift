@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Settings
 import Testing
@@ -31,7 +32,8 @@ struct LearnerReturnTests {
     var bench = Bench { $0.run.steps = 50 }
     bench.joinLearner(step: 20, version: 40, cursor: 1000)
     let leases = bench.join(1, holding: 40).leases
-    #expect(leases.map(\.prompt) == [1000, 1001, 1002] && leases.allSatisfy { $0.step == 20 })
+    #expect(leases.map(\.prompt) == [1000, 1001, 1002])
+    #expect(leases.allSatisfy { $0.step == 20 })
     #expect(bench.work(leases, by: 1).batches.map(\.cursor) == [1003])
   }
 
@@ -66,7 +68,8 @@ struct LearnerReturnTests {
     let effects = bench.joinLearner(at: Self.other, incarnation: 51, step: 2)
     #expect(effects.batches == [batches[2]])
     #expect(bench.complete(2, from: Self.other).batches == [batches[3]])
-    #expect(bench.effects.rows.isEmpty && bench.effects.announced(to: Bench.worker(1)).isEmpty)
+    #expect(bench.effects.rows.isEmpty)
+    #expect(bench.effects.announced(to: Bench.worker(1)).isEmpty)
     #expect(bench.complete(3, from: Self.other).batches.isEmpty)
     #expect(bench.state.status(now: bench.now).version == PolicyVersion(4))
     // The step that was open all the while goes on.
@@ -87,8 +90,10 @@ struct LearnerReturnTests {
     #expect(bench.joinLearner(at: Self.other, incarnation: 51, step: 2).rows.isEmpty)
     bench.complete(1, from: Self.other)
     let effects = bench.effects
-    #expect(effects.rows.map(\.step) == [2] && effects.announced(to: Bench.worker(1)) == [PolicyVersion(2)])
-    #expect(effects.rows.first?.values["loss"] == 0.5 && effects.rows.first?.values["train_seconds"] == nil)
+    #expect(effects.rows.map(\.step) == [2])
+    #expect(effects.announced(to: Bench.worker(1)) == [PolicyVersion(2)])
+    #expect(effects.rows.first?.values["loss"] == 0.5)
+    #expect(effects.rows.first?.values["train_seconds"] == nil)
   }
 
   @Test(

@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import Support
 import Testing
 import Wire

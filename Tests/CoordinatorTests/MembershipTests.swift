@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import Settings
 import Testing
 import Wire
@@ -34,7 +35,8 @@ struct MembershipTests {
   func refusals(_ bad: BadHello) {
     var bench = Bench()
     let refusals = bench.receive(.hello(bad.hello), from: Bench.worker(1)).refusals
-    #expect(refusals.count == 1 && refusals[0].contains(bad.reason), "\(refusals)")
+    #expect(refusals.count == 1, "\(refusals)")
+    #expect(refusals.first?.contains(bad.reason) == true, "\(refusals)")
     #expect(bench.state.tally.refused == 1)
     #expect(bench.state.status(now: 0).peers.isEmpty)
   }
@@ -45,7 +47,9 @@ struct MembershipTests {
     bench.joinLearner(version: 9)
     let joined = bench.receive(.hello(Bench.workerHello(1)), from: Bench.worker(1)).messages(to: Bench.worker(1))
     guard case .welcome(let welcome) = joined.first else { return #expect(Bool(false), "\(joined)") }
-    #expect(welcome.runID == "run" && welcome.incarnation == 7 && welcome.heartbeatMilliseconds == 100)
+    #expect(welcome.runID == "run")
+    #expect(welcome.incarnation == 7)
+    #expect(welcome.heartbeatMilliseconds == 100)
     #expect(
       joined.dropFirst() == [
         .policyAnnounced(PolicyAnnounced(version: PolicyVersion(9), weightsEndpoint: "tcp://weights"))
@@ -61,7 +65,8 @@ struct MembershipTests {
     bench.joinLearner()
     bench.join(1, holding: nil)
     let announced = bench.wait(1000).announced(to: Bench.worker(1))
-    #expect(announced.count >= 2 && announced.allSatisfy { $0 == PolicyVersion(0) })
+    #expect(announced.count >= 2)
+    #expect(announced.allSatisfy { $0 == PolicyVersion(0) })
     bench.beat(1, holding: 0)
     #expect(bench.wait(1000).announced(to: Bench.worker(1)).isEmpty)
   }
@@ -80,7 +85,8 @@ struct MembershipTests {
     var bench = Bench()
     let answers = bench.beat(1, holding: nil).messages(to: Bench.worker(1))
     guard case .welcome(let welcome)? = answers.first else { return #expect(Bool(false), "\(answers)") }
-    #expect(answers.count == 1 && welcome.incarnation == 7)
+    #expect(answers.count == 1)
+    #expect(welcome.incarnation == 7)
   }
 
   @Test("A silent worker is lost after three heartbeats, and its leases are given out again within a second")
@@ -94,7 +100,8 @@ struct MembershipTests {
     let again = bench.wait(1000).leases(to: 2)
     #expect(again.map(\.id) == first.map(\.id))
     #expect(again.allSatisfy { $0.attempt == 2 && $0.seed == first[0].seed })
-    #expect(bench.state.tally.workersLost == 1 && bench.state.tally.requeued == 3)
+    #expect(bench.state.tally.workersLost == 1)
+    #expect(bench.state.tally.requeued == 3)
   }
 
   @Test("Silence is noticed with short heartbeats too")
@@ -126,7 +133,8 @@ struct MembershipTests {
     var hello = Bench.workerHello(1)
     hello.incarnation = 999
     bench.receive(.hello(hello), from: Bench.worker(1))
-    #expect(bench.state.tally.workersLost == 1 && bench.state.tally.requeued == UInt64(first.count))
+    #expect(bench.state.tally.workersLost == 1)
+    #expect(bench.state.tally.requeued == UInt64(first.count))
     #expect(bench.state.brokenInvariants.isEmpty)
   }
 
@@ -172,7 +180,8 @@ struct MembershipTests {
     let first = bench.start()
     bench.join(2)
     let again = bench.receive(.goodbye(Goodbye(reason: "drained")), from: Bench.worker(1)).leases(to: 2)
-    #expect(again.map(\.id) == first.map(\.id) && bench.state.tally.quarantined == 0)
+    #expect(again.map(\.id) == first.map(\.id))
+    #expect(bench.state.tally.quarantined == 0)
   }
 
   @Test("A worker that holds a newer version than the run has is evicted: it never steps back")
@@ -189,7 +198,8 @@ struct MembershipTests {
     let before = bench.state.tally.foreign
     bench.receive(.lease(leases[0]), from: Bench.worker(1))
     bench.receive(.manifestRequest(.policy), from: Bench.worker(1))
-    #expect(bench.state.tally.foreign == before + 2 && bench.effects.isEmpty)
+    #expect(bench.state.tally.foreign == before + 2)
+    #expect(bench.effects.isEmpty)
   }
 }
 
@@ -207,7 +217,8 @@ struct RepeatedHelloTests {
     #expect(bench.receive(hello, from: Self.elsewhere).isEmpty)
     bench.wait(500)
     let effects = bench.receive(hello, from: Self.elsewhere)
-    #expect(effects.refusals.count == 1 && effects.refusals[0].contains("repeated"))
+    #expect(effects.refusals.count == 1)
+    #expect(effects.refusals.first?.contains("repeated") == true)
     #expect(effects.logs.contains { $0.contains("refused worker w1") && $0.contains("repeated") })
     #expect(bench.state.status(now: bench.now).peers.map(\.name) == ["learner", "w1"])
     #expect(bench.beat(1, holding: 0).refusals.isEmpty)

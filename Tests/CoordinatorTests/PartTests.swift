@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Prompts
 import Testing
@@ -40,7 +41,8 @@ struct PartTests {
   func source() {
     let source = PromptSource(dataset: SimulatedDataset())
     let (drawn, next) = source.prompts(from: 7, count: 4)
-    #expect(drawn.map(\.prompt.id) == [7, 8, 9, 10] && next == 11)
+    #expect(drawn.map(\.prompt.id) == [7, 8, 9, 10])
+    #expect(next == 11)
     #expect(source.prompts(from: 7, count: 4).drawn == drawn)
     var careful = source
     careful.quarantined = [8, 11]
@@ -50,7 +52,8 @@ struct PartTests {
       var position: UInt64 = 0
       for _ in 0..<20 {
         let one = source.replacement(step: step, position: &position, taken: [])
-        #expect(one.cursor >= PromptSource.cursorMax && seen.insert(one.cursor).inserted)
+        #expect(one.cursor >= PromptSource.cursorMax)
+        #expect(seen.insert(one.cursor).inserted)
       }
     }
   }
@@ -62,15 +65,23 @@ struct PartTests {
     var archive = BatchArchive()
     archive.begin(at: 5)
     for step in 5...9 as ClosedRange<UInt32> { archive.keep(batch(step)) }
-    #expect(archive.kept == 5..<10 && archive[9] != nil && archive[8] == nil)
-    #expect(archive.recalls(8) && !archive.recalls(8) && archive.cursorAfter(8) == 80)
+    #expect(archive.kept == 5..<10)
+    #expect(archive[9] != nil)
+    #expect(archive[8] == nil)
+    #expect(archive.recalls(8) == true)
+    #expect(archive.recalls(8) == false)
+    #expect(archive.cursorAfter(8) == 80)
     archive.recalled(batch(8))
-    #expect(archive[8] != nil && archive[9] != nil && !archive.recalls(4) && !archive.recalls(10))
+    #expect(archive[8] != nil)
+    #expect(archive[9] != nil)
+    #expect(archive.recalls(4) == false)
+    #expect(archive.recalls(10) == false)
     #expect([7, 7, 9].map { archive.saved($0) } == [nil, nil, 7])
     #expect(archive.kept == 7..<10)
     // The checkpoint behind 9 steps was damaged.
     archive.learnerReturns(at: 7)
-    #expect(archive.saved(10) == nil && archive.kept == 7..<10)
+    #expect(archive.saved(10) == nil)
+    #expect(archive.kept == 7..<10)
   }
 
   @Test("Lease ids of training and evaluation never meet")

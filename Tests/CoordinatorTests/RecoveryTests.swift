@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Settings
 import Support
@@ -19,9 +20,11 @@ struct RecoveryTests {
     #expect(bench.state.newestVersion == PolicyVersion(0))
     bench.joinLearner(at: Self.other, incarnation: 50)
     let again = bench.join(2).leases
-    #expect(again.map(\.id) == [leases[0].id, leases[2].id] && again.map(\.attempt) == [2, 2])
+    #expect(again.map(\.id) == [leases[0].id, leases[2].id])
+    #expect(again.map(\.attempt) == [2, 2])
     let batches = bench.work(again, by: 2).batches
-    #expect(batches == whole.work([leases[0], leases[2]], by: 1).batches && batches.count == 1)
+    #expect(batches == whole.work([leases[0], leases[2]], by: 1).batches)
+    #expect(batches.count == 1)
   }
 
   @Test("A result of a lease that was given out by the process before counts")
@@ -50,7 +53,8 @@ struct RecoveryTests {
     #expect(bench.joinLearner(at: Self.other, incarnation: 51).batches.map(\.step) == [0])
     #expect(bench.complete(0, from: Self.other).batches.map(\.step) == [1])
     bench.complete(1, from: Self.other)
-    #expect(bench.effects.rows.isEmpty && bench.effects.batches.isEmpty)
+    #expect(bench.effects.rows.isEmpty)
+    #expect(bench.effects.batches.isEmpty)
     #expect(bench.work(bench.join(1, holding: 2).leases, by: 1).batches.map(\.step) == [2])
     #expect(bench.complete(2, from: Self.other).rows.map(\.step) == [3])
   }
@@ -64,7 +68,9 @@ struct RecoveryTests {
       bench.joinLearner(at: Self.other, incarnation: 50, step: 1).rows.isEmpty, "it is yet to say what it measured")
     bench.complete(0, from: Self.other)
     let row = bench.effects.rows.first
-    #expect(row?.step == 1 && row?.values["samples"] == 6 && row?.values["loss"] == 0.5)
+    #expect(row?.step == 1)
+    #expect(row?.values["samples"] == 6)
+    #expect(row?.values["loss"] == 0.5)
     #expect(bench.state.newestVersion == PolicyVersion(1))
   }
 
@@ -87,9 +93,11 @@ struct RecoveryTests {
     bench.joinLearner(at: Self.other, incarnation: 50)
     let all = bench.join(2).leases
     let again = all.filter { $0.purpose == .evaluate }
-    #expect(again.map(\.id) == leases.dropFirst().map(\.id) && all.count == 6)
+    #expect(again.map(\.id) == leases.dropFirst().map(\.id))
+    #expect(all.count == 6)
     let rows = bench.work(again, by: 2).rows
-    #expect(rows.first?.kind == .evaluation && rows.first?.values["heldout_prompts"] == 4)
+    #expect(rows.first?.kind == .evaluation)
+    #expect(rows.first?.values["heldout_prompts"] == 4)
     bench.restart()
     bench.joinLearner(at: Self.other, incarnation: 50)
     #expect(bench.join(3).leases.allSatisfy { $0.purpose == .train })
@@ -103,7 +111,8 @@ struct RecoveryTests {
     bench.restart { $0.rollout.groupSize = 4 }
     bench.joinLearner(at: Self.other, incarnation: 50)
     let again = bench.join(2).leases
-    #expect(again.map(\.prompt) == leases.map(\.prompt) && again.allSatisfy { $0.groupSize == 4 })
+    #expect(again.map(\.prompt) == leases.map(\.prompt))
+    #expect(again.allSatisfy { $0.groupSize == 4 })
     #expect(bench.work(again, by: 2).batches.map(\.step) == [0])
   }
 
@@ -138,7 +147,8 @@ struct RecoveryTests {
       bench.complete(step, from: Self.other)
       leases = bench.beat(1, holding: UInt64(step) + 1).leases
     }
-    #expect(prompts.count == 9 && !prompts.contains(bad.prompt))
+    #expect(prompts.count == 9)
+    #expect(!prompts.contains(bad.prompt))
   }
 
   @Test("A journal that contradicts itself is refused, and says how")

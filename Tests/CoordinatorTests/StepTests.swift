@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import FoveaTesting
 import Prompts
 import Settings
@@ -15,13 +16,16 @@ struct StepTests {
     let first = bench.start()
     #expect(bench.state.phase == .rollout)
     let batches = bench.work(first.reversed(), by: 1).batches
-    #expect(batches.count == 1 && batches[0].step == 0 && batches[0].cursor == 3)
+    #expect(batches.count == 1)
+    #expect(batches.first?.step == 0)
+    #expect(batches.first?.cursor == 3)
     #expect(batches[0].groups == first.map { Bench.result($0).group }, "sorted by prompt, whatever came first")
     #expect(bench.state.phase == .training)
     #expect(bench.wait(1000).leases.isEmpty, "nothing is leased while the learner trains")
     #expect(bench.complete(0).announced(to: Bench.worker(1)) == [PolicyVersion(1)])
     let second = bench.beat(1, holding: 1).leases
-    #expect(second.map(\.prompt) == [3, 4, 5] && second.allSatisfy { $0.policyVersion == PolicyVersion(1) })
+    #expect(second.map(\.prompt) == [3, 4, 5])
+    #expect(second.allSatisfy { $0.policyVersion == PolicyVersion(1) })
     bench.work(second, by: 1)
     bench.complete(1)
     #expect(bench.state.phase == .training, "a run is over when a checkpoint has its last step")
@@ -29,8 +33,10 @@ struct StepTests {
     #expect(bench.state.phase == .closing)
     #expect(bench.effects.messages(to: Bench.learner) == [.goodbye(Goodbye(reason: "the run is complete"))])
     let last = bench.receive(.goodbye(Goodbye(reason: "saved")), from: Bench.learner)
-    #expect(last.outcome == .completed && last.last == .finish(.completed))
-    #expect(bench.state.phase == .finished && bench.on(.tick).isEmpty)
+    #expect(last.outcome == .completed)
+    #expect(last.last == .finish(.completed))
+    #expect(bench.state.phase == .finished)
+    #expect(bench.on(.tick).isEmpty)
   }
 
   @Test("With a staleness of 1 the next step is sampled while the learner trains, and not the one after")
@@ -43,7 +49,8 @@ struct StepTests {
     #expect(first.map(\.step) == [0, 0, 0, 1, 1, 1])
     var effects = bench.work(first, by: 1)
     #expect(effects.batches.map(\.step) == [0])
-    #expect(first.allSatisfy { $0.policyVersion == PolicyVersion(0) } && effects.leases.isEmpty)
+    #expect(first.allSatisfy { $0.policyVersion == PolicyVersion(0) })
+    #expect(effects.leases.isEmpty)
     effects = bench.complete(0)
     #expect(effects.batches.map(\.step) == [1], "the step that is ready is handed over at once")
     #expect(effects.batches[0].groups.allSatisfy { $0.policyVersion == PolicyVersion(0) })
@@ -71,7 +78,8 @@ struct StepTests {
       batches += bench.effects.batches
       for number in [1, 2] as [UInt8] { open += bench.effects.leases(to: number).map { ($0, number) } }
     }
-    #expect(batches == expected && batches.count == 1)
+    #expect(batches == expected)
+    #expect(batches.count == 1)
   }
 
   @Test("A batch is sent again, less and less often, until the learner answers; a repeated answer is only counted")
@@ -83,7 +91,8 @@ struct StepTests {
     #expect(batch.count == 1)
     bench.complete(0)
     #expect(bench.complete(0).rows.isEmpty)
-    #expect(bench.state.tally.repeats == 1 && bench.state.status(now: bench.now).step == 2)
+    #expect(bench.state.tally.repeats == 1)
+    #expect(bench.state.status(now: bench.now).step == 2)
   }
 
   @Test("The row of a step holds what the learner measured and what the coordinator did")
@@ -106,7 +115,9 @@ struct StepTests {
     }
     bench.wait(2000)
     let row = try #require(bench.complete(0).rows.first)
-    #expect(row.kind == .step && row.step == 1 && row.version == PolicyVersion(1))
+    #expect(row.kind == .step)
+    #expect(row.step == 1)
+    #expect(row.version == PolicyVersion(1))
     let expected: [String: Double] = [
       "loss": 0.5, "reward": 0.5, "reward_std": 0.125.squareRoot(), "accuracy": 0.5, "format": 1,
       "completion_tokens": 5.5, "truncated": 0.5, "zero_variance": 0.5, "groups": 2, "samples": 4, "tokens": 22,
@@ -123,12 +134,14 @@ struct StepTests {
     let first = bench.start()
     bench.finish(first[0], by: 1, zeroVarianceShare: 1)
     let replacement = bench.effects.leases
-    #expect(replacement.count == 1 && !first.map(\.prompt).contains(replacement[0].prompt))
+    #expect(replacement.count == 1)
+    #expect(!first.map(\.prompt).contains(replacement[0].prompt))
     let batch = bench.work(Array(first.dropFirst()) + replacement, by: 1).batches.first
     #expect(batch?.groups.map(\.prompt) == [1, 2, replacement[0].prompt])
     #expect(batch?.cursor == 3, "replacing moves no other step's prompts")
     let row = bench.complete(0).rows.first
-    #expect(row?.values["groups_replaced"] == 1 && row?.values["zero_variance"] == 0.25)
+    #expect(row?.values["groups_replaced"] == 1)
+    #expect(row?.values["zero_variance"] == 0.25)
   }
 
   @Test("Replacing has a bound; then the groups drawn first fill the batch")
@@ -161,7 +174,8 @@ struct StepTests {
     var bench = Bench()
     bench.work(bench.start(), by: 1)
     #expect(bench.complete(0, version: 0).refusals.count == 1)
-    #expect(bench.state.phase == .waitingForLearner && bench.state.status(now: 0).version == PolicyVersion(0))
+    #expect(bench.state.phase == .waitingForLearner)
+    #expect(bench.state.status(now: 0).version == PolicyVersion(0))
   }
 
   @Test("Only the learner completes steps")

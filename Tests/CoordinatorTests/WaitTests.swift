@@ -1,4 +1,5 @@
 import Coordinator
+import Core
 import Settings
 import Testing
 import Wire
@@ -42,6 +43,7 @@ struct WaitTests {
     bench.silence(Bench.learner)
     let outcome = effects.outcome ?? bench.wait(130_000).outcome
     guard case .failed(let reason)? = outcome else { return #expect(Bool(false), "\(String(describing: outcome))") }
-    #expect(reason.hasPrefix("coordinator waits for \(edge)") && reason.contains("timeout_seconds"))
+    #expect(reason.hasPrefix("coordinator waits for \(edge)"))
+    #expect(reason.contains("timeout_seconds"))
   }
 }

@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Layers
 import Support
 import Tensor

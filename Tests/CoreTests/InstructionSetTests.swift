@@ -1,4 +1,5 @@
 import CKernels
+import Core
 import FoveaTesting
 import Layers
 import Support

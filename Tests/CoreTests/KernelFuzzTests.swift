@@ -1,4 +1,5 @@
 import CKernels
+import Core
 import Layers
 import Support
 import Tensor

@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import ModelFiles
 import Support
 import Testing

@@ -1,3 +1,4 @@
+import Core
 import ModelFiles
 import Tensor
 import Testing

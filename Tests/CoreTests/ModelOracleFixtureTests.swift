@@ -1,3 +1,4 @@
+import Core
 import Testing
 
 @Suite struct ModelOracleFixtureTests {

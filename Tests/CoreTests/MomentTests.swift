@@ -1,3 +1,4 @@
+import Core
 import Layers
 import Tensor
 import Testing

@@ -1,5 +1,6 @@
 import Architecture
 import CKernels
+import Core
 import Engine
 import FoveaTesting
 import Layers

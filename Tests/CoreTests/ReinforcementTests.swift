@@ -1,3 +1,4 @@
+import Core
 import Reinforcement
 import Support
 import Testing

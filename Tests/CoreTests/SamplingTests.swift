@@ -1,4 +1,5 @@
 import CKernels
+import Core
 import Glibc
 import Support
 import Testing

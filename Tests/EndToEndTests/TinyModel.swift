@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import FoveaTesting
 import ModelFiles
 import Support

@@ -1,3 +1,4 @@
+import Core
 import Fundus
 import Testing
 

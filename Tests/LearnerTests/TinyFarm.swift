@@ -1,5 +1,6 @@
 import Architecture
 import Coordinator
+import Core
 import Foundation
 import FoveaTesting
 import Learner

@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Foundation
 import Layers
 import Learner

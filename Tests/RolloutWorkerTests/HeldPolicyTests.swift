@@ -1,4 +1,5 @@
 import Architecture
+import Core
 import Engine
 import Foundation
 import FoveaTesting

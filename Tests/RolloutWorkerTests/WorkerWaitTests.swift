@@ -1,3 +1,4 @@
+import Core
 import RolloutWorker
 import Support
 import Testing

@@ -1,3 +1,4 @@
+import Core
 import Foundation
 import Support
 import Testing
@@ -118,8 +119,8 @@ final class KeyFolder {
     let path = folder.keys.path + "/server.key_secret"
     try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
     let error = #expect(throws: InputError.self) { try folder.keys.serverSecurity() }
-    #expect(
-      error?.expected.contains("chmod 600 \(path)") == true && error?.found.contains(String(mode, radix: 8)) == true)
+    #expect(error?.expected.contains("chmod 600 \(path)") == true)
+    #expect(error?.found.contains(String(mode, radix: 8)) == true)
   }
 
   @Test(
@@ -152,7 +153,8 @@ final class KeyFolder {
   func allowList() throws {
     let (a, b) = (KeyPair.generate().publicKey, KeyPair.generate().publicKey)
     let list = try AllowList(text: "# comment\n\n a \(a) \nb\t\(b)\n", place: "list")
-    #expect(list.entries.map(\.name) == ["a", "b"] && list.name(of: b) == "b")
+    #expect(list.entries.map(\.name) == ["a", "b"])
+    #expect(list.name(of: b) == "b")
     #expect(try AllowList(text: list.text, place: "list") == list)
     for wrong in ["a", "a \(a) more", "a notakey", "a \(a)\na \(b)", "a \(a)\nb \(a)", "../a \(a)"] {
       let error = #expect(throws: InputError.self, "\(wrong)") { try AllowList(text: wrong, place: "list") }
@@ -186,9 +188,13 @@ final class KeyFolder {
     ] as [(String, [[UInt8]], String)])
   func answers(mechanism: String, credentials: [[UInt8]], status: String) throws {
     let request = try #require(AccessGate.Request(Self.frames(mechanism: mechanism, credentials: credentials)))
-    #expect(request.domain == "control" && request.address == "10.0.0.9")
+    #expect(request.domain == "control")
+    #expect(request.address == "10.0.0.9")
     let reply = try Self.gate().reply(to: request, now: 0).frames.map { String(decoding: $0, as: UTF8.self) }
-    #expect(reply.count == 6 && reply[0] == "1.0" && reply[1] == "7" && reply[2] == status)
+    #expect(reply.count == 6)
+    #expect(reply[0] == "1.0")
+    #expect(reply[1] == "7")
+    #expect(reply[2] == status)
     // RFC 27: the user id of an answer that lets nobody in is empty.
     #expect(reply[4] == (status == "200" ? "\(PublicKey(bytes: credentials[0]))" : ""))
   }
@@ -239,7 +245,8 @@ final class KeyFolder {
     let told = verdicts.filter { $0 != .read && $0 != .ignore }
     #expect(told.count == 2)
     guard case .complain = told.first, case .cut = told.last else { return #expect(Bool(false), "\(told)") }
-    #expect(verdicts.last == .ignore && ledger[peer]?.isShut == true)
+    #expect(verdicts.last == .ignore)
+    #expect(ledger[peer]?.isShut == true)
     // Time heals a connection that is not cut, and no other.
     #expect(ledger.arrived(from: peer, now: 1_000_000) == .ignore)
   }
@@ -263,6 +270,7 @@ final class KeyFolder {
     func peer(_ index: Int) -> PeerAddress { PeerAddress(bytes: [UInt8(index >> 8), UInt8(index & 255)]) }
     for index in 0..<20_000 { ledger.add(peer(index), now: Int64(index)) }
     #expect(ledger.records.count <= PeerLedger.recordsMax)
-    #expect(ledger[peer(19_999)] != nil && ledger[peer(0)] == nil)
+    #expect(ledger[peer(19_999)] != nil)
+    #expect(ledger[peer(0)] == nil)
   }
 }

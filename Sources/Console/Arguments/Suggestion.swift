@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// The candidate that a misspelt word most probably means, or nil when none is near.

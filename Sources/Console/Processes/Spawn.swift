@@ -1,4 +1,5 @@
 import CLinux
+import Core
 import Foundation
 import Glibc
 import Support

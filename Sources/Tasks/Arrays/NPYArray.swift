@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// An array of numpy's .npy format, versions 1 and 2: little-endian numbers in C order.

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// numpy's .npz: a zip archive of .npy arrays, by name.

@@ -1,5 +1,6 @@
 import CProtobufC
 import CWire
+import Core
 import Prompts
 import Support
 

@@ -1,4 +1,5 @@
 import CWire
+import Core
 import Prompts
 
 extension ChatMessage {

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// What learner and worker have in common as members of a farm: hello until the coordinator knows them, heartbeats when

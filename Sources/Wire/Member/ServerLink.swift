@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// The state of a role's connection to a server, and when trying on is pointless. Pure.

@@ -1,3 +1,4 @@
+import Core
 import Prompts
 
 /// Samples, complete groups of them, and the worker's answer to a lease.

@@ -1,3 +1,4 @@
+import Core
 import Tensor
 
 /// How a worker fetches the weights of a policy version: a manifest, then chunks.

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// Which keys may connect: the decisions of a server's ZAP handler (RFC 27), as a pure value.

@@ -1,4 +1,5 @@
 import CZeroMQ
+import Core
 import Support
 
 /// The lines about connections that a ROUTER rejects, made from the events of its socket and from the judgements of

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// How the sockets of a process are protected. One choice for all of them, made where the process is composed.

@@ -1,4 +1,5 @@
 import CZstd
+import Core
 import Support
 
 /// The difference of two chunks of equal size: zstd of their XOR.

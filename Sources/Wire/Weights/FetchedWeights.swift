@@ -1,4 +1,5 @@
 import CXXHash
+import Core
 import Synchronization
 import Tensor
 

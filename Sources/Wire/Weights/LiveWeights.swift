@@ -1,4 +1,5 @@
 import CXXHash
+import Core
 import Glibc
 import Tensor
 

@@ -1,4 +1,5 @@
 import CZeroMQ
+import Core
 import Support
 
 /// The state of a DEALER's connection to its server, as far as it is known.

@@ -1,3 +1,4 @@
+import Core
 import Support
 
 /// What a ROUTER knows of the connections that it reads from: the key of each, and how it behaves.

@@ -1,4 +1,5 @@
 import CZeroMQ
+import Core
 import Support
 
 /// One socket of the reactor and what belongs to it: its monitor, what waits to be sent, what is known of its peers.

@@ -1,4 +1,5 @@
 import CZeroMQ
+import Core
 import Glibc
 
 /// What libzmq reports of a socket's connections.

@@ -1,4 +1,5 @@
 import CZeroMQ
+import Core
 import Glibc
 import Support
 

@@ -1,5 +1,6 @@
 import Benchmarks
 import Console
+import Core
 import Layers
 import ModelFiles
 import Support

@@ -1,4 +1,5 @@
 import Console
+import Core
 import Settings
 
 /// `fovea coordinator`: the coordinator alone; learner and workers connect from anywhere.

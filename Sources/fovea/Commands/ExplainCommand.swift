@@ -1,4 +1,5 @@
 import Console
+import Core
 import Experiments
 import Layers
 import Learner

@@ -1,5 +1,6 @@
 import Architecture
 import Console
+import Core
 import Engine
 import Foundation
 import Layers

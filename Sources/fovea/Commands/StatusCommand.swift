@@ -1,4 +1,5 @@
 import Console
+import Core
 import Foundation
 import Runs
 import Support

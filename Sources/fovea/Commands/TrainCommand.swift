@@ -1,5 +1,6 @@
 import Architecture
 import Console
+import Core
 import ModelFiles
 import Support
 import Tensor
