@@ -1,4 +1,3 @@
-import Core
 import Wire
 
 /// The batches that a restarted learner may need again.

@@ -1,4 +1,3 @@
-import Core
 import Settings
 import Support
 import Synchronization

@@ -1,4 +1,3 @@
-import Core
 import Wire
 
 /// What holds between two events, checked by tests and by the simulator after every one of them.

@@ -1,4 +1,3 @@
-import Core
 import Wire
 
 /// One change of what a coordinator that is started again needs to resume.

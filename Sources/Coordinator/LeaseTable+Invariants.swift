@@ -1,4 +1,3 @@
-import Core
 import Wire
 
 /// What holds of the table alone, between two changes.

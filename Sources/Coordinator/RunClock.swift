@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// The times that the coordinator decides by, all on its monotonic clock.

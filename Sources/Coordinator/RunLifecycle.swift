@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// How far a run is on its way to its end.

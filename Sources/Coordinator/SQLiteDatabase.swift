@@ -1,5 +1,4 @@
 import CSQLite
-import Core
 import Support
 
 /// A value in a row.

@@ -1,5 +1,3 @@
-import Core
-
 /// Where the run is in its steps and in its prompts.
 ///
 /// Steps are numbered from 0 here and counted from 1 wherever a person reads.

@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// How long groups take, and which one takes too long.

@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// Confidence intervals by the percentile bootstrap: a statistic of as many prompts, resampled with replacement, many

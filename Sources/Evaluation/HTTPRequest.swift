@@ -1,5 +1,4 @@
 import CCURL
-import Core
 import Foundation
 import Support
 

@@ -1,5 +1,4 @@
 import Architecture
-import Core
 import Engine
 import Layers
 import Model

@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// The time of a simulation. It moves only when the simulation moves it, and never back.

@@ -1,5 +1,4 @@
 import Coordinator
-import Core
 import Learner
 import Prompts
 import Settings

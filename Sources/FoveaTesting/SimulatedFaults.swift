@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// What goes wrong in a simulation, how often, until when.

@@ -1,5 +1,4 @@
 import Coordinator
-import Core
 import Wire
 
 /// A journal in memory that fails as a file does, and the plain twin of `Journal`: what each entry means, without SQL.

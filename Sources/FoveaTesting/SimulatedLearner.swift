@@ -1,4 +1,3 @@
-import Core
 import Learner
 import Support
 import Wire

@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// How badly a simulated network behaves.

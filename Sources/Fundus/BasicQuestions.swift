@@ -1,5 +1,3 @@
-import Core
-
 /// Questions that the image alone answers.
 extension QuestionWriter {
   mutating func presence() -> Draw {

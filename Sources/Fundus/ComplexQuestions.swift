@@ -1,5 +1,3 @@
-import Core
-
 /// Questions that need the image and the vignette together.
 ///
 /// Every family is built so that neither source answers alone. Where they are compared (`fit`, `unchanged`, `field`,

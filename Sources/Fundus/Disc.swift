@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// The head of the optic nerve, and the cup inside it.

@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// What an eye has, before it is drawn: the plan that a question makes for a scene.

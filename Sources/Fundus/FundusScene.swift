@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// The ground truth of a synthetic fundus photograph: everything that is in the eye, and where.

@@ -1,5 +1,4 @@
 import CScalarMath
-import Core
 import Support
 
 /// The map of the retina: the centre of the photograph is the origin, the radius of its round field of view is 1, x

@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// A lesion where it lies, as the strokes that it is drawn with.

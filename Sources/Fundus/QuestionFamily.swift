@@ -1,4 +1,3 @@
-import Core
 import Prompts
 
 /// Whether the image alone answers a question, or only the image together with the vignette in its text.

@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// Draws scenes with questions about them. The plan of a family decides what is drawn, so that answers are balanced;

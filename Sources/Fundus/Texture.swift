@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// Smooth noise over the map: random values at the points of a lattice, joined by smooth ramps. Two grains add up.

@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// An artery or a vein: brighter and thinner, or darker and wider.

@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// A patient's history in a few words: an age that says nothing, one sign of a disease, sometimes a normal value next

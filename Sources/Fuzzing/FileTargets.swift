@@ -1,4 +1,3 @@
-import Core
 import Learner
 import Runs
 import Settings

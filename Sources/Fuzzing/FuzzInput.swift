@@ -1,4 +1,3 @@
-import Core
 import Glibc
 
 /// Takes an input apart, front to back: what a target needs beside the bytes that it decodes, such as an order of events.

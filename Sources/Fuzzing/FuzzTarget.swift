@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// A reader of outside bytes, as fuzzing and the replay of its corpora call it.

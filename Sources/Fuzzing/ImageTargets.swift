@@ -1,5 +1,4 @@
 import CZlib
-import Core
 import Imaging
 import Support
 

@@ -1,5 +1,4 @@
 import Coordinator
-import Core
 import Foundation
 import FoveaTesting
 import Glibc

@@ -1,5 +1,4 @@
 import CImages
-import Core
 import Support
 
 /// The file formats that are read, told apart by their first bytes: names and media types lie.

@@ -1,4 +1,3 @@
-import Core
 import Foundation
 import Settings
 import Support
@@ -95,7 +94,7 @@ public final class LearnerRunner: Sendable {
       as: FarmMember(
         Hello(
           role: .learner, runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
-          weightsEndpoint: weightsEndpoint),
+          threads: UInt32(threads), weightsEndpoint: weightsEndpoint),
         coordinator: coordinator, timeout: Milliseconds(settings.farm.timeoutSeconds * 1000)),
       start: start, bestAccuracy: bestAccuracy, stepCount: UInt32(clamping: settings.run.steps),
       checkpointEvery: UInt32(clamping: settings.checkpoint.every))

@@ -1,5 +1,4 @@
 import Architecture
-import Core
 import Prompts
 import Support
 import Training

@@ -1,4 +1,3 @@
-import Core
 import Layers
 import Settings
 import Tensor

@@ -1,5 +1,4 @@
 import Architecture
-import Core
 import Layers
 import Model
 import ModelFiles

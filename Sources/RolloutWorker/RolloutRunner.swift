@@ -1,4 +1,3 @@
-import Core
 import Foundation
 import Support
 import Synchronization
@@ -47,7 +46,7 @@ public final class RolloutRunner: Sendable {
     member = FarmMember(
       Hello(
         role: .worker, runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
-        slots: UInt32(slots)),
+        threads: UInt32(threads), slots: UInt32(slots)),
       coordinator: coordinator, timeout: Milliseconds(patienceSeconds * 1000))
     makeEngine = engine ?? { NativeRolloutEngine(threads: threads, slots: slots) }
     self.rewards = rewards

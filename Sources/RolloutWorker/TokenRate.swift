@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// Tokens per second over the last heartbeats.

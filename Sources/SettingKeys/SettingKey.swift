@@ -1,5 +1,3 @@
-import Core
-
 /// One key of the settings: its path, its type and range, its place in `Settings`, and why its default is what it is.
 ///
 /// A table of keys is the only list of what can be set; reading, writing and docs/SETTINGS.md follow it. A part of the

@@ -1,5 +1,4 @@
 import Architecture
-import Core
 import Prompts
 import Reinforcement
 import Tasks

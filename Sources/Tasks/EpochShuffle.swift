@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// The order of rows in each epoch, as a pure function of the cursor: every row once an epoch, a new order each.

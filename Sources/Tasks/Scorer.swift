@@ -1,4 +1,3 @@
-import Core
 import Prompts
 
 /// What a task's own rewards, `accuracy` and `format`, say of a completion, for those who measure just these two:

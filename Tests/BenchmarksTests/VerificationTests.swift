@@ -1,5 +1,4 @@
 import Benchmarks
-import Core
 import FoveaTesting
 import Layers
 import Tensor

@@ -1,5 +1,4 @@
 import Coordinator
-import Core
 import Settings
 import Testing
 import Wire

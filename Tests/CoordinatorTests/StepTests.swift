@@ -1,5 +1,4 @@
 import Coordinator
-import Core
 import FoveaTesting
 import Prompts
 import Settings

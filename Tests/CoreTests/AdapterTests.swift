@@ -1,5 +1,4 @@
 import Architecture
-import Core
 import Foundation
 import Layers
 import Model
@@ -17,7 +16,7 @@ import Testing
   }
 
   private func names(
-    _ config: ModelConfig, _ family: any ModelFamily = Llama(), _ targets: [String],
+    _ config: ModelConfig, _ targets: [String], family: any ModelFamily = Llama(),
     parts: [ModelPart] = ModelPart.allCases
   ) throws -> [String] {
     try settings(2, targets).description(
@@ -31,12 +30,12 @@ import Testing
     #expect(try names(text, ["mlp.up_proj", "model.layers.1.self_attn.o_proj"]).count == 3)
     #expect(try names(text, ["all-linear"]).count == 14)
     let seeing = try VisionModel.llavaSigLIP.load().description.config
-    let all = try names(seeing, LLaVA(), ["q_proj"])
+    let all = try names(seeing, ["q_proj"], family: LLaVA())
     #expect(
       all.contains("vision.layers.1.attention.q.weight") && all.contains("model.layers.1.self_attn.q_proj.weight"))
-    #expect(try names(seeing, LLaVA(), ["q_proj"], parts: [.language]).allSatisfy { $0.hasPrefix("model.") })
+    #expect(try names(seeing, ["q_proj"], family: LLaVA(), parts: [.language]).allSatisfy { $0.hasPrefix("model.") })
     #expect(
-      try names(seeing, LLaVA(), ["all-linear"], parts: [.projector]) == [1, 2].map { "projector.linear_\($0).weight" })
+      try names(seeing, ["all-linear"], family: LLaVA(), parts: [.projector]) == [1, 2].map { "projector.linear_\($0).weight" })
     #expect(
       try settings(0, ["nonsense"]).description(
         for: text, family: Llama(), parts: [], precision: .float32, key: "") == nil)

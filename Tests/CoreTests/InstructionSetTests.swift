@@ -1,5 +1,4 @@
 import CKernels
-import Core
 import FoveaTesting
 import Layers
 import Support

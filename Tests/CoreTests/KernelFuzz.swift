@@ -1,5 +1,4 @@
 import CKernels
-import Core
 import Foundation
 import Layers
 import Support

@@ -1,5 +1,4 @@
 import CKernels
-import Core
 import Layers
 import Support
 import Tensor

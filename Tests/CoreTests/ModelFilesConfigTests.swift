@@ -1,5 +1,4 @@
 import Architecture
-import Core
 import ModelFiles
 import Support
 import Testing

@@ -1,4 +1,3 @@
-import Core
 import Layers
 import Tensor
 import Testing

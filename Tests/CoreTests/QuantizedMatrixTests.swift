@@ -1,6 +1,5 @@
 import Architecture
 import CKernels
-import Core
 import Engine
 import FoveaTesting
 import Layers

@@ -1,4 +1,3 @@
-import Core
 import Reinforcement
 import Support
 import Testing

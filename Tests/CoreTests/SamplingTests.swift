@@ -1,5 +1,4 @@
 import CKernels
-import Core
 import Glibc
 import Support
 import Testing

@@ -1,5 +1,4 @@
 import Architecture
-import Core
 import FoveaTesting
 import ModelFiles
 import Support

@@ -1,4 +1,3 @@
-import Core
 import Evaluation
 import Prompts
 import Tasks

@@ -1,6 +1,7 @@
 import Evaluation
 import Experiments
 import Foundation
+import Reinforcement
 import Settings
 import Support
 import Testing

@@ -4,6 +4,8 @@ import FoveaTesting
 import Layers
 import Learner
 import ModelFiles
+import Prompts
+import Reinforcement
 import Settings
 import Support
 import Testing

@@ -1,4 +1,3 @@
-import Core
 import Fundus
 import Prompts
 import Testing

@@ -1,4 +1,3 @@
-import Core
 import Fundus
 import Imaging
 import Testing

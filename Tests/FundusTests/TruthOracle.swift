@@ -1,4 +1,3 @@
-import Core
 import Fundus
 
 /// The right answer to a question, worked out anew from the words of the question and the things in the scene.

@@ -5,6 +5,7 @@ import Prompts
 import Support
 import Tasks
 import Testing
+import Training
 
 @Suite("Encoded demonstrations")
 struct EncodedDemonstrationTests {

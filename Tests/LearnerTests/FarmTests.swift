@@ -1,5 +1,4 @@
 import Coordinator
-import Core
 import Foundation
 import Learner
 import Reinforcement

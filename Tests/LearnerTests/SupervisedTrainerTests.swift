@@ -2,9 +2,12 @@ import Architecture
 import Foundation
 import Layers
 import Learner
+import ModelFiles
+import Reinforcement
 import Runs
 import Settings
 import Support
+import Tensor
 import Testing
 import Training
 import Wire
@@ -159,7 +162,7 @@ struct MemoryEstimateTests {
       vocabularySize: 1000, hiddenSize: 64, feedForwardSize: 128, layerCount: 8, headCount: 4, keyValueHeadCount: 2,
       maxPositions: 512)
     let adapter = try settings.model.lora.description(
-      for: config, parts: ModelPart.allCases, precision: settings.model.precision, key: "model.lora")
+      for: config, family: Llama(), parts: ModelPart.allCases, precision: settings.model.precision, key: "model.lora")
     return MemoryEstimate(config: config, settings: settings, training: ModelPart.allCases, adapter: adapter)
   }
 

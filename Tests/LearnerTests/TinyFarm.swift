@@ -1,6 +1,5 @@
 import Architecture
 import Coordinator
-import Core
 import Foundation
 import FoveaTesting
 import Learner

@@ -1,4 +1,3 @@
-import Core
 import FoveaTesting
 import Prompts
 import RolloutWorker

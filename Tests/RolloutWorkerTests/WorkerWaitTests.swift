@@ -1,4 +1,3 @@
-import Core
 import RolloutWorker
 import Support
 import Testing

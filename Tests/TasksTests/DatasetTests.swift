@@ -1,4 +1,3 @@
-import Core
 import Foundation
 import Prompts
 import Support

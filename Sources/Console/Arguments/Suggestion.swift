@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// The candidate that a misspelt word most probably means, or nil when none is near.

@@ -1,5 +1,4 @@
 import CLinux
-import Core
 import Foundation
 import Glibc
 import Support

@@ -1,5 +1,3 @@
-import Core
-
 /// The tokens of a completion with the step of their entropies, broken into lines of a width.
 ///
 /// A token that does not fit the rest of a line begins the next one; one that is longer than a line is cut. A line feed

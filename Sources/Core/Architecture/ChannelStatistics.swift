@@ -1,5 +1,3 @@
-import Core
-
 /// What a model's preprocessor subtracts from each channel and divides by; red, green and blue, as shares of full
 /// brightness.
 public struct ChannelStatistics: Equatable, Sendable {

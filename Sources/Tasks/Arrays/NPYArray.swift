@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// An array of numpy's .npy format, versions 1 and 2: little-endian numbers in C order.

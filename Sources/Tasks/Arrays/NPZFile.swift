@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// numpy's .npz: a zip archive of .npy arrays, by name.

@@ -1,5 +1,4 @@
 import CZlib
-import Core
 import Support
 
 /// A zip archive as numpy's `savez` writes it: stored or deflated entries, no encryption, one part, less than 4 GiB.

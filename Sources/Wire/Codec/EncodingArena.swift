@@ -1,6 +1,5 @@
 import CProtobufC
 import CWire
-import Core
 import Glibc
 import Prompts
 

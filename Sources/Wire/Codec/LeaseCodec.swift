@@ -1,5 +1,4 @@
 import CWire
-import Core
 import Prompts
 
 extension ChatMessage {

@@ -1,6 +1,5 @@
 import CProtobufC
 import CWire
-import Core
 import Glibc
 
 /// The only bridge between `Message` and its bytes, an `Envelope` of `farm.proto`.

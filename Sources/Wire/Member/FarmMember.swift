@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// What learner and worker have in common as members of a farm: hello until the coordinator knows them, heartbeats when

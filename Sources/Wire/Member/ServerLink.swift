@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// The state of a role's connection to a server, and when trying on is pointless. Pure.

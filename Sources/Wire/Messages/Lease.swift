@@ -1,4 +1,3 @@
-import Core
 import Prompts
 
 /// A unit of work for a worker: one prompt, and the group of samples that is wanted of it.

@@ -1,5 +1,3 @@
-import Core
-
 /// Every message of the farm, as values. `farm.proto` is their schema on the wire, `MessageCodec` the only bridge.
 ///
 /// Control messages travel between the coordinator's ROUTER socket and each peer's DEALER; weight messages between the

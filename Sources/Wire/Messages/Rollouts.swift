@@ -1,4 +1,3 @@
-import Core
 import Prompts
 
 /// Samples, complete groups of them, and the worker's answer to a lease.

@@ -1,4 +1,3 @@
-import Core
 import Tensor
 
 /// How a worker fetches the weights of a policy version: a manifest, then chunks.

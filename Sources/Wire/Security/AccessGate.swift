@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// Which keys may connect: the decisions of a server's ZAP handler (RFC 27), as a pure value.

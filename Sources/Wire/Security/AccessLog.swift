@@ -1,5 +1,4 @@
 import CZeroMQ
-import Core
 import Support
 
 /// The lines about connections that a ROUTER rejects, made from the events of its socket and from the judgements of

@@ -1,5 +1,4 @@
 import CZeroMQ
-import Core
 
 /// Curve25519 keys, by which processes know each other (CurveZMQ, RFC 26). As text they are Z85: 40 printable
 /// characters.

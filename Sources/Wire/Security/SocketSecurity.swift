@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// How the sockets of a process are protected. One choice for all of them, made where the process is composed.

@@ -1,5 +1,4 @@
 import CZeroMQ
-import Core
 import Support
 
 /// The ZAP handler (RFC 27) of a process with a ROUTER and keys, served by the reactor's thread: libzmq asks it about

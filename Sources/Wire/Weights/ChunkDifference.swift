@@ -1,5 +1,4 @@
 import CZstd
-import Core
 import Support
 
 /// The difference of two chunks of equal size: zstd of their XOR.

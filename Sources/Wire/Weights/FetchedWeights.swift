@@ -1,5 +1,4 @@
 import CXXHash
-import Core
 import Synchronization
 import Tensor
 

@@ -1,5 +1,4 @@
 import CXXHash
-import Core
 import Glibc
 import Tensor
 

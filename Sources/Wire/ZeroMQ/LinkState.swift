@@ -1,5 +1,4 @@
 import CZeroMQ
-import Core
 import Support
 
 /// The state of a DEALER's connection to its server, as far as it is known.

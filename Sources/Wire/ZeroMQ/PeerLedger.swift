@@ -1,4 +1,3 @@
-import Core
 import Support
 
 /// What a ROUTER knows of the connections that it reads from: the key of each, and how it behaves.

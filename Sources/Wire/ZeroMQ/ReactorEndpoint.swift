@@ -1,5 +1,4 @@
 import CZeroMQ
-import Core
 import Support
 
 /// One socket of the reactor and what belongs to it: its monitor, what waits to be sent, what is known of its peers.

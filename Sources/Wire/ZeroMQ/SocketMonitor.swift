@@ -1,5 +1,4 @@
 import CZeroMQ
-import Core
 import Glibc
 
 /// What libzmq reports of a socket's connections.

@@ -1,5 +1,4 @@
 import CZeroMQ
-import Core
 import Support
 
 /// The sockets of a process. Control and weights never share one, so that a heartbeat does not wait behind a gigabyte.

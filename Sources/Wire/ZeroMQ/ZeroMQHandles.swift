@@ -1,5 +1,4 @@
 import CZeroMQ
-import Core
 import Glibc
 import Support
 

@@ -1,5 +1,4 @@
 import Console
-import Core
 import Settings
 
 /// `fovea coordinator`: the coordinator alone; learner and workers connect from anywhere.

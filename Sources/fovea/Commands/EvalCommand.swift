@@ -1,5 +1,4 @@
 import Console
-import Core
 import Evaluation
 import Foundation
 import Layers

@@ -1,5 +1,4 @@
 import Console
-import Core
 import Experiments
 import Layers
 import Learner

@@ -1,6 +1,5 @@
 import Architecture
 import Console
-import Core
 import Engine
 import Foundation
 import Layers

@@ -1,5 +1,4 @@
 import Console
-import Core
 import Support
 import Wire
 

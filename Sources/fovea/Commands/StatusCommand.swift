@@ -1,5 +1,4 @@
 import Console
-import Core
 import Foundation
 import Runs
 import Support

@@ -1,6 +1,5 @@
 import Benchmarks
 import Console
-import Core
 import ModelFiles
 import Tensor
 
