@@ -87,3 +87,8 @@ enum Z85 {
     return isDecoded && encode(bytes) == text ? bytes : nil
   }
 }
+
+extension ZeroMQFrame {
+  /// The key that the sender has proved, by the ZAP handler's answer; nil in the clear.
+  var key: PublicKey? { userID.flatMap { PublicKey(z85: $0) } }
+}

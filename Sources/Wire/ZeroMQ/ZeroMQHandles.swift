@@ -142,8 +142,8 @@ final class ZeroMQFrame: @unchecked Sendable {
     UnsafeMutableRawBufferPointer(start: zmq_msg_data(message), count: zmq_msg_size(message))
   }
 
-  /// The key that the sender has proved, by the ZAP handler's answer; nil in the clear.
-  var key: PublicKey? { zmq_msg_gets(message, "User-Id").flatMap { PublicKey(z85: String(cString: $0)) } }
+  /// The text that the ZAP handler's answer attached to the connection that the frame came from; nil in the clear.
+  var userID: String? { zmq_msg_gets(message, "User-Id").map { String(cString: $0) } }
 
   /// The descriptor of the connection that the frame came from; -1 when there is none.
   var sourceDescriptor: Int32 { zmq_msg_get(message, ZMQ_SRCFD) }
