@@ -37,7 +37,8 @@ private struct SupervisedOracle: Decodable {
   static func tensors(_ name: String) throws -> ParameterSet {
     let path = "\(models)/\(name).safetensors"
     return try ParameterSet(
-      parameters: config.parameters, tensors: SafetensorsFile.tensors(path: path), ignoring: { $0 == "lm_head.weight" }, place: path)
+      parameters: config.parameters, tensors: SafetensorsFile.tensors(path: path),
+      ignoring: { $0 == "lm_head.weight" }, place: path)
   }
 
   var groups: [TrainingGroup] { examples.map { TrainingGroup(promptTokens: $0.prompt, completions: [$0.completion]) } }
