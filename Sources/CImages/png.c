@@ -50,8 +50,9 @@ static void read_bytes(png_structp png, png_bytep out, size_t count) {
   c->remaining -= count;
 }
 
-// libpng allocates what a chunk says that it holds before it reads any of it; its own limits only warn. So a chunk that is
-// longer than the rest of the file is refused first. Image data is never held as a whole: libpng tells itself where it ends.
+// libpng allocates what a chunk says that it holds before it reads any of it; its own limits only warn. So a chunk that
+// is longer than the rest of the file is refused first. Image data is never held as a whole: libpng tells itself where
+// it ends.
 static void check_chunks(codec *c) {
   enum { SIGNATURE = 8, HEADER = 8, CHECKSUM = 4 };
   for (size_t at = SIGNATURE; at + HEADER <= c->remaining;) {

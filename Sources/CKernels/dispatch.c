@@ -56,7 +56,8 @@
     (const float *dy, const float *x, const float *statistics, const float *weight, int64_t width, float *dx), \
     (dy, x, statistics, weight, width, dx)) \
   X(void, layernorm_weight_backward, \
-    (const float *dy, const float *x, const float *statistics, int64_t rows, int64_t width, int64_t begin, int64_t end, \
+    (const float *dy, const float *x, const float *statistics, int64_t rows, int64_t width, int64_t begin, \
+     int64_t end, \
      float *dweight, float *dbias), \
     (dy, x, statistics, rows, width, begin, end, dweight, dbias)) \
   X(void, gelu, (fv_kind kind, fv_gelu_form form, const float *x, int64_t count, void *out), \

@@ -1,5 +1,5 @@
-// Every kernel, for the vectors of the isa_*.c that includes this file: one list, so that no instruction set lacks a kernel.
-// Not guarded: each of those files includes it once.
+// Every kernel, for the vectors of the isa_*.c that includes this file: one list, so that no instruction set lacks a
+// kernel. Not guarded: each of those files includes it once.
 #include "vectors_common.h"
 #include "kernels_matmul.h"
 #include "kernels_int8.h"

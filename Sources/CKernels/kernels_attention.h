@@ -7,8 +7,8 @@ INLINE int64_t value_units(const fv_kind kind, int64_t head_size) {
   return (kind == fv_bf16 ? fv_block_positions / 2 : fv_block_positions) * ((head_size + 15) / 16 * 16);
 }
 
-// Scores of `heads` queries against `count` blocks of keys: one chain over the units of D per key. Meanwhile it asks for
-// `ahead`, a line a unit: the blocks that come next, which lie anywhere in memory.
+// Scores of `heads` queries against `count` blocks of keys: one sequential sum over the units of D per key. Meanwhile
+// it asks for `ahead`, a line a unit: the blocks that come next, which lie anywhere in memory.
 INLINE void score_tile(
   const fv_kind kind, const int heads, const int count, const uint32_t *query, int64_t units,
   const uint32_t *const *keys, const uint32_t *const *ahead, vf scale, float *scores, int64_t score_row) {
@@ -36,8 +36,8 @@ INLINE void score_tile(
     for (int b = 0; b < count; b++) vf_store(scores + h * score_row + 16 * b, vf_mul(s[h][b], scale));
 }
 
-// Weighted sums of values for `heads` heads and `vectors` * 16 of D: one chain over the units of positions. It asks for the
-// next block's values too.
+// Weighted sums of values for `heads` heads and `vectors` * 16 of D: one sequential sum over the units of positions. It
+// asks for the next block's values too.
 INLINE void value_tile(
   const fv_kind kind, const int heads, const int vectors, const uint32_t *weights, int64_t weight_row, int64_t length,
   const uint32_t *values, int64_t block_stride, const int32_t *blocks, int64_t row, vf sums[4][4]) {
@@ -173,12 +173,13 @@ void KERNEL(attention)(
 
 INLINE int64_t kind_bytes(const fv_kind kind) { return kind == fv_bf16 ? 2 : 4; }
 
-// The backward pass walks several queries at once, a query being one head of one row: keys, values and their gradients are
-// then read and written once for all of them.
+// The backward pass walks several queries at once, a query being one head of one row: keys, values and their gradients
+// are then read and written once for all of them.
 enum { backward_queries = 6 };
 
 // Where one task works: keys and values as rows [row][wide] and as columns [size][row], gradients of the rows, and the
-// queries' weights [6][row] and vectors [6][wide]. Passed by value: what is stored to cannot be one of these pointers then.
+// queries' weights [6][row] and vectors [6][wide]. Passed by value: what is stored to cannot be one of these pointers
+// then.
 typedef struct {
   int64_t size, wide, row;
   float *key_t, *value_t, *keys, *dkeys, *dvalues, *p, *ds, *q, *dout, *dq;

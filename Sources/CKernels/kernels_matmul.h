@@ -3,8 +3,8 @@ INLINE void matmul_unit(
   const fv_kind kind, const int rows, const int vectors, vf c[FV_MATMUL_ROWS][FV_MATMUL_VECTORS], const uint32_t *a,
   int64_t a_row, const uint32_t *b) {
 #if !defined(FV_HARDWARE_BF16) && FV_MATMUL_VECTORS > 1
-  // One half of a wide tile's units after the other: the sums, one half of the columns and of a row fill the registers, and both
-  // halves would not fit. A sum still gets its products in the order of vf_dot.
+  // One half of a wide tile's units after the other: the sums, one half of the columns and of a row fill the registers,
+  // and both halves would not fit. A sum still gets its products in the order of vf_dot.
   if (kind == fv_bf16) {
 #pragma clang loop unroll(full)
     for (int half = 0; half < 2; half++) {
@@ -34,9 +34,9 @@ INLINE void matmul_unit(
   }
 }
 
-// The micro-kernel: `rows` rows times `vectors` * 16 columns, one chain over the units per element. Meanwhile it asks for
-// `ahead`, a line a unit: the panel that comes next, so that weights stream from memory while the few rows of a decode step
-// are being computed. NULL asks for nothing.
+// The micro-kernel: `rows` rows times `vectors` * 16 columns, one sequential sum over the units per element. Meanwhile
+// it asks for `ahead`, a line a unit: the panel that comes next, so that weights stream from memory while the few rows
+// of a decode step are being computed. NULL asks for nothing.
 INLINE void matmul_tile(
   const fv_kind kind, const int rows, const int vectors, const fv_matmul *p, const uint32_t *a, const uint32_t *b,
   int64_t units, float *y, int64_t valid, int from_y, const float *bias, const uint32_t *ahead) {
@@ -80,9 +80,9 @@ INLINE void matmul_block(
         for (int64_t part = 0; part < parts; part++) {
           const int64_t row = block + (end - block) * part / parts;
           const int64_t rows = block + (end - block) * (part + 1) / parts - row;
-          // The next panel's four lines a unit, asked for by the first four tiles of rows, whichever call computes it: the
-          // pool gives a thread neighbouring panels. A single tile is bound by memory anyway, and the processor's own
-          // streams serve it better.
+          // The next panel's four lines a unit, asked for by the first four tiles of rows, whichever call computes it:
+          // the pool gives a thread neighbouring panels. A single tile is bound by memory anyway, and the processor's
+          // own streams serve it better.
           const int64_t turn = (row + FV_MATMUL_ROWS - 1) / FV_MATMUL_ROWS;
           const int asks = panel + 1 < panel_count && turn < 4 && p->rows > FV_MATMUL_ROWS;
           const uint32_t *ahead = asks ? b + p->units * 64 + turn * units * 16 : (const uint32_t *)0;
@@ -92,7 +92,8 @@ INLINE void matmul_block(
             if (valid <= 0) break;
             float *y = p->y + row * p->y_row + column + 16 * v;
             const float *bias = last && p->bias ? p->bias + column + 16 * v : 0;
-#define TILE(n) case n: matmul_tile(kind, n, FV_MATMUL_VECTORS, p, a, b + 16 * v, units, y, valid, from_y, bias, ahead); break;
+#define TILE(n) \
+  case n: matmul_tile(kind, n, FV_MATMUL_VECTORS, p, a, b + 16 * v, units, y, valid, from_y, bias, ahead); break;
             switch (rows) { FV_TILE_CASES(TILE) }
 #undef TILE
           }
@@ -108,10 +109,10 @@ void KERNEL(matmul_block)(
   else matmul_block(fv_f32, p, row_begin, row_end, panel_begin, panel_end);
 }
 
-// As many independent chains as the registers hold, nothing from memory: the most that the processor can do.
+// As many independent sums as the registers hold, nothing from memory: the most that the processor can do.
 INLINE float peak(const fv_kind kind, int64_t rounds) {
   vf c[FV_MATMUL_ROWS * FV_MATMUL_VECTORS];
-  // Unknown to the compiler, which otherwise finds that a large sum does not change, and leaves its chain out.
+  // Unknown to the compiler, which otherwise finds that a large sum does not change, and leaves it out.
   const volatile uint32_t one = 0x3F803F80u, tiny = 0x00010001u;
   const vu a = vu_set1(one), b = vu_set1(tiny);
   for (int i = 0; i < FV_MATMUL_ROWS * FV_MATMUL_VECTORS; i++) c[i] = vf_set1((float)i);

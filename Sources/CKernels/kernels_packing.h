@@ -127,8 +127,8 @@ void KERNEL(unpack_column)(
   }
 }
 
-// Reads back what pack_columns wrote, sixteen rows by sixteen units at a time: whole lines of the panels in the cache, and a
-// line of each row at once.
+// Reads back what pack_columns wrote, sixteen rows by sixteen units at a time: whole lines of the panels in the cache,
+// and a line of each row at once.
 void KERNEL(unpack_rows)(const uint32_t *panels, int64_t units, int64_t row_begin, int64_t row_end, void *out) {
   for (int64_t row = row_begin, next; row < row_end; row = next) {
     next = row + 16 - row % 16 < row_end ? row + 16 - row % 16 : row_end;

@@ -76,8 +76,8 @@ void KERNEL(layernorm_weight_backward)(
   }
 }
 
-// Phi(x), the normal distribution's cumulative function: erfc(z) = t exp(-z^2) Q(t), t = 1 / (1 + z / 2), z = |x| / sqrt 2. Q is
-// our own least-squares fit in relative error on z up to 9.4; in fp32 the whole is within 3e-7.
+// Phi(x), the normal distribution's cumulative function: erfc(z) = t exp(-z^2) Q(t), t = 1 / (1 + z / 2), z = |x| /
+// sqrt 2. Q is our own least-squares fit in relative error on z up to 9.4; in fp32 the whole is within 3e-7.
 INLINE vf vf_phi(vf x) {
   const vf zero = vf_set1(0), one = vf_set1(1);
   const vf z = vf_mul(vf_max(x, vf_sub(zero, x)), vf_set1(0.70710678f));

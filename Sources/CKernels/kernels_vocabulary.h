@@ -49,7 +49,7 @@ fv_softmax KERNEL(softmax_statistics)(const float *logits, int64_t count, float 
   return softmax_from_sums(m, sum, weighted);
 }
 
-// The walk along exp(z - m) that sample_row (dispatch.c) needs: all of them, their sums by block, and the statistics.
+// The walk along exp(z - m) for sample_row (dispatch.c): all of them, their sums by block, and the statistics.
 fv_softmax KERNEL(exponentials)(
   const float *logits, int64_t count, float inverse_temperature, float *exponentials, double *block_sums) {
   const vf scale = vf_set1(inverse_temperature);

@@ -1,9 +1,10 @@
-// A pool of threads. Every thread owns a range of the loop's indices: it takes them from the front, so that it walks neighbouring
-// weights, and when it has none left it takes from the back of another's. A loop is over when all of its calls are, so a
-// thread that other processes keep from running holds nobody up, except by the one call that it may be in.
+// A pool of threads. Every thread owns a range of the loop's indices: it takes them from the front, so that it walks
+// neighbouring weights, and when it has none left it takes from the back of another's. A loop is over when all of its
+// calls are, so a thread that other processes keep from running delays no other, except by the one call that it may be
+// in.
 //
 // Threads spin for a short while before they sleep, because the loops of a decode step follow each other within
-// microseconds; nobody is woken by a system call who is not asleep.
+// microseconds; only a thread that sleeps is woken by a system call.
 #define _GNU_SOURCE
 #include <linux/futex.h>
 #include <pthread.h>
@@ -15,8 +16,8 @@
 
 #include "kernels_prelude.h"
 
-// Of one thread: the indices begin ..< end of its range that nobody has taken yet, as begin | end << 32, and, in a line that
-// nobody else touches, how many it took itself, from any range.
+// The share of one thread: the indices begin ..< end of its range that no thread has taken yet, as begin | end << 32,
+// and, in a cache line that no other thread touches, how many it took itself, from any range.
 typedef struct {
   _Alignas(64) _Atomic uint64_t indices;
   _Alignas(64) uint32_t taken;
@@ -75,8 +76,8 @@ static void leave_mode(unsigned long before) {
 
 static uint64_t pack(uint32_t begin, uint32_t end) { return begin | (uint64_t)end << 32; }
 
-// Takes an index from the front or the back; -1 when there is none. Whoever takes one keeps the loop from ending, so body and
-// context, read afterwards, are that loop's, however long ago the thread looked at the range before.
+// Takes an index from the front or the back; -1 when there is none. A thread that takes one keeps the loop from ending,
+// so body and context, read afterwards, are that loop's, however long ago the thread looked at the range before.
 static int64_t take(share *share, int from_front) {
   uint64_t seen = atomic_load_explicit(&share->indices, memory_order_acquire);
   for (;;) {

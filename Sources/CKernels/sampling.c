@@ -1,4 +1,4 @@
-// Drawing one token from one row of logits.
+// Sampling one token from one row of logits.
 #include <stdlib.h>
 
 #include "kernels_prelude.h"

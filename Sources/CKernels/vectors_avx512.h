@@ -19,8 +19,8 @@ static inline vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vu vu_load(const uint32_t *p) { return _mm512_loadu_si512(p); }
 static inline void vu_store(uint32_t *p, vu x) { _mm512_storeu_si512(p, x); }
 static inline vu vu_set1(uint32_t x) { return _mm512_set1_epi32((int)x); }
-// One unit from memory in all lanes. Left to itself, the compiler shifts first and then broadcasts from a register, an operation
-// more.
+// One unit from memory in all lanes. Left to itself, the compiler shifts first and then broadcasts from a register, an
+// operation more.
 static inline vu vu_broadcast(const uint32_t *p) {
   vu x = _mm512_set1_epi32((int)*p);
   __asm__("" : "+v"(x));

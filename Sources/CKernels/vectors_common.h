@@ -2,7 +2,8 @@
 #define INLINE static inline __attribute__((always_inline))
 
 #ifndef FV_HARDWARE_BF16
-// Half 0 of units of two bf16 is their odd elements, half 1 the even ones: the order in which vdpbf16ps adds their products.
+// Half 0 of units of two bf16 is their odd elements, half 1 the even ones: the order in which vdpbf16ps adds their
+// products.
 INLINE vf vf_half(vu x, const int half) {
   return vf_bits(half == 0 ? vu_and(x, vu_set1(0xFFFF0000u)) : vu_shift_left(x, 16));
 }
@@ -91,8 +92,8 @@ INLINE void vf_store_kind_part(const fv_kind kind, void *p, int64_t i, int64_t n
   }
 }
 
-// exp(x): x = n ln 2 + r, |r| <= ln 2 / 2, Taylor to r^7 (relative error below 6e-9 before rounding). 0 below -87, the value at 88
-// above 88; NaN gives the value at the bound.
+// exp(x): x = n ln 2 + r, |r| <= ln 2 / 2, Taylor to r^7 (relative error below 6e-9 before rounding). 0 below -87, the
+// value at 88 above 88; NaN gives the value at the bound.
 INLINE vf vf_exp(vf x) {
   const vf low = vf_set1(-87.0f);
   const vf y = vf_max(vf_min(x, vf_set1(88.0f)), low);

@@ -7,8 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/// Takes room on the disk for a file's first bytes; its length stays. 0, or -1 with errno. glibc has this for 64-bit systems
-/// as `fallocate`, which it declares for GNU sources only.
+/// Takes room on the disk for a file's first bytes; its length stays. 0, or -1 with errno. glibc has this for 64-bit
+/// systems as `fallocate`, which it declares for GNU sources only.
 static inline int fovea_reserve(int descriptor, long byteCount) {
   return (int)syscall(SYS_fallocate, descriptor, FALLOC_FL_KEEP_SIZE, 0L, byteCount);
 }

@@ -1,4 +1,4 @@
-/// Base64 (RFC 4648), strict but for line breaks: the wrapped kind is what many writers make.
+/// Base64 (RFC 4648), strict except for line breaks, since many writers wrap their lines.
 public enum Base64 {
   /// nil for a character outside the alphabet, a wrong length, or padding elsewhere than at the end.
   public static func decode(_ text: some StringProtocol) -> [UInt8]? {
@@ -29,7 +29,7 @@ public enum Base64 {
         return nil
       }
     }
-    // Two characters hold a byte and 4 bits of nothing, three hold two bytes and 2 bits of nothing.
+    // Two characters hold a byte and 4 unused bits, three hold two bytes and 2 unused bits.
     switch (count % 4, paddingCount) {
     case (0, 0): break
     case (2, 2):

@@ -1,7 +1,7 @@
-/// A decoded picture: 8-bit RGB, what Pillow's `convert("RGB")` gives.
+/// A decoded image: 8-bit RGB, what Pillow's `convert("RGB")` gives.
 ///
-/// Everything works on this one kind: a gray file becomes three equal channels, transparency is dropped, 16 bits become the high
-/// 8, and a rotation that EXIF asks for is not applied, as in the evaluation of the released models.
+/// Everything works on this one kind: a gray file becomes three equal channels, transparency is dropped, 16 bits become
+/// the high 8, and a rotation that EXIF asks for is not applied, as in the evaluation of the released models.
 ///
 /// Invariant: `pixels.count == width * height * 3`, and both sides are at least 1.
 public struct Image: Equatable, Sendable {
@@ -21,7 +21,7 @@ public struct Image: Equatable, Sendable {
 
   /// The part of `height` rows and `width` columns whose first pixel is (`left`, `top`).
   ///
-  /// Outside the picture it is black.
+  /// Outside the image it is black.
   public func cropped(left: Int, top: Int, width: Int, height: Int) -> Image {
     var cut = [UInt8](repeating: 0, count: width * height * 3)
     let columns = max(0, left)..<max(max(0, left), min(self.width, left + width))

@@ -1,7 +1,7 @@
 import CImages
 import Support
 
-/// The file formats that are read, told apart by their first bytes: names and media types lie.
+/// The file formats that are read. Their first bytes tell them apart, since names and media types may be wrong.
 public enum ImageFormat: String, Sendable, CaseIterable {
   case jpeg = "JPEG"
   case png = "PNG"
@@ -18,7 +18,7 @@ public enum ImageFormat: String, Sendable, CaseIterable {
   }
 }
 
-/// What a file says about its picture.
+/// The header of an image file.
 public struct ImageHeader: Equatable, Sendable {
   public var format: ImageFormat
   public var width: Int
@@ -61,7 +61,7 @@ public enum ImageFile {
       format: format, width: width, height: height, channels: Int(header.channels), bits: Int(header.bits))
   }
 
-  /// The picture.
+  /// Decodes the whole image.
   /// - Throws: `InputError` for bytes that are no image, break a limit, end early, or are damaged.
   public static func decode(_ bytes: [UInt8], limits: ImageLimits = ImageLimits(), place: String) throws -> Image {
     let header = try header(of: bytes, limits: limits, place: place)
@@ -76,7 +76,7 @@ public enum ImageFile {
     return Image(width: header.width, height: header.height, pixels: pixels)
   }
 
-  /// A PNG file of the picture, 8-bit RGB.
+  /// A PNG file of the image, 8-bit RGB.
   public static func png(_ image: Image) -> [UInt8] {
     var file: UnsafeMutablePointer<UInt8>?
     var count = 0
@@ -84,7 +84,7 @@ public enum ImageFile {
       try call("memory", .png) { reason in
         fovea_png_encode(image.pixels, UInt32(image.width), UInt32(image.height), &file, &count, reason)
       }
-    } catch { fatalError("\(error)") }  // only for want of memory
+    } catch { fatalError("\(error)") }  // only when memory runs out
     defer { fovea_image_free(file) }
     return Array(UnsafeBufferPointer(start: file, count: count))
   }

@@ -1,10 +1,11 @@
-/// What an image may cost, checked from its header before anything is decoded.
+/// Limits of an image, checked against its header before anything is decoded.
 ///
-/// A file of a few kilobytes can hold a picture of gigabytes; a decoder that trusts it hands the machine over.
+/// A file of a few kilobytes can claim an image of gigabytes, which would exhaust the memory of a decoder that trusts
+/// it.
 public struct ImageLimits: Equatable, Sendable {
-  /// Of the encoded file.
+  /// The most bytes of the encoded file.
   public var byteCountMax: Int
-  /// Of each side, in pixels.
+  /// The longest side, in pixels.
   public var sideMax: Int
   public var pixelCountMax: Int
 

@@ -3,11 +3,12 @@ import Support
 
 /// Resizing to the byte as Pillow's `Image.resize` does it.
 ///
-/// Two passes, columns then rows, each a weighted sum of the pixels under the filter's support, which widens when the picture
-/// shrinks (antialiasing). Weights are made in fp64, normalised, and rounded to fixed point with 22 fraction bits; sums are 32-bit
-/// integers, rounded and clamped to 8 bits after each pass. So a vision encoder sees the pixels that it was trained with.
-/// Across comes first, always, as in the Pillow that the released models were trained and measured with (11.3 is compared
-/// with). Pillow 13 takes down first when that is cheaper, which clamps other values in between.
+/// Two passes, columns then rows, each a weighted sum of the pixels under the filter's support, which widens when the
+/// image shrinks (antialiasing). Weights are made in fp64, normalised, and rounded to fixed point with 22 fraction
+/// bits; sums are 32-bit integers, rounded and clamped to 8 bits after each pass. So a vision encoder sees the pixels
+/// that it was trained with. Columns always come first, as in the Pillow that the released models were trained and
+/// measured with (11.3 is compared with). Pillow 13 starts with the rows when that is cheaper, which clamps other
+/// values in between.
 /// Source: Pillow, src/libImaging/Resample.c, whose arithmetic this follows.
 public enum ResamplingFilter: Int, Sendable, CaseIterable {
   // The numbers are Pillow's, which preprocessor_config.json uses.
@@ -50,12 +51,12 @@ extension Image {
   public static let resizedPixelCountMax = 50_000_000
   public static let resizedSideMax = 1 << 16
 
-  /// The picture in another size.
+  /// The image in another size.
   /// - Throws: `InputError` when the size, which outside input decides, is 0 or too large.
   public func resized(width: Int, height: Int, filter: ResamplingFilter = .bicubic) throws -> Image {
     guard (1...Self.resizedSideMax).contains(width), (1...Self.resizedSideMax).contains(height),
       width <= Self.resizedPixelCountMax / height,
-      // Between the passes the picture has its new width and its old height.
+      // Between the passes the image has its new width and its old height.
       width <= Self.resizedPixelCountMax / self.height
     else {
       throw InputError(

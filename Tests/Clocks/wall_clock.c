@@ -1,6 +1,7 @@
-// A wall clock that somebody sets: loaded into a process (LD_PRELOAD), it moves CLOCK_REALTIME by the seconds that the file
-// named by FOVEA_WALL_CLOCK holds at that moment. Every other clock, and the kernel's timers, stay true, as on a machine whose
-// clock is set by hand or by NTP. (Debian's libfaketime moves the deadlines of monotonic timers too, which no such jump does.)
+// A wall clock that somebody sets: loaded into a process (LD_PRELOAD), it moves CLOCK_REALTIME by the seconds that the
+// file named by FOVEA_WALL_CLOCK holds at that moment. Every other clock, and the kernel's timers, stay true, as on a
+// machine whose clock is set by hand or by NTP. (Debian's libfaketime moves the deadlines of monotonic timers too,
+// which no such jump does.)
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

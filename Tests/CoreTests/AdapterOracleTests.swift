@@ -8,8 +8,8 @@ import Tensor
 import Testing
 import Training
 
-/// Adapters against PEFT: what a model says with them, the gradients of A and B, and the files. With FOVEA_SAVED_ADAPTERS the
-/// saved folders stay there, for check_saved.py.
+/// Adapters against PEFT: what a model says with them, the gradients of A and B, and the files. With
+/// FOVEA_SAVED_ADAPTERS the saved folders stay there, for check_saved.py.
 @Suite(.serialized) struct AdapterOracleTests {
   private func gradients(
     _ model: TrainingModel, _ groups: [TrainingGroup]
@@ -18,7 +18,7 @@ import Training
     return model.gradients
   }
 
-  @Test(arguments: PEFTAdapter.allCases)
+  @Test("What PEFT wrote opens and gives the same logits", arguments: PEFTAdapter.allCases)
   func whatPEFTWroteOpensAndSaysTheSame(_ peft: PEFTAdapter) throws {
     let expected = try peft.expected()
     let model = try peft.load()
@@ -40,7 +40,7 @@ import Training
     #expect(try withExtendedLifetime(folder) { try ModelLoader.describe(path: folder.path).config } == merged.config)
   }
 
-  @Test(arguments: PEFTAdapter.allCases)
+  @Test("The gradients of A and B agree with autograd", arguments: PEFTAdapter.allCases)
   func theGradientsOfAAndBAgreeWithAutograd(_ peft: PEFTAdapter) throws {
     let expected = try peft.gradients()
     let found = gradients(try peft.load().trainingModel(), try peft.expected().groups)
@@ -56,7 +56,7 @@ import Training
     print("\(peft): gradients, worst relative error of a tensor \(worst)")
   }
 
-  @Test(arguments: PEFTAdapter.allCases)
+  @Test("A saved folder has PEFT's names and opens as itself", arguments: PEFTAdapter.allCases)
   func aSavedFolderHasPEFTsNamesAndOpensAsItself(_ peft: PEFTAdapter) throws {
     let temporary = try peft.laidOut()
     let model = try AdaptedModel(folder: temporary.path)
@@ -72,11 +72,14 @@ import Training
     let targets = try #require(config["target_modules"]?.array).compactMap(\.string)
     #expect(targets.contains { $0.contains(".") } == (peft == .qwen), "\(targets)")
     let again = try withExtendedLifetime(temporary) { try AdaptedModel(folder: folder) }
-    #expect(again.adapter.description == model.adapter.description && again.source == model.source)
+    #expect(again.adapter.description == model.adapter.description)
+    #expect(again.source == model.source)
     #expect(again.adapter.parameters.numbers == model.adapter.parameters.numbers)
   }
 
-  @Test(arguments: PEFTAdapter.allCases, Precision.allCases)
+  @Test(
+    "Gradients are the same for any number of threads and with checkpointing", arguments: PEFTAdapter.allCases,
+    Precision.allCases)
   func gradientsAreTheSameForAnyNumberOfThreadsAndWithCheckpointing(
     _ peft: PEFTAdapter, _ precision: Precision
   ) throws {
@@ -91,7 +94,7 @@ import Training
     }
   }
 
-  @Test(arguments: PEFTAdapter.allCases)
+  @Test("Gradients in bf16 point where the exact ones point", arguments: PEFTAdapter.allCases)
   func gradientsInBfloat16PointWhereTheExactOnesPoint(_ peft: PEFTAdapter) throws {
     let groups = try peft.expected().groups
     func gradients(_ precision: Precision) throws -> [Double] {
@@ -104,16 +107,17 @@ import Training
     #expect(cosine > 0.98, "cosine \(cosine)")
   }
 
-  /// An update reaches the packed weights, and what is saved then opens as the model that was trained, in either precision.
-  @Test(arguments: PEFTAdapter.allCases, Precision.allCases)
+  /// An update reaches the packed weights, and what is saved then opens as the model that was trained, in either
+  /// precision.
+  @Test("A trained adapter opens as the model that was trained", arguments: PEFTAdapter.allCases, Precision.allCases)
   func aTrainedAdapterOpensAsTheModelThatWasTrained(_ peft: PEFTAdapter, _ precision: Precision) throws {
     let groups = try peft.expected().groups
     let temporary = try peft.laidOut()
     try withExtendedLifetime(temporary) {
       var wanted = try AdaptedModel(folder: temporary.path).adapter.description
       wanted.basePrecision = precision
-      let (model, goesOn) = try AdaptedModel.start(path: temporary.path, wanted, seed: 1)
-      #expect(goesOn)
+      let (model, resumes) = try AdaptedModel.start(path: temporary.path, wanted, seed: 1)
+      #expect(resumes)
       let training = model.trainingModel(precision)
       let before = training.score(groups, temperature: 1)
       model.adapter.parameters.values.elements.indices.forEach { model.adapter.parameters.values.pointer[$0] *= 1.5 }

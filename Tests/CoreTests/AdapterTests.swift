@@ -23,7 +23,7 @@ import Testing
       for: config, family: family, parts: parts, precision: .float32, key: "model.lora")?.names ?? []
   }
 
-  @Test func targetsAreMatchedAsPEFTMatchesThem() throws {
+  @Test("Targets are matched as PEFT matches them") func targetsAreMatchedAsPEFTMatchesThem() throws {
     let text = TinyModel.llamaGQA.config
     #expect(
       try names(text, ["q_proj"]) == (0..<2).map { "model.layers.\($0).self_attn.q_proj.weight" })
@@ -31,36 +31,42 @@ import Testing
     #expect(try names(text, ["all-linear"]).count == 14)
     let seeing = try VisionModel.llavaSigLIP.load().description.config
     let all = try names(seeing, ["q_proj"], family: LLaVA())
-    #expect(
-      all.contains("vision.layers.1.attention.q.weight") && all.contains("model.layers.1.self_attn.q_proj.weight"))
+    #expect(all.contains("vision.layers.1.attention.q.weight"))
+    #expect(all.contains("model.layers.1.self_attn.q_proj.weight"))
     #expect(try names(seeing, ["q_proj"], family: LLaVA(), parts: [.language]).allSatisfy { $0.hasPrefix("model.") })
     #expect(
-      try names(seeing, ["all-linear"], family: LLaVA(), parts: [.projector]) == [1, 2].map { "projector.linear_\($0).weight" })
+      try names(seeing, ["all-linear"], family: LLaVA(), parts: [.projector])
+        == [1, 2].map { "projector.linear_\($0).weight" })
     #expect(
       try settings(0, ["nonsense"]).description(
         for: text, family: Llama(), parts: [], precision: .float32, key: "") == nil)
   }
 
-  @Test(arguments: [
-    ("qproj", 2, "model.lora.targets", "q_proj"), ("lm_head", 2, "model.lora.targets", "all-linear"),
-    ("embed_tokens", 2, "model.lora.targets", "q_proj"), ("k_proj", 17, "model.lora.rank", "1 ... 16"),
-  ])
+  @Test(
+    "An adapter that the model cannot have is refused",
+    arguments: [
+      ("qproj", 2, "model.lora.targets", "q_proj"), ("lm_head", 2, "model.lora.targets", "all-linear"),
+      ("embed_tokens", 2, "model.lora.targets", "q_proj"), ("k_proj", 17, "model.lora.rank", "1 ... 16"),
+    ])
   func whatAModelCannotHaveIsRefused(_ target: String, _ rank: Int, _ place: String, _ expected: String) {
     let error = #expect(throws: InputError.self) {
       try settings(rank, [target]).description(
         for: TinyModel.llamaBiasUntied.config, family: Llama(), parts: ModelPart.allCases, precision: .float32,
         key: "model.lora")
     }
-    #expect(error?.place == place && error?.expected.contains(expected) == true, "\(error.map { "\($0)" } ?? "")")
+    #expect(error?.place == place, "\(error.map { "\($0)" } ?? "")")
+    #expect(error?.expected.contains(expected) == true, "\(error.map { "\($0)" } ?? "")")
   }
 
-  @Test func noTargetsAndPartsWithoutLayersAreRefused() {
+  @Test("An adapter without targets, or of parts without layers, is refused")
+  func noTargetsAndPartsWithoutLayersAreRefused() {
     let config = TinyModel.llamaGQA.config
     #expect(throws: InputError.self) { try names(config, []) }
     #expect(throws: InputError.self) { try names(config, ["q_proj"], parts: [.vision]) }
   }
 
-  @Test func aNewAdapterChangesNothingAndIsDrawnFromTheSeed() throws {
+  @Test("A new adapter changes nothing, and its values follow from the seed")
+  func aNewAdapterChangesNothingAndIsDrawnFromTheSeed() throws {
     let config = TinyModel.llamaGQA.config
     let description = try #require(
       try settings(3, ["all-linear"]).description(
@@ -79,7 +85,8 @@ import Testing
         // uniform in 1/sqrt(in): its deviation is that over the root of 3
         let bound = 1 / Float(parameter.depth).squareRoot()
         let deviation = (scalars.reduce(0) { $0 + $1 * $1 } / Float(scalars.count)).squareRoot()
-        #expect(scalars.allSatisfy { abs($0) <= bound } && abs(deviation * 1.732 / bound - 1) < 0.15)
+        #expect(scalars.allSatisfy { abs($0) <= bound })
+        #expect(abs(deviation * 1.732 / bound - 1) < 0.15)
       }
     }
     let base = try TinyModel.llamaGQA.parameters()
@@ -107,7 +114,7 @@ import Testing
     ("base_model_name_or_path", .null), ("base_model_name_or_path", .string("itself")),
   ]
 
-  @Test(arguments: variants.indices)
+  @Test("An adapter of another kind is refused with the key in the error", arguments: variants.indices)
   func anAdapterOfAnotherKindIsRefusedByTheKey(_ index: Int) throws {
     let folder = try PEFTAdapter.llama.laidOut()
     let (key, value) = Self.variants[index]
@@ -118,7 +125,7 @@ import Testing
     #expect(error?.place.contains(folder.path) == true, "\(key): \(error.map { "\($0)" } ?? "")")
   }
 
-  @Test func anAdapterOfAnotherModelIsRefused() throws {
+  @Test("An adapter of another model is refused") func anAdapterOfAnotherModelIsRefused() throws {
     let folder = try PEFTAdapter.llama.laidOut()
     let other = try PEFTAdapter.llavaSigLIP.laidOut()
     let files = FileManager.default
@@ -128,7 +135,8 @@ import Testing
     #expect(error?.found.contains("lora_A") == true || error?.expected.contains("shape") == true)
   }
 
-  @Test func theBaseThatItWasTrainedOnIsToldFromOneOfTheSameSizes() throws {
+  @Test("The base that an adapter was trained on is distinguished from another of the same sizes")
+  func theBaseThatItWasTrainedOnIsToldFromOneOfTheSameSizes() throws {
     let folder = try PEFTAdapter.llama.laidOut()
     try AdaptedModel(folder: folder.path).save(to: folder.path)
     _ = try ModelLoader.load(path: folder.path)
@@ -137,19 +145,22 @@ import Testing
     weights[weights.count - 1] ^= 1
     try Data(weights).write(to: URL(fileURLWithPath: path))
     let error = #expect(throws: InputError.self) { try ModelLoader.load(path: folder.path) }
-    #expect(error?.place == folder.path + "/base" && error?.expected.contains("checksum") == true)
+    #expect(error?.place == folder.path + "/base")
+    #expect(error?.expected.contains("checksum") == true)
     #expect(throws: InputError.self) { try AdaptedModel(folder: folder.path) }
   }
 
-  @Test func anAdapterThatDoesNotFitTheSettingsBecomesPartOfTheBase() throws {
+  @Test("An adapter that does not fit the settings becomes part of the base")
+  func anAdapterThatDoesNotFitTheSettingsBecomesPartOfTheBase() throws {
     let folder = try PEFTAdapter.llama.laidOut()
     let merged = try ModelLoader.load(path: folder.path)
     let wanted = try #require(
       try settings(5, ["o_proj"]).description(
         for: merged.description.config, family: merged.description.family, parts: ModelPart.allCases,
         precision: .float32, key: "model.lora"))
-    let (model, goesOn) = try AdaptedModel.start(path: folder.path, wanted, seed: 1)
-    #expect(!goesOn && model.source.path == folder.path)
+    let (model, resumes) = try AdaptedModel.start(path: folder.path, wanted, seed: 1)
+    #expect(!resumes)
+    #expect(model.source.path == folder.path)
     #expect(model.base.numbers == merged.parameters.numbers)
     // An adapter on an adapter opens as well.
     try FileManager.default.createDirectory(atPath: folder.path + "/second", withIntermediateDirectories: false)
@@ -159,17 +170,21 @@ import Testing
   }
 
   /// The same scale by another formula is another adapter: what is trained further has to be saved and sent as it is.
-  @Test func aRankStabilizedAdapterIsNotTrainedFurtherAsAPlainOne() throws {
+  @Test("A rank-stabilized adapter is not trained further as a plain one")
+  func aRankStabilizedAdapterIsNotTrainedFurtherAsAPlainOne() throws {
     let folder = try PEFTAdapter.llavaSigLIP.laidOut()
     let found = try AdaptedModel(folder: folder.path).adapter.description
-    #expect(found.isRankStabilized && found.rank == 4)
+    #expect(found.isRankStabilized)
+    #expect(found.rank == 4)
     let plain = AdapterDescription(
       rank: 4, alpha: found.alpha * 2, basePrecision: .bfloat16, names: found.names)
-    #expect(plain.scale == found.scale && !found.fits(plain) && !plain.fits(found))
-    #expect(try !AdaptedModel.start(path: folder.path, plain, seed: 1).goesOn)
+    #expect(plain.scale == found.scale)
+    #expect(!found.fits(plain))
+    #expect(!plain.fits(found))
+    #expect(try !AdaptedModel.start(path: folder.path, plain, seed: 1).resumes)
   }
 
-  @Test func aFileThatIsCutAnywhereIsRefused() throws {
+  @Test("An adapter file that is truncated anywhere is refused") func aFileThatIsCutAnywhereIsRefused() throws {
     let folder = try PEFTAdapter.llama.laidOut()
     for name in ["adapter_model.safetensors", "adapter_config.json"] {
       let bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: "\(folder.path)/\(name)")))

@@ -45,12 +45,14 @@ import Training
     return done.sorted { ($0.request, $0.sample) < ($1.request, $1.sample) }
   }
 
-  @Test(arguments: Precision.allCases, RolloutPrecision.allCases)
+  @Test(
+    "A sample is the same alone and together with any others", arguments: Precision.allCases, RolloutPrecision.allCases)
   func aSampleIsTheSameAloneAndInAnyCompany(_ precision: Precision, _ rollout: RolloutPrecision) throws {
     let alone = engine(decoder(precision, rollout), slots: 1)
     try alone.submit(request(7, samples: 3))
     let expected = run(alone)
-    #expect(expected.count == 3 && Set(expected.map(\.tokens)).count == 3)
+    #expect(expected.count == 3)
+    #expect(Set(expected.map(\.tokens)).count == 3)
 
     for (threads, slots) in [(1, 7), (2, 16), (3, 64)] {
       let company = engine(decoder(precision, rollout, threads: threads), slots: slots)
@@ -64,7 +66,9 @@ import Training
     }
   }
 
-  @Test(arguments: Precision.allCases) func workerAndLearnerGiveTheSameBits(_ precision: Precision) throws {
+  @Test("Worker and learner give the same bits", arguments: Precision.allCases) func workerAndLearnerGiveTheSameBits(
+    _ precision: Precision
+  ) throws {
     let engine = engine(decoder(precision), slots: 8)
     let requests = (0..<4 as Range<UInt64>).map { request($0, promptLength: 10 + 7 * Int($0), samples: 4) }
     for request in requests { try engine.submit(request) }
@@ -88,7 +92,7 @@ import Training
     }
   }
 
-  @Test func gradientsAreTheSameForAnyNumberOfThreads() {
+  @Test("Gradients are the same for any number of threads") func gradientsAreTheSameForAnyNumberOfThreads() {
     let gradients = [1, 2, 3].map { threads in
       let model = TrainingModel(
         config: SmallModel.config, parameters: SmallModel.parameters(seed: 32), precision: .bfloat16,
@@ -97,10 +101,11 @@ import Training
       return Array(model.gradients.values.elements)
     }
     #expect(gradients[0].contains { $0 != 0 })
-    #expect(gradients[0] == gradients[1] && gradients[0] == gradients[2])
+    #expect(gradients[0] == gradients[1])
+    #expect(gradients[0] == gradients[2])
   }
 
-  @Test func aSampleEndsAtAStopTokenWhichBelongsToIt() throws {
+  @Test("A sample ends at a stop token, which belongs to it") func aSampleEndsAtAStopTokenWhichBelongsToIt() throws {
     let free = engine(decoder(), slots: 4)
     try free.submit(request(3))
     let tokens = run(free)[0].tokens
@@ -112,7 +117,7 @@ import Training
     #expect(completion.finish == .stop)
   }
 
-  @Test func aSampleEndsAtAStopStringThatSpansTokens() throws {
+  @Test("A sample ends at a stop string that spans tokens") func aSampleEndsAtAStopStringThatSpansTokens() throws {
     let free = engine(decoder(), slots: 4)
     try free.submit(request(3))
     let all = run(free)[0].tokens
@@ -125,7 +130,8 @@ import Training
     #expect(completion.tokens == Array(all[...(at + 1)]))
   }
 
-  @Test func aSampleEndsAtItsLengthAndAtTheModelsLastPosition() throws {
+  @Test("A sample ends at its length and at the model's last position")
+  func aSampleEndsAtItsLengthAndAtTheModelsLastPosition() throws {
     let engine = engine(decoder(), slots: 4)
     try engine.submit(request(1, sampling: .init(maxNewTokens: 1)))
     try engine.submit(request(2, promptLength: 250, sampling: .init(maxNewTokens: 100)))
@@ -134,7 +140,7 @@ import Training
     #expect(done.allSatisfy { $0.finish == .length })
   }
 
-  @Test func moreSamplesThanSlotsAllComeBackOnce() throws {
+  @Test("More samples than slots all come back once") func moreSamplesThanSlotsAllComeBackOnce() throws {
     let engine = engine(decoder(), slots: 3)
     for id in 0..<5 as Range<UInt64> { try engine.submit(request(id, samples: 8)) }
     let done = run(engine)
@@ -144,7 +150,7 @@ import Training
     #expect(engine.freeSlotCount == 3)
   }
 
-  @Test func aCancelledRequestLeavesNothingBehind() throws {
+  @Test("A cancelled request leaves nothing behind") func aCancelledRequestLeavesNothingBehind() throws {
     let engine = engine(decoder(), slots: 4)
     try engine.submit(request(1, samples: 3))
     try engine.submit(request(2, samples: 3))
@@ -157,10 +163,11 @@ import Training
       _ = engine.step()
       engine.cancel(request: 1)
     }
-    #expect(engine.isIdle && engine.freeSlotCount == 4)
+    #expect(engine.isIdle)
+    #expect(engine.freeSlotCount == 4)
   }
 
-  @Test func badRequestsAreRefusedByName() {
+  @Test("A bad request is refused with the faulty setting in the error") func badRequestsAreRefusedByName() {
     let engine = engine(decoder(), slots: 2)
     var bad: [GenerationRequest] = [
       request(1, promptLength: 0), request(2, promptLength: 256), request(3, samples: 0),

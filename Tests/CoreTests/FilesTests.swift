@@ -11,7 +11,7 @@ private final class Folder {
 
 @Suite("Files")
 struct FilesTests {
-  @Test("are replaced as a whole, without leaving a temporary file")
+  @Test("Are replaced as a whole, without leaving a temporary file")
   func replaced() throws {
     let folder = try Folder()
     let path = folder.path + "/a"
@@ -21,7 +21,7 @@ struct FilesTests {
     #expect(try Files.names(in: folder.path) == ["a"])
   }
 
-  @Test("are their owner's alone, also where a crash left a temporary file that was not")
+  @Test("Are their owner's alone, also where a crash left a temporary file that was not")
   func mode() throws {
     let folder = try Folder()
     let path = folder.path + "/secret"
@@ -32,7 +32,7 @@ struct FilesTests {
     #expect(mode == 0o600)
   }
 
-  @Test("that cannot be written keep their old bytes and name the reason")
+  @Test("That cannot be written keep their old bytes and name the reason")
   func unwritable() throws {
     let folder = try Folder()
     let error = #expect(throws: InputError.self) {
@@ -46,7 +46,7 @@ struct FilesTests {
     #expect(try Files.names(in: folder.path) == ["taken"])
   }
 
-  @Test("are read up to a limit, and only when they are regular")
+  @Test("Are read up to a limit, and only when they are regular")
   func limits() throws {
     let folder = try Folder()
     let path = folder.path + "/a"
@@ -63,7 +63,7 @@ struct FilesTests {
     #expect(throws: InputError.self) { try Files.read("a\0b", operation: "read") }
   }
 
-  @Test("lie in folders that are made with those above them, and again only where that is asked for")
+  @Test("Lie in folders that are made with those above them, and again only where that is asked for")
   func folders() throws {
     let folder = try Folder()
     let path = folder.path + "/a/b/c"
@@ -84,7 +84,7 @@ struct FilesTests {
 
 @Suite("The memory of a process")
 struct ProcessMemoryTests {
-  @Test("has a peak above what is allocated now")
+  @Test("Has a peak above what is allocated now")
   func peak() {
     #expect(ProcessMemory.peakByteCount > 1 << 20)
   }

@@ -7,7 +7,8 @@ import Training
 
 /// Gradient checkpointing saves memory and changes nothing else.
 @Suite struct GradientCheckpointingTests {
-  @Test(arguments: TinyModel.allCases, Precision.allCases)
+  @Test(
+    "Gradients are the same bytes with and without checkpointing", arguments: TinyModel.allCases, Precision.allCases)
   func gradientsAreTheSameBytesWithAndWithoutCheckpointing(_ tiny: TinyModel, _ precision: Precision) throws {
     func gradients(checkpointing: Bool) throws -> [UInt32] {
       let model = TrainingModel(

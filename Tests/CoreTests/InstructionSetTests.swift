@@ -8,7 +8,8 @@ import Training
 
 /// Every kernel gives the bits of its portable twin, on every instruction set that this machine has.
 @Suite(.serialized) struct InstructionSetTests {
-  @Test func productsOfAnyShapeAndAnyValueHaveTheBitsOfTheirTwin() {
+  @Test("Products of any shape and any value have the bits of their twin")
+  func productsOfAnyShapeAndAnyValueHaveTheBitsOfTheirTwin() {
     for round in 0..<40 {
       var inputs = KernelInputs(11, round)
       func size() -> Int { 1 + Int(inputs.random.integer(below: 130)) }
@@ -26,14 +27,14 @@ import Training
           let rounded = ElementBuffer(precision, count: m * k)
           fv_round(precision.kind, x, Int64(m * k), rounded.at(0))
           let y = AlignedBuffer<Float>(count: m * n)
-          matrix.multiply(rounded.units(at: 0), count: m, into: y.pointer, bias: bias, pool: onePool)
+          matrix.multiply(rounded.words(at: 0), count: m, into: y.pointer, bias: bias, pool: onePool)
           return Array(y.elements)
         }
       }
     }
   }
 
-  @Test func layersOfAnyWidthHaveTheBitsOfTheirTwin() {
+  @Test("Layers of any width have the bits of their twin") func layersOfAnyWidthHaveTheBitsOfTheirTwin() {
     for width in [1, 2, 15, 16, 17, 31, 48, 64, 100, 130] {
       var inputs = KernelInputs(12, width)
       let x = inputs.floats(width)
@@ -72,7 +73,7 @@ import Training
     }
   }
 
-  @Test func vocabularyKernelsHaveTheBitsOfTheirTwin() {
+  @Test("The vocabulary kernels have the bits of their twin") func vocabularyKernelsHaveTheBitsOfTheirTwin() {
     for count in [1, 7, 16, 129, 1000, 1024, 1025, 5000] {
       var inputs = KernelInputs(13, count)
       let logits = inputs.floats(count, scale: 8)
@@ -95,7 +96,7 @@ import Training
     }
   }
 
-  @Test func optimizerHasTheBitsOfItsTwin() {
+  @Test("The optimizer has the bits of its twin") func optimizerHasTheBitsOfItsTwin() {
     var inputs = KernelInputs(14)
     let values = (0..<4).map { _ in inputs.floats(1000) }
     expectTwins("adamw") {
@@ -114,7 +115,8 @@ import Training
   }
 
   /// Attention, RoPE and the whole model: a training step of a small model, scores and gradients.
-  @Test(arguments: Precision.allCases) func aWholeTrainingStepHasTheBitsOfItsTwin(_ precision: Precision) {
+  @Test("A whole training step has the bits of its twin", arguments: Precision.allCases)
+  func aWholeTrainingStepHasTheBitsOfItsTwin(_ precision: Precision) {
     let config = SmallModel.config
     let groups = SmallModel.groups(seed: 15)
     expectTwins("training step in \(precision)") {
@@ -128,12 +130,14 @@ import Training
     }
   }
 
-  @Test func anEnvironmentThatNamesNoInstructionSetOfThisProcessorIsRefused() throws {
+  @Test("An environment that names no instruction set of this processor is refused")
+  func anEnvironmentThatNamesNoInstructionSetOfThisProcessorIsRefused() throws {
     try InstructionSet.checkEnvironment(nil)
     try InstructionSet.checkEnvironment("portable")
     for wish in ["", "sse9", "AVX2"] + InstructionSet.allCases.filter({ !$0.isSupported }).map(\.rawValue) {
       let error = #expect(throws: InputError.self) { try InstructionSet.checkEnvironment(wish) }
-      #expect(error?.place == "FOVEA_ISA" && error?.found == wish)
+      #expect(error?.place == "FOVEA_ISA")
+      #expect(error?.found == wish)
     }
   }
 }

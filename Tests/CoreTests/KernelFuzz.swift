@@ -52,11 +52,12 @@ struct FuzzInputs {
 
   /// `count` units of a reduction.
   mutating func units(_ precision: Precision, _ count: Int) -> [UInt32] {
-    elements(precision, count * precision.elementsPerUnit).withUnsafeBytes { Array($0.bindMemory(to: UInt32.self)) }
+    elements(precision, count * precision.elementsPerWord).withUnsafeBytes { Array($0.bindMemory(to: UInt32.self)) }
   }
 }
 
-/// One run of a case under one instruction set: the memory that the kernel writes, between guards that it must leave alone.
+/// One run of a case under one instruction set: the memory that the kernel writes, between guards that it must leave
+/// alone.
 final class FuzzRun {
   /// Whether this run is the portable twin's.
   let isTwin: Bool
@@ -116,8 +117,9 @@ final class FuzzRun {
     }
   }
 
-  /// All results as bytes. fp32 and fp64 NaN become one NaN: which operand's payload and sign an addition of two NaN keeps
-  /// depends on the order that the compiler gives them, and the quiet NaN that 0 x infinity makes has another sign on Arm.
+  /// All results as bytes. fp32 and fp64 NaN become one NaN: which operand's payload and sign an addition of two NaN
+  /// keeps depends on the order that the compiler gives them, and the quiet NaN that 0 x infinity makes has another
+  /// sign on Arm.
   var results: [UInt8] {
     outputs.flatMap { memory, byteCount, content -> [UInt8] in
       let bytes = UnsafeRawBufferPointer(start: memory.pointer + Self.guardByteCount, count: byteCount)
@@ -131,9 +133,9 @@ final class FuzzRun {
   }
 }
 
-/// Draws cases and runs each under every instruction set: equal bytes, guards untouched. Stops at the first that fails and
-/// names it; the same case comes again, since it depends on the kernel's name and its number only. FOVEA_FUZZ_FACTOR=100
-/// draws a hundred times as many.
+/// Draws cases and runs each under every instruction set: equal bytes, guards untouched. Stops at the first that fails
+/// and names it; the same case comes again, since it depends on the kernel's name and its number only.
+/// FOVEA_FUZZ_FACTOR=100 draws a hundred times as many.
 func fuzz(_ kernel: String, cases: Int, _ makeCase: (inout FuzzInputs) -> (FuzzRun) -> Void) {
   let factor = ProcessInfo.processInfo.environment["FOVEA_FUZZ_FACTOR"].flatMap { Int($0) } ?? 1
   let stream = kernel.utf8.reduce(UInt32(7)) { $0 &* 31 &+ UInt32($1) }

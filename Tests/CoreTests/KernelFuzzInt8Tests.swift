@@ -6,7 +6,7 @@ import Testing
 /// The int8 product and its quantization against their portable twins; see `KernelFuzzTests`.
 @Suite struct KernelFuzzInt8Tests {
   /// The twin computes the product in one piece, the others in pieces.
-  @Test func products() {
+  @Test("8-bit products have the bits of their twin and stay within their memory") func products() {
     fuzz("int8_matmul_block", cases: 150) { inputs in
       let (m, n, units) = (inputs.size(), inputs.size(), 4 * inputs.size(40))
       let panelCount = (n + 63) / 64
@@ -48,7 +48,7 @@ import Testing
     }
   }
 
-  @Test func rows() {
+  @Test("Quantized rows have the bits of their twin and stay within their memory") func rows() {
     fuzz("int8_quantize_row", cases: 300) { inputs in
       let precision = inputs.precision()
       let depth = inputs.size(600)
@@ -61,7 +61,7 @@ import Testing
     }
   }
 
-  @Test func columns() {
+  @Test("Quantized columns have the bits of their twin and stay within their memory") func columns() {
     fuzz("int8_pack_columns", cases: 100) { inputs in
       let precision = inputs.precision()
       let (rows, depth, begin) = (inputs.size(), inputs.size(), inputs.below(70))

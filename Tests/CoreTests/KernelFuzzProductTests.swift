@@ -6,7 +6,7 @@ import Testing
 /// Products, the packing of their operands, and attention against their portable twins; see `KernelFuzzTests`.
 @Suite struct KernelFuzzProductTests {
   /// The twin computes the product in one piece, the others in pieces: neither matters to the bits.
-  @Test func products() {
+  @Test("Products have the bits of their twin and stay within their memory") func products() {
     fuzz("matmul_block", cases: 150) { inputs in
       let precision = inputs.precision()
       let isLong = inputs.below(20) == 0  // longer than one pass
@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  @Test func packingOfColumns() {
+  @Test("Packed columns have the bits of their twin and stay within their memory") func packingOfColumns() {
     fuzz("pack_columns, unpack", cases: 150) { inputs in
       let precision = inputs.precision()
       let depth = precision == .bfloat16 ? inputs.evenSize() : inputs.size()
@@ -60,7 +60,7 @@ import Testing
       let begin = inputs.below(rows)
       let column = inputs.size()
       let (w, halves) = (inputs.floats(rows * depth), inputs.elements(.bfloat16, rows * depth))
-      let units = precision.units(depth)
+      let units = precision.wordCount(depth)
       let panelUnits = (column + rows - begin + 63) / 64 * units * 64
       return { run in
         let packed = run.units(panelUnits)
@@ -78,13 +78,13 @@ import Testing
     }
   }
 
-  @Test func packingOfRows() {
+  @Test("Packed rows have the bits of their twin and stay within their memory") func packingOfRows() {
     fuzz("pack_depth_rows", cases: 150) { inputs in
       let precision = inputs.precision()
       let (depth, columns) = (inputs.size(), inputs.size())
       let row = columns + inputs.below(4)
       let first = inputs.below(5)
-      let units = first + precision.units(depth) + inputs.below(3)
+      let units = first + precision.wordCount(depth) + inputs.below(3)
       let panels = (columns + 63) / 64
       let panel = inputs.below(panels)
       let (x, elements) = (inputs.floats(depth * row), inputs.elements(precision, depth * row))
@@ -100,7 +100,8 @@ import Testing
   }
 
   /// Two sequences that share their first blocks, stored position by position in blocks of any order.
-  @Test func attentionAndItsCache() {
+  @Test("Attention and its cache have the bits of their twin and stay within their memory") func attentionAndItsCache()
+  {
     fuzz("attention, cache_store", cases: 120) { inputs in
       let precision = inputs.precision()
       let (size, kvHeads, group) = (inputs.evenSize(), inputs.size(3), inputs.size(6))
@@ -145,7 +146,8 @@ import Testing
     }
   }
 
-  @Test func attentionBackward() {
+  @Test("The backward pass of attention has the bits of its twin and stays within its memory") func attentionBackward()
+  {
     fuzz("attention_backward", cases: 80) { inputs in
       let precision = inputs.precision()
       let (size, kvHeads, group) = (inputs.size(), inputs.size(2), inputs.size(6))

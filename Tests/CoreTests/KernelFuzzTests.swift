@@ -4,10 +4,10 @@ import Support
 import Tensor
 import Testing
 
-/// Every kernel against its portable twin: sizes 1 to 130, values with denormals, infinities, NaN and raw bits. Products and
-/// attention are in `KernelFuzzProductTests`; `KernelFuzz.swift` says what equal means.
+/// Every kernel against its portable twin: sizes 1 to 130, values with denormals, infinities, NaN and raw bits.
+/// Products and attention are in `KernelFuzzProductTests`; `KernelFuzz.swift` says what equal means.
 @Suite struct KernelFuzzTests {
-  @Test func rmsNorm() {
+  @Test("RMSNorm has the bits of its twin and stays within its memory") func rmsNorm() {
     fuzz("rmsnorm", cases: 300) { inputs in
       let width = inputs.size()
       let precision = inputs.precision()
@@ -33,7 +33,8 @@ import Testing
     }
   }
 
-  @Test func ropeAndElementwise() {
+  @Test("RoPE and element-wise kernels have the bits of their twins and stay within their memory")
+  func ropeAndElementwise() {
     fuzz("rope", cases: 200) { inputs in
       let (heads, size) = (inputs.size(9), inputs.evenSize())
       let x = inputs.floats(heads * size)
@@ -54,7 +55,7 @@ import Testing
     }
   }
 
-  @Test func swiGLU() {
+  @Test("SwiGLU has the bits of its twin and stays within its memory") func swiGLU() {
     fuzz("swiglu", cases: 300) { inputs in
       let width = inputs.size()
       let precision = inputs.precision()
@@ -70,7 +71,7 @@ import Testing
     }
   }
 
-  @Test func layerNorm() {
+  @Test("LayerNorm has the bits of its twin and stays within its memory") func layerNorm() {
     fuzz("layernorm", cases: 300) { inputs in
       let width = inputs.size()
       let precision = inputs.precision()
@@ -103,7 +104,7 @@ import Testing
     }
   }
 
-  @Test func gelu() {
+  @Test("GELU has the bits of its twin and stays within its memory") func gelu() {
     fuzz("gelu", cases: 300) { inputs in
       let count = inputs.size()
       let precision = inputs.precision()
@@ -118,7 +119,7 @@ import Testing
     }
   }
 
-  @Test func softmax() {
+  @Test("Softmax has the bits of its twin and stays within its memory") func softmax() {
     fuzz("softmax_statistics, softmax_backward", cases: 300) { inputs in
       let count = inputs.below(6) == 0 ? inputs.size(4000) : inputs.size()
       let precision = inputs.precision()
@@ -136,7 +137,7 @@ import Testing
     }
   }
 
-  @Test func sampling() {
+  @Test("Sampling has the bits of its twin and stays within its memory") func sampling() {
     fuzz("sample", cases: 400) { inputs in
       let count = inputs.below(6) == 0 ? inputs.size(4000) : inputs.size()
       let logits = inputs.floats(count)
@@ -149,12 +150,13 @@ import Testing
         let draw = fv_sample(logits, Int64(count), sampling, u, run.scratch(3 * count))
         run.note(draw.log_probability, draw.log_kept_mass, draw.entropy)
         run.note(Double(draw.token))
-        #expect(draw.token >= 0 && draw.token < count)
+        #expect(draw.token >= 0)
+        #expect(draw.token < count)
       }
     }
   }
 
-  @Test func optimizer() {
+  @Test("The optimizer has the bits of its twin and stays within its memory") func optimizer() {
     fuzz("adamw_step, sum_of_squares", cases: 300) { inputs in
       let end = inputs.size()
       let begin = inputs.below(end)

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("A mailbox between threads")
 struct MailboxTests {
-  @Test("gives each thread's elements in their order, each once, and ends when closed")
+  @Test("Gives each thread's elements in their order, each once, and ends when closed")
   func order() {
     let mailbox = Mailbox<Int>()
     let threads = (0..<4).map { writer in

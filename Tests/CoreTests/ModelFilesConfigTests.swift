@@ -20,7 +20,9 @@ import Testing
     return config
   }
 
-  @Test func absentKeysHaveTheValuesOfTransformers() throws {
+  @Test("Absent keys have the values that `transformers` gives them") func absentKeysHaveTheValuesOfTransformers()
+    throws
+  {
     var config = Self.changed(["num_key_value_heads": nil, "rms_norm_eps": nil, "tie_word_embeddings": nil])
     #expect(
       try Self.describe(config).config
@@ -45,7 +47,8 @@ import Testing
     "original_max_position_embeddings": .integer(8192),
   ]
 
-  @Test func rotarySettingsAreReadInTheOlderAndTheNewerForm() throws {
+  @Test("Rotary settings are read in the older and the newer form")
+  func rotarySettingsAreReadInTheOlderAndTheNewerForm() throws {
     let scaling = RotaryDescription.Scaling(
       factor: 32, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalMaxPositions: 8192)
     func rope(_ changes: [String: JSON?]) throws -> (Double, RotaryDescription.Scaling?) {
@@ -75,6 +78,7 @@ import Testing
   }
 
   @Test(
+    "Stop tokens are those that either file names",
     arguments: [
       (.integer(2), nil, [2]),
       (.array([.integer(2), .integer(0)]), nil, [0, 2]),
@@ -135,20 +139,22 @@ import Testing
     (["model_type": .string("qwen2"), "architectures": nil, "attention_bias": .bool(false)], "key attention_bias"),
   ]
 
-  @Test(arguments: malformed)
+  @Test("An impossible configuration is refused with the key in the error", arguments: malformed)
   func aConfigurationThatCannotBeIsRefused(changes: [String: JSON?], named: String) {
     let error = #expect(throws: InputError.self) { try Self.describe(Self.changed(changes)) }
     #expect(error?.place.hasPrefix("folder") == true)
     #expect(error?.description.contains(named) == true, "\(error?.description ?? "") does not name \(named)")
   }
 
-  @Test(arguments: [
-    ("config.json", "{"), ("config.json", "[]"), ("config.json", ""),
-    ("config.json", #"{"model_type": "llama", "model_type": "llama"}"#),
-    ("generation_config.json", "{\"eos_token_id\": }"), ("generation_config.json", #"{"eos_token_id": "</s>"}"#),
-    ("tokenizer.json", "{}"), ("tokenizer.json", String(repeating: "[", count: 100_000)),
-    ("tokenizer_config.json", "null null"),
-  ])
+  @Test(
+    "A broken small file is refused with its name in the error",
+    arguments: [
+      ("config.json", "{"), ("config.json", "[]"), ("config.json", ""),
+      ("config.json", #"{"model_type": "llama", "model_type": "llama"}"#),
+      ("generation_config.json", "{\"eos_token_id\": }"), ("generation_config.json", #"{"eos_token_id": "</s>"}"#),
+      ("tokenizer.json", "{}"), ("tokenizer.json", String(repeating: "[", count: 100_000)),
+      ("tokenizer_config.json", "null null"),
+    ])
   func aBrokenSmallFileIsRefusedByName(file: String, text: String) throws {
     var builder = FolderBuilder.valid
     builder.files[file] = Array(text.utf8) + [UInt8(ascii: "\n")]
@@ -157,7 +163,7 @@ import Testing
     #expect(error?.place.hasPrefix("\(folder.path)/\(file)") == true, "\(error?.description ?? "")")
   }
 
-  @Test func aPathThatIsNoModelIsRefused() throws {
+  @Test("A path that is no model is refused") func aPathThatIsNoModelIsRefused() throws {
     let folder = try TemporaryFolder()
     let empty = try folder.write([UInt8](), "empty.gguf")
     for path in ["\(folder.path)/absent", folder.path, empty, "/dev/null"] {

@@ -9,7 +9,9 @@ import Training
 
 /// Whole models: GGUF against Hugging Face folder, saving against loading, the default model against the reference.
 @Suite struct ModelLoadingTests {
-  @Test(arguments: ["llama_bias_untied", "llama3_scaling", "qwen2", "qwen3"])
+  @Test(
+    "A GGUF file gives the model of its Hugging Face folder",
+    arguments: ["llama_bias_untied", "llama3_scaling", "qwen2", "qwen3"])
   func aGGUFFileIsTheModelOfItsHuggingFaceFolder(name: String) throws {
     let folder = try ModelFiles.folder(ofTiny: name)
     let original = try ModelLoader.load(path: folder.path)
@@ -29,7 +31,9 @@ import Training
     #expect(converted.description.tokenizer.definition.chatTemplate?.contains("im_start") == true)
   }
 
-  @Test(arguments: ["llama_gqa", "llama_bias_untied", "llama3_scaling", "qwen2", "qwen3"])
+  @Test(
+    "The files of a description give an equal description",
+    arguments: ["llama_gqa", "llama_bias_untied", "llama3_scaling", "qwen2", "qwen3"])
   func theFilesOfADescriptionMakeItAgain(name: String) throws {
     let folder = try ModelFiles.folder(ofTiny: name)
     let fromFolder = try ModelLoader.describe(path: folder.path)
@@ -46,7 +50,7 @@ import Training
     }
   }
 
-  @Test(arguments: ["llama_bias_untied", "qwen2", "qwen3"])
+  @Test("Saving and loading in fp32 gives the same model", arguments: ["llama_bias_untied", "qwen2", "qwen3"])
   func savingAndLoadingInFloat32GivesTheSameModel(name: String) throws {
     let loaded = try ModelLoader.load(path: "\(ModelFiles.fixtures)/\(name).gguf")
     let folder = try TemporaryFolder()
@@ -58,7 +62,8 @@ import Training
     #expect(again.description.stopTokens == loaded.description.stopTokens)
   }
 
-  @Test func savingInBfloat16KeepsWhatADecoderOfBfloat16ComputesWith() throws {
+  @Test("Saving in bf16 keeps what a decoder of bf16 computes with")
+  func savingInBfloat16KeepsWhatADecoderOfBfloat16ComputesWith() throws {
     let source = try ModelFiles.folder(ofTiny: "qwen3")
     let loaded = try ModelLoader.load(path: source.path)
     // What training leaves: no scalar is one of bf16.
@@ -86,7 +91,8 @@ import Training
     #expect(config["transformers_version"] == .string("5.23.0"), "the model's own keys are kept")
   }
 
-  @Test func savedTensorsStartAtAMultipleOfEightBytesAndNameTheirFramework() throws {
+  @Test("Saved tensors start at a multiple of eight bytes and name their framework")
+  func savedTensorsStartAtAMultipleOfEightBytesAndNameTheirFramework() throws {
     let loaded = try ModelLoader.load(path: "\(ModelFiles.fixtures)/qwen2.gguf")
     let folder = try TemporaryFolder()
     try ModelSaver.save(loaded.description, parameters: loaded.parameters, to: folder.path, encoding: .float32)
@@ -98,7 +104,8 @@ import Training
     #expect(bytes.count == 8 + length + 4 * loaded.parameters.parameters.map(\.count).reduce(0, +))
   }
 
-  @Test func savedTensorsOfBothWidthsStartAtAMultipleOfTheirOwn() throws {
+  @Test("Saved tensors of both widths start at a multiple of their own width")
+  func savedTensorsOfBothWidthsStartAtAMultipleOfTheirOwn() throws {
     let source = try ModelFiles.folder(ofTiny: "qwen3")
     let loaded = try ModelLoader.load(path: source.path)
     let folder = try TemporaryFolder()
@@ -116,10 +123,13 @@ import Training
       #expect(first % width == 0, "\(name) starts at \(first)")
       widths.insert(width)
     }
-    #expect(widths == [2, 4] && tensors.count == loaded.parameters.parameters.count)
+    #expect(widths == [2, 4])
+    #expect(tensors.count == loaded.parameters.parameters.count)
   }
 
-  @Test(.enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
+  @Test(
+    "The default model loads with the bits of the reference",
+    .enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
   func theDefaultModelLoadsToTheBitsOfTheReference() throws {
     let path = try #require(ModelOracle.defaultModelPath)
     let clock = ContinuousClock()

@@ -244,7 +244,7 @@ struct Malformed<File: Sendable>: Sendable, CustomTestStringConvertible {
     },
   ]
 
-  @Test(arguments: gguf)
+  @Test("A malformed GGUF file is refused", arguments: gguf)
   func aMalformedGGUFFileIsRefused(file: Malformed<GGUFBuilder>) throws {
     var builder = GGUFBuilder.valid
     file.damage(&builder)
@@ -253,7 +253,7 @@ struct Malformed<File: Sendable>: Sendable, CustomTestStringConvertible {
     Self.expectRefused(path, file: path, naming: file.named)
   }
 
-  @Test(arguments: safetensors)
+  @Test("Malformed safetensors are refused", arguments: safetensors)
   func malformedSafetensorsAreRefused(file: Malformed<FolderBuilder>) throws {
     var builder = FolderBuilder.valid
     file.damage(&builder)
@@ -261,13 +261,13 @@ struct Malformed<File: Sendable>: Sendable, CustomTestStringConvertible {
     Self.expectRefused(folder.path, file: folder.path, naming: file.named)
   }
 
-  @Test func whatTheBuildersMakeLoads() throws {
+  @Test("The files that the builders make load") func whatTheBuildersMakeLoads() throws {
     let folder = try FolderBuilder.valid.write()
     _ = try ModelLoader.load(path: folder.path)
     _ = try ModelLoader.load(path: try folder.write(GGUFBuilder.valid.bytes, "model.gguf"))
   }
 
-  @Test func aGGUFFileCutAtAnyByteIsRefused() throws {
+  @Test("A GGUF file that is truncated at any byte is refused") func aGGUFFileCutAtAnyByteIsRefused() throws {
     let folder = try TemporaryFolder()
     let bytes = GGUFBuilder.valid.bytes
     let path = try folder.write(bytes, "model.gguf")
@@ -277,7 +277,9 @@ struct Malformed<File: Sendable>: Sendable, CustomTestStringConvertible {
     }
   }
 
-  @Test func aSafetensorsFileCutAtAnyByteIsRefused() throws {
+  @Test("A safetensors file that is truncated at any byte is refused") func aSafetensorsFileCutAtAnyByteIsRefused()
+    throws
+  {
     let folder = try FolderBuilder.valid.write()
     let path = "\(folder.path)/model.safetensors"
     for length in stride(from: FolderBuilder.valid.safetensors.count - 1, through: 0, by: -1) {
@@ -287,7 +289,7 @@ struct Malformed<File: Sendable>: Sendable, CustomTestStringConvertible {
     }
   }
 
-  @Test(arguments: UInt64(0)..<32)
+  @Test("A file of random bytes, or with random bytes changed, never traps", arguments: UInt64(0)..<32)
   func aFileOfRandomBytesOrWithRandomBytesChangedNeverTraps(seed: UInt64) throws {
     var random = RandomStream(seed: seed, purpose: .test)
     let folder = try FolderBuilder.valid.write()

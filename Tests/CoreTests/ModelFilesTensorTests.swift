@@ -4,7 +4,8 @@ import Testing
 
 /// Stored scalars become the fp32 numbers that the reference packages make of them.
 @Suite struct StoredTensorTests {
-  @Test func everyEncodingDecodesToTheBitsOfTheReference() throws {
+  @Test("Every encoding decodes to the bits of the reference") func everyEncodingDecodesToTheBitsOfTheReference() throws
+  {
     let file = try GGUFFile(path: "\(ModelFiles.fixtures)/dequantization.gguf")
     let expected = try ModelFiles.floats("dequantization.f32")
     #expect(Set(file.tensors.map(\.encoding)) == Set(TensorEncoding.allCases))
@@ -20,7 +21,7 @@ import Testing
     #expect(start == expected.count)
   }
 
-  @Test func everyKindOfNumberIsReadFromSafetensors() throws {
+  @Test("Every type of scalar is read from safetensors") func everyKindOfNumberIsReadFromSafetensors() throws {
     let tensors = try SafetensorsFile.tensors(path: "\(ModelFiles.fixtures)/values.safetensors")
     let expected = try ModelFiles.floats("values.f32")
     #expect(
@@ -30,10 +31,13 @@ import Testing
     let values = try ["f32", "f16", "bf16", "scalar"].flatMap { try #require(tensors[$0]).decoded() }
     #expect(ModelFiles.bits(values) == ModelFiles.bits(expected))
     #expect(tensors["empty"]?.decoded() == [])
-    #expect(expected.contains { $0.isNaN } && expected.contains { $0.isSubnormal } && expected.contains(-.infinity))
+    #expect(expected.contains { $0.isNaN })
+    #expect(expected.contains { $0.isSubnormal })
+    #expect(expected.contains(-.infinity))
   }
 
   @Test(
+    "Rounding to bf16 is to nearest even",
     arguments: [
       (1, 0x3F80), (-2.5, 0xC020), (0, 0), (-0.0, 0x8000), (.infinity, 0x7F80), (-.infinity, 0xFF80),
       (Float(bitPattern: 0x3F80_8000), 0x3F80),  // half way, to even below
@@ -45,7 +49,7 @@ import Testing
     #expect(value.bfloat16Bits == bits)
   }
 
-  @Test func notANumberStaysOneInBfloat16() {
+  @Test("NaN stays NaN in bf16") func notANumberStaysOneInBfloat16() {
     for pattern: UInt32 in [0x7FC0_0000, 0x7F80_0001, 0xFFFF_FFFF, 0xFF80_0001] {
       let bits = Float(bitPattern: pattern).bfloat16Bits
       #expect(Float(bitPattern: UInt32(bits) << 16).isNaN)
@@ -53,7 +57,8 @@ import Testing
     }
   }
 
-  @Test func aShapeWhoseBytesCannotBeCountedHasNoByteCount() {
+  @Test("A shape whose bytes cannot be counted has no byte count") func aShapeWhoseBytesCannotBeCountedHasNoByteCount()
+  {
     #expect(TensorEncoding.float32.byteCount(shape: [3, 4]) == 48)
     #expect(TensorEncoding.float32.byteCount(shape: []) == 4)
     #expect(TensorEncoding.q4_1.byteCount(shape: [2, 64]) == 80)
@@ -64,7 +69,7 @@ import Testing
     #expect(TensorEncoding.float32.byteCount(shape: [1 << 31, 1 << 31]) == nil)
   }
 
-  @Test func shardsAreReadAsOneModel() throws {
+  @Test("Shards are read as one model") func shardsAreReadAsOneModel() throws {
     let tensors = try SafetensorsFile.tensors(folder: "\(ModelFiles.fixtures)/sharded")
     #expect(Set(tensors.values.map(\.encoding)) == [.float32, .float16, .bfloat16])
     let sums = tensors.mapValues { tensor in

@@ -10,7 +10,8 @@ import Tokenizers
 /// Saved folders give the logits of the model that was saved. With FOVEA_SAVED_MODELS the folders stay there, each
 /// beside what we compute with it, and `make check-transformers` opens them in transformers.
 @Suite(.serialized) struct ModelOracleSavingTests {
-  @Test(arguments: TinyModel.allCases)
+  @Test(
+    "A tiny folder loads as its configuration, and what is saved has the same logits", arguments: TinyModel.allCases)
   func aTinyFolderLoadsAsItsConfigurationAndSavesTheSameLogits(_ tiny: TinyModel) throws {
     let source = try ModelFiles.folder(ofTiny: tiny.rawValue)
     let loaded = try withExtendedLifetime(source) { try ModelLoader.load(path: source.path) }
@@ -20,7 +21,9 @@ import Tokenizers
     try expectSameLogitsAfterSaving(loaded, name: tiny.rawValue, tokens: try tiny.expected()[2].tokens)
   }
 
-  @Test(.enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
+  @Test(
+    "The default model has the same logits after saving",
+    .enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
   func theDefaultModelSavesTheSameLogits() throws {
     let loaded = try ModelLoader.load(path: try #require(ModelOracle.defaultModelPath))
     let text = ModelOracle.defaultModel.cases[17].text

@@ -19,7 +19,7 @@ import Training
       pool: ThreadPool(threads: threads))
   }
 
-  @Test(arguments: step.cases)
+  @Test("Log-probabilities and entropies of completion tokens agree", arguments: step.cases)
   func logProbabilitiesAndEntropiesOfCompletionTokensAgree(_ expected: ModelOracle.TrainingStep.Case) throws {
     let scores = try Self.model().score(Self.groups, temperature: expected.temperature)
     for (g, group) in scores.enumerated() {
@@ -30,7 +30,7 @@ import Training
     }
   }
 
-  @Test(arguments: step.cases)
+  @Test("Loss and the gradient of every parameter agree with autograd", arguments: step.cases)
   func lossAndTheGradientOfEveryParameterAgreeWithAutograd(_ expected: ModelOracle.TrainingStep.Case) throws {
     let model = try Self.model()
     let loss = StepLoss(step: Self.step, expected: expected)
@@ -40,7 +40,8 @@ import Training
     }
 
     #expect(abs(results.loss - expected.loss) < 1e-5 * max(1, abs(expected.loss)))
-    #expect(abs(results.threshold - expected.tau) < 1e-5 && abs(results.meanEntropy - expected.meanEntropy) < 1e-5)
+    #expect(abs(results.threshold - expected.tau) < 1e-5)
+    #expect(abs(results.meanEntropy - expected.meanEntropy) < 1e-5)
     #expect(relativeError(results.advantages, expected.advantages.flatMap { $0.flatMap { $0 } }) < 1e-5)
     #expect(results.statistics.clippedLowCount == expected.clippedLow)
     #expect(results.statistics.clippedHighCount == expected.clippedHigh)
@@ -56,7 +57,8 @@ import Training
     print("gradients of \(expected.name): worst relative error of a tensor \(worst)")
   }
 
-  @Test func gradientsAddUpOverCallsAndDoNotDependOnThreads() throws {
+  @Test("Gradients add up over calls and do not depend on threads")
+  func gradientsAddUpOverCallsAndDoNotDependOnThreads() throws {
     let expected = Self.step.cases[0]
     let loss = StepLoss(step: Self.step, expected: expected)
     func gradients(threads: Int, calls: Int) throws -> [Float] {
@@ -73,7 +75,7 @@ import Training
   }
 
   /// L = sum of c_t log pi_t with fixed c: along each tensor's own gradient, L must change by the gradient's length.
-  @Test(arguments: TinyModel.allCases)
+  @Test("Finite differences along every tensor's gradient agree", arguments: TinyModel.allCases)
   func finiteDifferencesAlongEveryTensorsGradientAgree(_ tiny: TinyModel) throws {
     let parameters = try tiny.parameters()
     let model = TrainingModel(
@@ -117,7 +119,7 @@ import Training
   }
 
   /// The fast path's gradients, rounded at every product, still point where the exact ones point.
-  @Test(arguments: TinyModel.allCases)
+  @Test("Gradients in bf16 point where the exact ones point", arguments: TinyModel.allCases)
   func gradientsInBfloat16PointWhereTheExactOnesPoint(_ tiny: TinyModel) throws {
     func gradients(_ precision: Precision) throws -> [Double] {
       let model = TrainingModel(
@@ -136,7 +138,7 @@ import Training
     #expect(abs(ratio - 1) < 0.05, "ratio of lengths \(ratio)")
   }
 
-  @Test func twoUpdatesOfAdamWWithClippedGradientsAgree() throws {
+  @Test("Two updates of AdamW with clipped gradients agree") func twoUpdatesOfAdamWWithClippedGradientsAgree() throws {
     let settings = Self.step.adamw
     let config = TinyModel.llamaGQA.config
     let parameters = try TinyModel.llamaGQA.parameters()

@@ -12,7 +12,7 @@ import Tokenizers
 
 /// Forward passes in fp32 against PyTorch.
 @Suite(.serialized) struct ModelOracleTests {
-  @Test(arguments: TinyModel.allCases)
+  @Test("Every family's logits agree at every position", arguments: TinyModel.allCases)
   func everyFamilysLogitsAgreeAtEveryPosition(_ tiny: TinyModel) throws {
     let decoder = Decoder(config: tiny.config, precision: .float32, pool: ThreadPool(threads: 2))
     decoder.load(try tiny.parameters())
@@ -22,7 +22,7 @@ import Tokenizers
     }
   }
 
-  @Test(arguments: TinyModel.allCases)
+  @Test("Logits in bf16 stay near the exact ones", arguments: TinyModel.allCases)
   func bfloat16StaysNearTheExactLogits(_ tiny: TinyModel) throws {
     let decoder = Decoder(config: tiny.config, precision: .bfloat16, pool: ThreadPool(threads: 2))
     decoder.load(try tiny.parameters())
@@ -33,7 +33,9 @@ import Tokenizers
   }
 
   /// Measured in fp32: logits within 8.4e-5.
-  @Test(.enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
+  @Test(
+    "The default model's logits, log-probabilities and entropies agree",
+    .enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
   func theDefaultModelsLogitsLogProbabilitiesAndEntropiesAgree() throws {
     let differences = try DifferencesFromPyTorch(.float32)
     print("default model in fp32, 20 prompts: \(differences)")
@@ -42,7 +44,9 @@ import Tokenizers
     #expect(differences.entropies.largest < 2e-3)
   }
 
-  @Test(.enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
+  @Test(
+    "The default model's logits in bf16 stay near the exact ones",
+    .enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
   func theDefaultModelInBfloat16StaysNear() throws {
     let differences = try DifferencesFromPyTorch(.bfloat16)
     print("default model in bf16, 20 prompts: \(differences)")
@@ -50,7 +54,9 @@ import Tokenizers
     #expect(differences.entropies.mean < 0.05)
   }
 
-  @Test(.enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
+  @Test(
+    "The default model's token ids agree",
+    .enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
   func theDefaultModelsTokenIdsAgree() throws {
     let tokenizer = try ModelLoader.describe(path: try #require(ModelOracle.defaultModelPath)).tokenizer
     for expected in ModelOracle.defaultModel.cases {
@@ -59,7 +65,9 @@ import Tokenizers
     }
   }
 
-  @Test(.enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
+  @Test(
+    "Sixty-four greedy tokens are identical except at near ties",
+    .enabled(if: ModelOracle.defaultModelPath != nil, ModelOracle.needsDefaultModel))
   func sixtyFourGreedyTokensAreIdenticalExceptAtNearTies() throws {
     let loaded = try ModelLoader.load(path: try #require(ModelOracle.defaultModelPath))
     let decoder = Decoder(config: loaded.description.config, precision: .float32, pool: ThreadPool(threads: 2))
@@ -176,7 +184,7 @@ extension Decoder {
     let states = forward(batch, cache: cache)
     let count = tokens.count * config.vocabularySize
     return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-      logits(states.units(at: 0), count: tokens.count, into: buffer.baseAddress!)
+      logits(states.words(at: 0), count: tokens.count, into: buffer.baseAddress!)
       initialized = count
     }
   }

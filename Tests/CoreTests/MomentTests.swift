@@ -25,7 +25,8 @@ import Training
       ? Array(bytes.bindMemory(to: Float.self)) : bytes.bindMemory(to: UInt16.self).map(widened)
   }
 
-  @Test func aMomentIsOneOfTheTwoNeighboursOfWhatFloat32Keeps() {
+  @Test("A moment in bf16 is one of the two neighbours of the one in fp32")
+  func aMomentIsOneOfTheTwoNeighboursOfWhatFloat32Keeps() {
     var inputs = KernelInputs(31)
     let values = inputs.floats(count)
     let gradients = set { values[$0] }
@@ -46,11 +47,14 @@ import Training
     // The update itself is made of the moments before they are rounded.
     #expect(half.weights == exact.weights)
     let three = moments(.bfloat16, threads: 3)
-    #expect(three.first == half.first && three.second == half.second && three.weights == half.weights)
+    #expect(three.first == half.first)
+    #expect(three.second == half.second)
+    #expect(three.weights == half.weights)
   }
 
   /// To nearest, a decay of 0.1 % of a bf16 number gives that number again, for ever.
-  @Test func momentsDecayAsInFloat32ThoughEachDecayIsBelowTheirPrecision() {
+  @Test("Moments decay as in fp32, though each decay is below their precision")
+  func momentsDecayAsInFloat32ThoughEachDecayIsBelowTheirPrecision() {
     let parameters = set { _ in 0 }
     let optimizer = AdamW(parameters: parameters, pool: ThreadPool(threads: 2), moments: .bfloat16)
     update(optimizer, parameters, gradients: set { _ in 1 }, beta2: 0.999)

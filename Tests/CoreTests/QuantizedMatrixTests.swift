@@ -20,7 +20,7 @@ import Testing
     let rounded = ElementBuffer(precision, count: m * k)
     fv_round(precision.kind, x, Int64(m * k), rounded.at(0))
     let y = AlignedBuffer<Float>(count: m * n)
-    matrix.multiply(rounded.units(at: 0), count: m, into: y.pointer, bias: bias, pool: pool)
+    matrix.multiply(rounded.words(at: 0), count: m, into: y.pointer, bias: bias, pool: pool)
     return Array(y.elements)
   }
 
@@ -56,7 +56,9 @@ import Testing
     return (row.map { Int(($0 * inverse).rounded(.toNearestOrEven)) }, largest / 127)
   }
 
-  @Test(arguments: [(1, 64, 32), (5, 100, 50), (6, 130, 2), (33, 65, 1602), (200, 33, 94)])
+  @Test(
+    "A product is its definition to the bit",
+    arguments: [(1, 64, 32), (5, 100, 50), (6, 130, 2), (33, 65, 1602), (200, 33, 94)])
   func aProductIsItsDefinitionToTheBit(_ m: Int, _ n: Int, _ k: Int) {
     var inputs = KernelInputs(51, m, n)
     for precision in Precision.allCases {
@@ -83,7 +85,8 @@ import Testing
     }
   }
 
-  @Test func productsOfAnyShapeAndAnyValueHaveTheBitsOfTheirTwin() {
+  @Test("Products of any shape and any value have the bits of their twin")
+  func productsOfAnyShapeAndAnyValueHaveTheBitsOfTheirTwin() {
     for round in 0..<40 {
       var inputs = KernelInputs(52, round)
       func size() -> Int { 1 + Int(inputs.random.integer(below: 130)) }
@@ -101,8 +104,9 @@ import Testing
     }
   }
 
-  /// A single large element rotates to elements of one size: the largest sums, where saturating instructions would differ.
-  @Test func theLargestIntegersDoNotSaturate() {
+  /// A single large element rotates to elements of one size: the largest sums, where saturating instructions would
+  /// differ.
+  @Test("The largest integers do not saturate") func theLargestIntegersDoNotSaturate() {
     let k = 4096
     for sign: Float in [1, -1] {
       var x = [Float](repeating: 0, count: k)
@@ -116,7 +120,7 @@ import Testing
   }
 
   /// What the rotation is for: one channel a thousand times as large as the others.
-  @Test func anOutlierLeavesTheOtherElementsTheirPrecision() {
+  @Test("An outlier leaves the other elements their precision") func anOutlierLeavesTheOtherElementsTheirPrecision() {
     var inputs = KernelInputs(56)
     let k = 576
     let n = 128
@@ -131,11 +135,13 @@ import Testing
       error += (Double(y[row]) - exact) * (Double(y[row]) - exact)
       size += exact * exact
     }
-    // Unrotated, one step of the input would be 8: nothing would be left of the others, and the error be as large as the result.
+    // Unrotated, one step of the input would be 8: nothing would be left of the others, and the error be as large as
+    // the result.
     #expect((error / size).squareRoot() < 0.7)
   }
 
-  @Test func aRowOfZerosIsZeroAndARowThatIsNotFiniteIsNaN() {
+  @Test("A row of zeros gives zero, and a row that is not finite gives NaN")
+  func aRowOfZerosIsZeroAndARowThatIsNotFiniteIsNaN() {
     let k = 6
     var x = [Float](repeating: 1, count: 5 * k)
     for i in 0..<k { (x[i], x[k + i]) = (0, 1e-38) }
@@ -145,12 +151,17 @@ import Testing
     for i in 0..<k { w[k + i] = 0 }
     w[2 * k] = .infinity
     let y = product(x, w, m: 5, n: 3, k: k, .bfloat16)
-    #expect(y[0] == 0 && y[3] == 0 && abs(y[12] - 3) < 0.05)
-    #expect(y[1] == 0 && y[13] == 0)
-    #expect(y[6].isNaN && y[9].isNaN && y[14].isNaN)
+    #expect(y[0] == 0)
+    #expect(y[3] == 0)
+    #expect(abs(y[12] - 3) < 0.05)
+    #expect(y[1] == 0)
+    #expect(y[13] == 0)
+    #expect(y[6].isNaN)
+    #expect(y[9].isNaN)
+    #expect(y[14].isNaN)
   }
 
-  @Test func anEmbeddingKeepsItsExactRows() {
+  @Test("An embedding keeps its exact rows") func anEmbeddingKeepsItsExactRows() {
     var inputs = KernelInputs(53)
     let w = inputs.floats(70 * 34)
     for precision in Precision.allCases {
@@ -162,7 +173,8 @@ import Testing
     }
   }
 
-  @Test func weightsThatArriveInBfloat16AreThoseThatAreRoundedHere() {
+  @Test("Weights that arrive in bf16 are the same as those that are rounded while loading")
+  func weightsThatArriveInBfloat16AreThoseThatAreRoundedHere() {
     let config = SmallModel.config
     let parameters = SmallModel.parameters(seed: 54)
     let decoders = (0..<2).map { _ in Decoder(config: config, precision: .bfloat16, rollout: .int8, pool: onePool) }
@@ -180,7 +192,7 @@ import Testing
   }
 
   /// The whole decoder: prefill, decode and sampling of a small model.
-  @Test func aSampleHasTheSameBitsOnEveryInstructionSet() {
+  @Test("A sample has the same bits on every instruction set") func aSampleHasTheSameBitsOnEveryInstructionSet() {
     let parameters = SmallModel.parameters(seed: 55)
     expectTwins("int8 sample") {
       let decoder = Decoder(config: SmallModel.config, precision: .bfloat16, rollout: .int8, pool: onePool)

@@ -6,7 +6,7 @@ import Testing
 @Suite struct ReinforcementOracleTests {
   static let oracle = Oracle.load()
 
-  @Test(arguments: oracle.advantages)
+  @Test("Advantages, threshold and shaping agree with PyTorch", arguments: oracle.advantages)
   func advantagesThresholdAndShapingAgreeWithPyTorch(_ expected: Oracle.Advantages) throws {
     let o = Self.oracle
     var shaping = o.shaping(expected.shaping)
@@ -26,14 +26,13 @@ import Testing
     }
   }
 
-  @Test(arguments: oracle.losses)
+  @Test("Loss and every gradient agree with autograd", arguments: oracle.losses)
   func lossAndEveryGradientAgreeWithAutograd(_ expected: Oracle.Loss) throws {
     let o = Self.oracle
     let preset = try #require(Preset.named(expected.preset))
     var settings = preset.loss
-    #expect(
-      expected.native
-        == (settings.aggregation.rawValue == expected.aggregation && settings.ratio.rawValue == expected.ratio))
+    let isNative = settings.aggregation.rawValue == expected.aggregation && settings.ratio.rawValue == expected.ratio
+    #expect(expected.native == isNative)
     settings.aggregation = try #require(.init(rawValue: expected.aggregation))
     settings.ratio = try #require(.init(rawValue: expected.ratio))
     settings.klCoefficient = expected.kl ? o.constants.beta : 0

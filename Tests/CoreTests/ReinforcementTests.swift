@@ -3,7 +3,7 @@ import Support
 import Testing
 
 @Suite struct GroupAdvantageTests {
-  @Test func equalRewardsGiveExactlyZeroForEveryGroupSize() {
+  @Test("Equal rewards give exactly zero for every group size") func equalRewardsGiveExactlyZeroForEveryGroupSize() {
     for count in 2...33 {
       for baseline in AdvantageSettings.Baseline.allCases {
         for normalize in AdvantageSettings.Normalization.allCases {
@@ -19,14 +19,15 @@ import Testing
     #expect(!hasZeroVariance(rewards: [0.1, 0.1, 0.2]))
   }
 
-  @Test func aGroupOfOneHasNothingToCompareWith() {
+  @Test("A group of one has nothing to compare with") func aGroupOfOneHasNothingToCompareWith() {
     #expect(groupAdvantages(rewards: [3], settings: AdvantageSettings()) == [0])
     #expect(groupAdvantages(rewards: [], settings: AdvantageSettings()) == [])
   }
 }
 
 @Suite struct UncertaintyTests {
-  @Test func theThresholdStartsAtTheFirstBatchAndFollows() {
+  @Test("The threshold starts at the first batch and follows the batches")
+  func theThresholdStartsAtTheFirstBatchAndFollows() {
     var threshold = UncertaintyThreshold(gamma: 0.75)
     #expect(threshold.update(meanEntropy: 2) == 2)
     #expect(threshold.update(meanEntropy: 1) == 1.75)
@@ -35,7 +36,7 @@ import Testing
     #expect(resumed.update(meanEntropy: 1) == threshold.update(meanEntropy: 1))
   }
 
-  @Test func shapingNeverFlipsASign() {
+  @Test("Shaping never flips a sign") func shapingNeverFlipsASign() {
     var random = RandomStream(seed: 1, purpose: .test)
     for _ in 0..<2000 {
       let advantage = random.uniform() * 4 - 2
@@ -51,15 +52,17 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    // uncertain and right, uncertain and wrong, certain and right, certain and wrong
-    (Float(1), Float(1), Float(1.5)), (-1, 1, -0.5), (1, -1, 0.5), (-1, -1, -1.5),
-  ])
+  @Test(
+    "The sign table is as documented",
+    arguments: [
+      // uncertain and right, uncertain and wrong, certain and right, certain and wrong
+      (Float(1), Float(1), Float(1.5)), (-1, 1, -0.5), (1, -1, 0.5), (-1, -1, -1.5),
+    ])
   func theSignTableIsAsDocumented(_ advantage: Float, _ weight: Float, _ shaped: Float) {
     #expect(UADT(ShapingSettings()).shaped(advantage: advantage, weight: weight) == shaped)
   }
 
-  @Test func aThresholdOfZeroIsHarmless() {
+  @Test("A threshold of zero is harmless") func aThresholdOfZeroIsHarmless() {
     #expect(UADT(ShapingSettings()).weight(uncertainty: 0, threshold: 0) == 0)
     #expect(UADT(ShapingSettings()).weight(uncertainty: 5, threshold: 0) == 1)
   }
@@ -77,7 +80,9 @@ import Testing
       advantages: (0..<count).map { _ in random.uniform() * 4 - 2 })
   }
 
-  @Test(arguments: LossSettings.Ratio.allCases, LossSettings.Aggregation.allCases)
+  @Test(
+    "Gradients agree with finite differences", arguments: LossSettings.Ratio.allCases, LossSettings.Aggregation.allCases
+  )
   func gradientsAgreeWithFiniteDifferences(_ ratio: LossSettings.Ratio, _ aggregation: LossSettings.Aggregation) {
     var settings = LossSettings()
     settings.ratio = ratio
@@ -109,7 +114,7 @@ import Testing
     #expect(clipped > 0)
   }
 
-  @Test(arguments: Preset.all)
+  @Test("A lambda of 0 is the unshaped algorithm bit for bit", arguments: Preset.all)
   func lambdaZeroIsTheUnshapedAlgorithmBitForBit(_ preset: Preset) {
     var uadt = ShapingSettings()
     uadt.lambda = 0
@@ -138,7 +143,7 @@ import Testing
     #expect(run(uadt).map(\.loss.bitPattern) != unshaped.map(\.loss.bitPattern))
   }
 
-  @Test func onPolicyTheImportanceWeightChangesNothing() {
+  @Test("On-policy the importance weight changes nothing") func onPolicyTheImportanceWeightChangesNothing() {
     var tokens = Self.randomTokens(6, seed: 3)
     tokens.behaviourLogProbabilities = tokens.oldLogProbabilities
     tokens.logTruncatedMasses = [Float](repeating: 0, count: 6)
@@ -152,7 +157,7 @@ import Testing
     #expect(with.statistics.importanceWeightMean == 1)
   }
 
-  @Test func absurdLogProbabilitiesGiveAFiniteLoss() {
+  @Test("Absurd log-probabilities give a finite loss") func absurdLogProbabilitiesGiveAFiniteLoss() {
     for extreme: Float in [-1e30, -200, 0] {
       for ratio in LossSettings.Ratio.allCases {
         var settings = LossSettings()
@@ -169,7 +174,7 @@ import Testing
     }
   }
 
-  @Test func aSequenceWithoutTokensAddsNothing() {
+  @Test("A sequence without tokens adds nothing") func aSequenceWithoutTokensAddsNothing() {
     for aggregation in LossSettings.Aggregation.allCases {
       var settings = LossSettings()
       settings.aggregation = aggregation
@@ -183,7 +188,7 @@ import Testing
   }
 
   /// The worked example of docs/ALGORITHM.md.
-  @Test func theWorkedExampleOfTheDocumentation() {
+  @Test("The worked example of the documentation is right") func theWorkedExampleOfTheDocumentation() {
     var threshold = UncertaintyThreshold(gamma: 0.9, value: 1)
     var advantage = AdvantageSettings()
     advantage.normalize = .std
@@ -191,10 +196,14 @@ import Testing
       rewards: [[1.1, 0.1]], entropies: [[[1.5, 1.5], [0.5]]], threshold: &threshold, advantage: advantage,
       shaping: ShapingSettings())
     func isNear(_ a: Float, _ b: Float) -> Bool { abs(a - b) < 5e-5 }
-    #expect(isNear(batch.meanEntropy, 1) && isNear(batch.threshold, 1))
-    #expect(isNear(batch.samples[0][0], 0.7070) && isNear(batch.samples[0][1], -0.7070))
-    #expect(isNear(batch.weights[0][0], 0.4621) && isNear(batch.weights[0][1], -0.4621))
-    #expect(isNear(batch.tokens[0][0][0], 0.8704) && isNear(batch.tokens[0][1][0], -0.8704))
+    #expect(isNear(batch.meanEntropy, 1))
+    #expect(isNear(batch.threshold, 1))
+    #expect(isNear(batch.samples[0][0], 0.7070))
+    #expect(isNear(batch.samples[0][1], -0.7070))
+    #expect(isNear(batch.weights[0][0], 0.4621))
+    #expect(isNear(batch.weights[0][1], -0.4621))
+    #expect(isNear(batch.tokens[0][0][0], 0.8704))
+    #expect(isNear(batch.tokens[0][1][0], -0.8704))
 
     let policyLoss = PolicyLoss(settings: LossSettings(), sequenceCount: 2, tokenCount: 3)
     let right = policyLoss(
@@ -204,7 +213,8 @@ import Testing
       PolicyLoss.Tokens(logProbabilities: [-2.1], oldLogProbabilities: [-2], advantages: batch.tokens[0][1]))
     // Token 1: rho = exp(0.1) = 1.1052; token 2: rho = exp(0.3) = 1.3499, clipped to 1.2; each with share 1/4.
     #expect(isNear(Float(right.loss), -(1.1052 + 1.2) * 0.8704 / 4))
-    #expect(isNear(right.gradients[0], -1.1052 * 0.8704 / 4) && right.gradients[1] == 0)
+    #expect(isNear(right.gradients[0], -1.1052 * 0.8704 / 4))
+    #expect(right.gradients[1] == 0)
     #expect(right.statistics.clippedHighCount == 1)
     // rho = exp(-0.1) = 0.9048, share 1/2.
     #expect(isNear(Float(wrong.loss), 0.9048 * 0.8704 / 2))

@@ -68,7 +68,9 @@ struct TokenizerTests {
     #expect(stream.push(0xC3) == "")
     #expect(stream.finish() == "\u{FFFD}")
     #expect(stream.finish() == "")
-    #expect(stream.push(-1) == "" && stream.push(259) == "" && stream.push(.max) == "")
+    #expect(stream.push(-1) == "")
+    #expect(stream.push(259) == "")
+    #expect(stream.push(.max) == "")
   }
 
   @Test("Long words merge as short ones do")
@@ -118,10 +120,13 @@ struct TokenizerTests {
   func specialTokens() throws {
     let tokenizer = try TokenizerFixtures.tokenizer("llama3")
     let start = try #require(tokenizer.id(of: "<|start|>"))
-    #expect(tokenizer.bosToken == start && tokenizer.isSpecial(start) && !tokenizer.isSpecial(0))
+    #expect(tokenizer.bosToken == start)
+    #expect(tokenizer.isSpecial(start))
+    #expect(!tokenizer.isSpecial(0))
     #expect(tokenizer.encode("the", addSpecialTokens: true) == [start] + tokenizer.encode("the"))
     #expect(tokenizer.bytes(of: start) == Array("<|start|>".utf8))
-    #expect(tokenizer.bytes(of: -1).isEmpty && tokenizer.bytes(of: .max).isEmpty)
+    #expect(tokenizer.bytes(of: -1).isEmpty)
+    #expect(tokenizer.bytes(of: .max).isEmpty)
     #expect(tokenizer.decode([start, start], skipSpecial: true).isEmpty)
   }
 }

@@ -30,7 +30,7 @@ import Tokenizers
 
   private let cases = (TokenizerFixtures.json("trained.json").array ?? []).map { Case($0) }
 
-  @Test func tokensAndMergesAreThoseOfHuggingFace() throws {
+  @Test("Tokens and merges are those of Hugging Face") func tokensAndMergesAreThoseOfHuggingFace() throws {
     #expect(cases.count == 3)
     for item in cases {
       let definition = try item.definition(item.corpus)
@@ -39,7 +39,8 @@ import Tokenizers
     }
   }
 
-  @Test func idsOfSeenAndUnseenTextsAreThoseOfHuggingFace() throws {
+  @Test("The ids of known and unknown texts are those of Hugging Face")
+  func idsOfSeenAndUnseenTextsAreThoseOfHuggingFace() throws {
     for item in cases {
       let learned = try Tokenizer(definition: item.definition(item.corpus))
       // As another program opens it.
@@ -56,18 +57,18 @@ import Tokenizers
     }
   }
 
-  @Test func theOrderOfTheTextsDoesNotMatter() throws {
+  @Test("The order of the texts does not matter") func theOrderOfTheTextsDoesNotMatter() throws {
     for item in cases { #expect(try item.definition(item.corpus.reversed()) == item.definition(item.corpus)) }
   }
 
-  @Test func addedTokensTeachNothingAndStayWhole() throws {
+  @Test("Added tokens are not counted as words and stay whole") func addedTokensTeachNothingAndStayWhole() throws {
     let item = cases[0]
     let once = try item.definition(item.corpus)
     #expect(try item.definition(item.corpus + ["<think></think><think><image>"]) == once)
     #expect(try Tokenizer(definition: once).encode("<think>a</think>").count == 3)
   }
 
-  @Test func aWordLongerThanAnyIsLeftOut() throws {
+  @Test("A word beyond the limit is left out") func aWordLongerThanAnyIsLeftOut() throws {
     let long = String(repeating: "ab", count: TokenizerTrainer.wordByteCountMax)
     #expect(try cases[0].definition([long]).merges.isEmpty)
     #expect(!(try cases[0].definition([String(long.prefix(100))]).merges.isEmpty))

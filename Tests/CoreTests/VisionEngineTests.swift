@@ -46,7 +46,9 @@ import Training
     return done.sorted { ($0.request, $0.sample) < ($1.request, $1.sample) }
   }
 
-  @Test(arguments: VisionModel.allCases, Precision.allCases)
+  @Test(
+    "A sample with images is the same alone, together with others, and in the learner", arguments: VisionModel.allCases,
+    Precision.allCases)
   func aSampleWithImagesIsTheSameAloneInCompanyAndInTheLearner(_ vision: VisionModel, _ precision: Precision) throws {
     let loaded = try vision.load()
     let requests = try requests(vision)
@@ -74,7 +76,7 @@ import Training
     }
   }
 
-  @Test func anImageChangesWhatIsSaid() throws {
+  @Test("An image changes the completion") func anImageChangesWhatIsSaid() throws {
     let loaded = try VisionModel.llavaSigLIP.load()
     var request = try requests(.llavaSigLIP)[1]
     let before = try complete(loaded, [request], .float32, threads: 2, slots: 3)
@@ -82,7 +84,7 @@ import Training
     #expect(try complete(loaded, [request], .float32, threads: 2, slots: 3) != before)
   }
 
-  @Test(arguments: VisionModel.allCases)
+  @Test("Every instruction set gives the same bits", arguments: VisionModel.allCases)
   func everyInstructionSetGivesTheSameBits(_ vision: VisionModel) throws {
     let loaded = try vision.load()
     let groups = try vision.expected().map(\.group)
@@ -99,7 +101,7 @@ import Training
     }
   }
 
-  @Test func imagesThatDoNotFitAreRefused() throws {
+  @Test("Images that do not fit are refused") func imagesThatDoNotFitAreRefused() throws {
     let loaded = try VisionModel.llavaSigLIP.load()
     let good = try requests(.llavaSigLIP)[0]
     func refusal(_ change: (inout GenerationRequest) -> Void) throws -> String {
@@ -121,7 +123,7 @@ import Training
     #expect(throws: InputError.self) { try engine.submit(good) }
   }
 
-  @Test func theOptimizerLeavesFrozenParametersAlone() throws {
+  @Test("The optimizer leaves frozen parameters alone") func theOptimizerLeavesFrozenParametersAlone() throws {
     let loaded = try VisionModel.llavaSigLIP.load()
     let pool = ThreadPool(threads: 2)
     let frozen = TrainableParameters([.vision, .projector])

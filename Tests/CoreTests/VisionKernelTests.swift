@@ -14,7 +14,7 @@ import Testing
     return result
   }
 
-  @Test func layersOfAnyWidthHaveTheBitsOfTheirTwin() {
+  @Test("Layers of any width have the bits of their twin") func layersOfAnyWidthHaveTheBitsOfTheirTwin() {
     for width in [1, 2, 15, 16, 17, 48, 100] {
       var inputs = KernelInputs(31, width)
       let x = inputs.floats(width)
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  @Test func geluIsItsFormulaFarIntoBothTails() {
+  @Test("GELU agrees with its formula far into both tails") func geluIsItsFormulaFarIntoBothTails() {
     let x = stride(from: Float(-12), through: 12, by: 0.0037).map { $0 }
     let reference: [(fv_gelu_form, (Double) -> Double)] = [
       (fv_gelu_exact, { $0 * 0.5 * erfc(-$0 / 2.0.squareRoot()) }),
@@ -81,7 +81,8 @@ import Testing
     #expect(abs(Double(tail[0]) / (-8 * 0.5 * erfc(8 / 2.0.squareRoot())) - 1) < 5e-6)
   }
 
-  @Test func layerNormIsItsFormulaAndItsGradientItsDerivative() {
+  @Test("LayerNorm agrees with its formula, and its gradient with the derivative")
+  func layerNormIsItsFormulaAndItsGradientItsDerivative() {
     let width = 37
     var inputs = KernelInputs(33)
     let x = inputs.floats(width).map { $0 + 3 }

@@ -18,13 +18,15 @@ import Training
       pool: ThreadPool(threads: threads), selection: selection)
   }
 
-  @Test(arguments: VisionModel.allCases)
+  @Test("Logits of every completion token agree", arguments: VisionModel.allCases)
   func logitsOfEveryCompletionTokenAgree(_ vision: VisionModel) throws {
     let loaded = try vision.load()
     let decoder = Decoder(config: loaded.description.config, precision: .float32, pool: ThreadPool(threads: 2))
     decoder.load(loaded.parameters)
     let expected = try vision.expected()
-    #expect(expected.count == 3 && expected[0].group.images.count > 1 && expected[2].group.images.isEmpty)
+    #expect(expected.count == 3)
+    #expect(expected[0].group.images.count > 1)
+    #expect(expected[2].group.images.isEmpty)
     var worst = 0.0
     for expected in expected {
       for (completion, logits) in zip(expected.group.completions, expected.logits) {
@@ -36,7 +38,7 @@ import Training
     print("\(vision): logits, worst relative error \(worst)")
   }
 
-  @Test(arguments: VisionModel.allCases)
+  @Test("The gradient of every parameter agrees with autograd", arguments: VisionModel.allCases)
   func theGradientOfEveryParameterAgreesWithAutograd(_ vision: VisionModel) throws {
     let loaded = try vision.load()
     let model = model(loaded)
@@ -60,7 +62,7 @@ import Training
   }
 
   /// Along each tensor's own gradient the loss must change by the gradient's length.
-  @Test(arguments: VisionModel.allCases)
+  @Test("Finite differences along every tensor's gradient agree", arguments: VisionModel.allCases)
   func finiteDifferencesAlongEveryTensorsGradientAgree(_ vision: VisionModel) throws {
     let loaded = try vision.load()
     let parameters = loaded.parameters
@@ -94,7 +96,7 @@ import Training
     }
   }
 
-  @Test(arguments: VisionModel.allCases)
+  @Test("A saved folder has the tensors that it was loaded from", arguments: VisionModel.allCases)
   func aSavedFolderHasTheTensorsThatItWasLoadedFrom(_ vision: VisionModel) throws {
     let loaded = try vision.load()
     let temporary = try TemporaryFolder()
@@ -108,7 +110,7 @@ import Training
     }
   }
 
-  @Test(arguments: VisionModel.allCases)
+  @Test("A configuration that we write reads back as itself", arguments: VisionModel.allCases)
   func aConfigurationThatWeWriteReadsBackAsItself(_ vision: VisionModel) throws {
     let description = try vision.load().description
     let written = JSON.object(description.family.members(description.config, tokens: ConfigTokens(ends: [2])))
@@ -118,7 +120,7 @@ import Training
     #expect(JSON.object(again.family.members(again.config, tokens: ConfigTokens(ends: [2]))) == written)
   }
 
-  @Test(arguments: VisionModel.allCases)
+  @Test("Gradients are the same for any number of threads", arguments: VisionModel.allCases)
   func gradientsAreTheSameForAnyNumberOfThreads(_ vision: VisionModel) throws {
     let loaded = try vision.load()
     let groups = try vision.expected().map(\.group)
@@ -135,7 +137,7 @@ import Training
   }
 
   /// The fast path's gradients, rounded at every product, still point where the exact ones point.
-  @Test(arguments: VisionModel.allCases)
+  @Test("Gradients in bf16 point where the exact ones point", arguments: VisionModel.allCases)
   func gradientsInBfloat16PointWhereTheExactOnesPoint(_ vision: VisionModel) throws {
     let loaded = try vision.load()
     let groups = try vision.expected().map(\.group)
@@ -150,7 +152,8 @@ import Training
     #expect(cosine > 0.99, "cosine \(cosine)")
   }
 
-  @Test(arguments: VisionModel.allCases)
+  @Test(
+    "Frozen parameters get no gradient, and the others the same as without freezing", arguments: VisionModel.allCases)
   func frozenParametersGetNoGradientAndTheOthersTheSame(_ vision: VisionModel) throws {
     let loaded = try vision.load()
     let groups = try vision.expected().map(\.group)
@@ -187,7 +190,7 @@ extension Decoder {
     batch.outputs = (group.promptTokens.count - 1..<tokens.count).map(Int32.init)
     let states = forward(batch, cache: cache)
     return [Float](unsafeUninitializedCapacity: batch.outputs.count * config.vocabularySize) { buffer, initialized in
-      logits(states.units(at: 0), count: batch.outputs.count, into: buffer.baseAddress!)
+      logits(states.words(at: 0), count: batch.outputs.count, into: buffer.baseAddress!)
       initialized = batch.outputs.count * config.vocabularySize
     }
   }

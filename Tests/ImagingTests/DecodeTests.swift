@@ -4,18 +4,19 @@ import Support
 import Testing
 
 @Suite struct DecodeTests {
-  @Test("every kind of file gives Pillow's pixels, to the byte", arguments: ImagingFixtures.encodedFiles)
+  @Test("Every kind of file gives Pillow's pixels, to the byte", arguments: ImagingFixtures.encodedFiles)
   func pixels(_ name: String) throws {
     let image = try ImageFile.decode(ImagingFixtures.bytes("decode/\(name)"), place: name)
     let expected = try ImagingFixtures.pixels(name)
-    #expect(image.width == expected.width && image.height == expected.height)
+    #expect(image.width == expected.width)
+    #expect(image.height == expected.height)
     #expect(largestDifference(image.pixels, expected.pixels) == 0)
   }
 
-  @Test("the fixtures are there")
+  @Test("The fixtures are there")
   func fixtures() { #expect(ImagingFixtures.encodedFiles.count >= 25) }
 
-  @Test("what is written as PNG reads back the same")
+  @Test("What is written as PNG reads back the same")
   func png() throws {
     var random = RandomStream(seed: 3, purpose: .test)
     for (width, height) in [(1, 1), (7, 5), (300, 2), (64, 64)] {
@@ -27,7 +28,7 @@ import Testing
     }
   }
 
-  @Test("the limits are checked from the header: a bomb is never inflated")
+  @Test("The limits are checked from the header: a bomb is never inflated")
   func bombs() throws {
     let png = ImageFile.png(Image(width: 20, height: 10, pixels: [UInt8](repeating: 9, count: 600)))
     let jpeg = try ImagingFixtures.bytes("decode/rgb.jpg")
@@ -45,14 +46,14 @@ import Testing
   }
 
   @Test(
-    "a file that is no image is refused with what it is", arguments: ["", "GIF89a...", "<svg/>", "\u{FF}\u{D8}\u{FF}"])
+    "A file that is no image is refused with what it is", arguments: ["", "GIF89a...", "<svg/>", "\u{FF}\u{D8}\u{FF}"])
   func otherFormats(_ text: String) {
     #expect(throws: InputError.self) { try ImageFile.decode(Array(text.utf8), place: "file") }
   }
 }
 
 @Suite struct MalformedImageTests {
-  @Test("a file cut anywhere is refused", arguments: ImagingFixtures.encodedFiles)
+  @Test("A file cut anywhere is refused", arguments: ImagingFixtures.encodedFiles)
   func truncated(_ name: String) throws {
     let file = try ImagingFixtures.bytes("decode/\(name)")
     for count in 0..<file.count {
@@ -63,7 +64,7 @@ import Testing
     }
   }
 
-  @Test("flipped bits give an error or a picture, never a trap", arguments: ImagingFixtures.encodedFiles)
+  @Test("Flipped bits give an error or an image, never a trap", arguments: ImagingFixtures.encodedFiles)
   func flipped(_ name: String) throws {
     let file = try ImagingFixtures.bytes("decode/\(name)")
     var random = RandomStream(seed: 11, purpose: .test)
@@ -82,7 +83,7 @@ import Testing
   }
 
   @Test(
-    "random bytes after a sound start give an error, never a trap",
+    "Random bytes after a sound start give an error, never a trap",
     arguments: ["rgb.jpg", "progressive.jpg", "rgb.png"])
   func garbage(_ name: String) throws {
     let file = try ImagingFixtures.bytes("decode/\(name)")
@@ -98,7 +99,7 @@ import Testing
 
 @Suite struct PhotographTests {
   @Test(
-    "photographs decode and resize to Pillow's pixels",
+    "Photographs decode and resize to Pillow's pixels",
     .enabled(if: ImagingFixtures.data != nil, "FOVEA_DATA is not set"),
     arguments: ["retina.jpg", "microaneurysms.png"])
   func photographs(_ name: String) throws {
@@ -106,7 +107,8 @@ import Testing
     let folder = try #require(ImagingFixtures.data)
     let image = try ImageFile.decode(
       [UInt8](Data(contentsOf: URL(fileURLWithPath: folder).appendingPathComponent(name))), place: name)
-    #expect(try image.width == expected.int("width") && image.height == expected.int("height"))
+    #expect(try image.width == expected.int("width"))
+    #expect(try image.height == expected.int("height"))
     #expect(try hash(image) == expected.text("pixels"))
     #expect(try hash(image.resized(width: 448, height: 448)) == expected.text("bicubic448"))
     #expect(try hash(image.resized(width: 301, height: 620)) == expected.text("bicubic301x620"))

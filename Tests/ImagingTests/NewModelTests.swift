@@ -11,8 +11,8 @@ import Testing
 import Tokenizers
 import Training
 
-/// Models from nothing: what is made, opened again, and asked about an image. With FOVEA_SAVED_NEW_MODELS the folders stay there,
-/// each beside what we compute with it, and `make check-transformers` opens them in transformers.
+/// Models from nothing: what is made, opened again, and asked about an image. With FOVEA_SAVED_NEW_MODELS the folders
+/// stay there, each beside what we compute with it, and `make check-transformers` opens them in transformers.
 @Suite struct NewModelTests {
   private static let texts = [
     "What does the photograph show? <think>the disc is pale</think><answer>B</answer>",
@@ -31,7 +31,7 @@ import Training
     try sizes.make(texts: texts, seed: seed, place: "test")
   }
 
-  @Test("the same sizes, texts and seed make the same bytes; another seed makes other weights")
+  @Test("The same sizes, texts and seed make the same bytes; another seed makes other weights")
   func repeatable() throws {
     let (one, again, other) = (try Self.make(), try Self.make(), try Self.make(seed: 2))
     #expect(one.description.files == again.description.files)
@@ -40,7 +40,7 @@ import Training
     #expect(Array(one.parameters.values.elements) != Array(other.parameters.values.elements))
   }
 
-  @Test("weights have the deviation that they should have, norms are one, biases zero")
+  @Test("Weights have the deviation that they should have, norms are one, biases zero")
   func initialization() throws {
     let model = try Self.make()
     func deviation(_ name: String) -> Float {
@@ -60,21 +60,21 @@ import Training
     #expect(model.parameters["projector.linear_1.bias"].allSatisfy { $0 == 0 })
   }
 
-  @Test("the default sizes make one to three million parameters")
+  @Test("The default sizes make one to three million parameters")
   func defaults() throws {
     let count = try Self.make(NewModelSettings()).parameters.parameters.reduce(0) { $0 + $1.count }
     #expect((1_000_000...3_000_000).contains(count), "\(count)")
   }
 
-  @Test("what the preprocessor subtracts and divides by is the pictures' own mean and deviation")
+  @Test("What the preprocessor subtracts and divides by is the images' own mean and deviation")
   func channels() throws {
     // Red: half 0, half 200. Green: 100 everywhere. Blue: 0, 10, 20, 30, whose variance is 125.
     let pixels: [[UInt8]] = [[0, 100, 0], [200, 100, 10], [0, 100, 20], [200, 100, 30]]
-    let pictures = [
+    let images = [
       Image(width: 2, height: 1, pixels: pixels[0] + pixels[1]),
       Image(width: 1, height: 2, pixels: pixels[2] + pixels[3]),
     ]
-    let channels = try #require(ChannelStatistics.measured(over: pictures))
+    let channels = try #require(ChannelStatistics.measured(over: images))
     #expect(channels.mean.map { $0 * 255 } == [100, 100, 15])
     #expect(zip(channels.deviation, [100, 1, 125.0.squareRoot()]).allSatisfy { abs($0 * 255 - $1) < 1e-12 })
     #expect(ChannelStatistics.measured(over: []) == nil)
@@ -86,7 +86,7 @@ import Training
     #expect(zip(processor.deviation, channels.deviation).allSatisfy { abs(Double($0) - $1) <= 5e-5 })
   }
 
-  @Test("a folder opens as what was saved, takes a chat with an image, and scores it", arguments: [24, 0])
+  @Test("A folder opens as what was saved, takes a chat with an image, and scores it", arguments: [24, 0])
   func folder(_ imageSize: Int) throws {
     let model = try Self.make(Self.sizes { $0.imageSize = imageSize })
     let kept = ProcessInfo.processInfo.environment["FOVEA_SAVED_NEW_MODELS"]
@@ -101,9 +101,9 @@ import Training
     #expect(Array(again.parameters.values.elements) == Array(model.parameters.values.elements))
 
     var random = RandomStream(seed: 5, purpose: .test)
-    let picture = Image(
+    let image = Image(
       width: 30, height: 24, pixels: (0..<30 * 24 * 3).map { _ in UInt8(random.integer(below: 256)) })
-    let images = imageSize > 0 ? [PromptImage(bytes: ImageFile.png(picture))] : []
+    let images = imageSize > 0 ? [PromptImage(bytes: ImageFile.png(image))] : []
     let messages = [ChatMessage(role: "user", content: (imageSize > 0 ? "<image>" : "") + "What is it?\n17 + 4")]
     let prompt = try PromptProcessor(again.description, place: folder).encode(messages, images: images, place: "chat")
     #expect(
@@ -118,7 +118,7 @@ import Training
     #expect(scores.entropies.allSatisfy { $0 > 4 }, "a random model knows something: \(scores.entropies)")
 
     guard kept != nil else { return }
-    try Data(ImageFile.png(picture)).write(to: URL(fileURLWithPath: folder + ".png"))
+    try Data(ImageFile.png(image)).write(to: URL(fileURLWithPath: folder + ".png"))
     let json = JSON.object([
       "content": .string(messages[0].content), "tokens": .array(prompt.tokens.map { .integer(Int64($0)) }),
       "completion": .array(completion.map { .integer(Int64($0)) }),
@@ -128,7 +128,7 @@ import Training
     try Data(json.serialized()).write(to: URL(fileURLWithPath: folder + ".json"))
   }
 
-  @Test("sizes that no model has are refused by name")
+  @Test("Sizes that no model has are refused by name")
   func refusals() throws {
     func refusal(_ change: (inout NewModelSettings) -> Void) throws -> String {
       "\(try #require(throws: InputError.self) { try Self.make(Self.sizes(change)) })"

@@ -4,7 +4,7 @@ import Support
 import Testing
 
 @Suite struct ResamplingTests {
-  @Test("every filter, growing and shrinking, gives Pillow's pixels")
+  @Test("Every filter, growing and shrinking, gives Pillow's pixels")
   func pillow() throws {
     let cases = try #require(try ImagingFixtures.json("resize.json").array)
     #expect(cases.count == 40)
@@ -19,13 +19,13 @@ import Testing
   }
 
   @Test(
-    "a size of nothing or beyond the limits is refused", arguments: [(0, 4), (4, -1), (70_000, 1), (60_000, 60_000)])
+    "A size of nothing or beyond the limits is refused", arguments: [(0, 4), (4, -1), (70_000, 1), (60_000, 60_000)])
   func sizes(_ width: Int, _ height: Int) {
     let image = Image(width: 2, height: 2, pixels: [UInt8](repeating: 0, count: 12))
     #expect(throws: InputError.self) { try image.resized(width: width, height: height) }
   }
 
-  @Test("a cut beyond the picture is black there", arguments: [(-2, -1), (2, 2), (-9, 0), (9, 9)])
+  @Test("A cut beyond the image is black there", arguments: [(-2, -1), (2, 2), (-9, 0), (9, 9)])
   func crops(_ left: Int, _ top: Int) {
     let image = Image(width: 3, height: 3, pixels: (0..<27).map { UInt8($0 + 1) })
     let cut = image.cropped(left: left, top: top, width: 4, height: 4)
@@ -40,7 +40,7 @@ import Testing
 }
 
 @Suite struct ImageProcessorTests {
-  @Test("every processor gives the floats of transformers, to the bit")
+  @Test("Every processor gives the floats of transformers, to the bit")
   func transformers() throws {
     let cases = try #require(try ImagingFixtures.json("processors.json").array)
     #expect(cases.count == 19)
@@ -62,7 +62,7 @@ import Testing
     }
   }
 
-  @Test("grids of tiles and sizes of patches are those of transformers")
+  @Test("Grids of tiles and sizes of patches are those of transformers")
   func arrangements() throws {
     let json = try ImagingFixtures.json("arrangements.json")
     for row in try #require(json["tiles"]?.array).compactMap({ $0.array?.compactMap(\.int) }) {
@@ -75,7 +75,7 @@ import Testing
     }
   }
 
-  @Test("a picture 200 times as long as wide is refused by Qwen2-VL, and by a shortest edge that makes it huge")
+  @Test("An image 200 times as long as wide is refused by Qwen2-VL, and by a shortest edge that makes it huge")
   func thin() throws {
     let thin = Image(width: 1, height: 201, pixels: [UInt8](repeating: 1, count: 603))
     let qwen = try ImageProcessor(file: Array(#"{"image_processor_type": "Qwen2VLImageProcessor"}"#.utf8), place: "q")
@@ -85,7 +85,7 @@ import Testing
   }
 
   @Test(
-    "a config that cannot be right names its key",
+    "A config that cannot be right names its key",
     arguments: [
       (#"{"image_processor_type": "Other"}"#, "image_processor_type"),
       (#"{"image_mean": [1, 2]}"#, "image_mean"),
@@ -110,7 +110,7 @@ import Testing
 }
 
 @Suite struct Base64Tests {
-  @Test("what is encoded decodes to the same", arguments: 0..<40)
+  @Test("What is encoded decodes to the same", arguments: 0..<40)
   func roundTrip(_ count: Int) {
     var random = RandomStream(seed: UInt64(count), purpose: .test)
     let bytes = (0..<count).map { _ in UInt8(random.integer(below: 256)) }
@@ -118,18 +118,18 @@ import Testing
   }
 
   @Test(
-    "the examples of RFC 4648",
+    "The examples of RFC 4648",
     arguments: [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")])
   func examples(_ text: String, _ encoded: String) {
     #expect(Base64.encode(Array(text.utf8)) == encoded)
     #expect(Base64.decode(encoded) == Array(text.utf8))
   }
 
-  @Test("line breaks are passed over")
+  @Test("Line breaks are passed over")
   func lines() { #expect(Base64.decode("Zm9v\r\nYmFy\n") == Array("foobar".utf8)) }
 
   @Test(
-    "anything else is refused",
+    "Anything else is refused",
     arguments: ["Z", "Zg", "Zg=", "Zg===", "Zh==", "Z=g=", "Zm9v!", "=", "Zm9vZg==Zm9v", "Ωm9v"])
   func malformed(_ text: String) { #expect(Base64.decode(text) == nil) }
 }

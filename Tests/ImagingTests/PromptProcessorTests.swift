@@ -6,7 +6,7 @@ import Prompts
 import Support
 import Testing
 
-/// Chats with pictures against the processors of transformers: equal tokens, equal pixels.
+/// Chats with images against the processors of transformers: equal tokens, equal pixels.
 @Suite struct PromptProcessorTests {
   private static func families() throws -> [JSON] { try #require(try ImagingFixtures.json("prompts.json").array) }
 
@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  @Test("tokens and pixels are those of transformers", arguments: [0, 1, 2])
+  @Test("Tokens and pixels are those of transformers", arguments: [0, 1, 2])
   func oracle(_ index: Int) throws {
     let family = try Self.families()[index]
     let processor = try Self.processor(family)
@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  @Test("another number of placeholders than of images, and files that are no pictures, are refused by name")
+  @Test("Another number of placeholders than of images, and files that are no images, are refused by name")
   func refusals() throws {
     let family = try Self.families()[0]
     let processor = try Self.processor(family)
@@ -69,7 +69,7 @@ import Testing
     #expect(try refusal("<image>", [PromptImage(bytes: [1, 2, 3])]).contains("prompt 7, image 0"))
   }
 
-  @Test("a model that sees needs preprocessor_config.json, and a model of text takes no images")
+  @Test("A model that sees needs preprocessor_config.json, and a model of text takes no images")
   func files() throws {
     let family = try Self.families()[0]
     let error = try #require(throws: InputError.self) {

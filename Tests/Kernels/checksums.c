@@ -119,8 +119,8 @@ static void check(void *context, int64_t index, int64_t thread) {
     print("attention", attended, positions * heads * d * bytes);
     print("attention statistics", stats, sizeof stats);
     float *dout = plain(positions * heads * d);
-    fv_attention_sequence sequence = {d, heads, kv, 0.2236f, width, rows, rows, 0, positions, 0, 0, positions, attended, dout,
-                                      stats, dheads, dheads};
+    fv_attention_sequence sequence = {d, heads, kv, 0.2236f, width, rows, rows, 0, positions, 0, 0, positions, attended,
+                                      dout, stats, dheads, dheads};
     for (int head = 0; head < kv; head++) fv_attention_backward(kind, &sequence, head, scratch);
     print("attention backward", dheads, positions * width * 4);
     sequence.bidirectional = 1;

@@ -1,6 +1,7 @@
-// Calls every kernel of decode, prefill, learner, sampling, optimizer and packing once, at the shapes of SmolLM2-135M, under
-// callgrind, which counts each call's instructions apart: `make bench-instructions` prints them and compares them with
-// instructions.txt. A count does not depend on what else the machine does, so a regression shows where a clock is useless.
+// Calls every kernel of decode, prefill, learner, sampling, optimizer and packing once, at the shapes of SmolLM2-135M,
+// under callgrind, which counts each call's instructions apart: `make bench-instructions` prints them and compares them
+// with instructions.txt. A count does not depend on what else the machine does, so a regression shows where a clock is
+// useless.
 //
 // A dump's name is "kernel, shape|useful operations|their unit"; deploy/bench-instructions reads it.
 #include <stdio.h>
@@ -50,7 +51,8 @@ static void *zeros(int64_t count) { return calloc((size_t)count, 4); }
 
 static void product(const char *name, fv_kind kind, int64_t m, int64_t n, int64_t k) {
   const int64_t units = kind == fv_bf16 ? k / 2 : k;
-  const fv_matmul p = {m, n, units, rounded(m * units), 64 * units, units, 1, rounded(n * units), zeros(m * n), n, 0, 0};
+  const fv_matmul p = {m, n, units, rounded(m * units), 64 * units, units, 1, rounded(n * units), zeros(m * n), n,
+                       0, 0};
   COUNT(name, m * n * k, "multiply-add", fv_matmul_block(kind, &p, 0, m, 0, n / 64));
 }
 
@@ -69,7 +71,8 @@ static void int8_products(void) {
   COUNT("int8 pack columns, 3072 x 576", N * C, "element",
         fv_int8_pack_columns(fv_f32, weights, C, N, 0, UNITS, scratch, panels, scales, offsets));
   COUNT("int8 quantize, 32 rows of 576", M * C, "element", {
-    for (int i = 0; i < M; i++) fv_int8_quantize_row(fv_f32, rows + i * C, C, UNITS, scratch, a + i * UNITS, a_scales + i);
+    for (int i = 0; i < M; i++)
+      fv_int8_quantize_row(fv_f32, rows + i * C, C, UNITS, scratch, a + i * UNITS, a_scales + i);
   });
   fv_int8_matmul p = {M, N, UNITS, a, a_scales, panels, scales, offsets, zeros(M * N), N, 0};
   COUNT("matmul int8, 32 rows, 3072 x 576", M * N * C, "multiply-add", fv_int8_matmul_block(&p, 0, M, 0, N / 64));
@@ -131,8 +134,8 @@ static void attention(void) {
       fv_attention(
         fv_bf16, &layer, kv, rows + t * QKV, blocks, t + 1, scratch, out + t * H * D, stats + t * H * 2);
   float *gradient = zeros(T * QKV);
-  const fv_attention_sequence sequence = {D, H, K, 0.125f, QKV, rows, rows, 0, T, 0, 0, T, out, numbers(T * H * D), stats,
-                                          gradient, gradient};
+  const fv_attention_sequence sequence = {D, H, K, 0.125f, QKV, rows, rows, 0, T, 0, 0, T, out, numbers(T * H * D),
+                                          stats, gradient, gradient};
   COUNT("attention backward, 128 positions", 5 * H * D * T * (T + 1) / 2, "multiply-add", {
     for (int kv = 0; kv < K; kv++) fv_attention_backward(fv_bf16, &sequence, kv, scratch);
   });

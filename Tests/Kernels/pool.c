@@ -1,5 +1,5 @@
-// Many short loops on pools of several sizes, for the thread sanitizer (deploy/sanitize): each index is called once, and what a
-// call writes is seen by the caller and by the next loop, without an atomic in the body.
+// Many short loops on pools of several sizes, for the thread sanitizer (deploy/sanitize): each index is called once,
+// and what a call writes is seen by the caller and by the next loop, without an atomic in the body.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +37,8 @@ int main(void) {
       fv_pool_run(w.pool, count, loop % 3 || threads == 1 || count <= 1 ? add_one : take_all, &w);
       for (int64_t i = 0; i < count; i++) expected[i]++;
       total += count;
-      if (memcmp(w.values, expected, sizeof expected)) return fprintf(stderr, "loop %d of %d threads\n", loop, threads), 1;
+      if (memcmp(w.values, expected, sizeof expected))
+        return fprintf(stderr, "loop %d of %d threads\n", loop, threads), 1;
     }
     int64_t sum = 0;
     for (int t = 0; t < threads; t++) sum += w.by_thread[t];

@@ -10,7 +10,8 @@ struct PackageManifest {
 
   let targets: [String: Target]
 
-  /// - Parameter text: of Package.swift. Its helpers `core`, `module` and `tests` take a name and a list of dependencies.
+  /// - Parameter text: of Package.swift. Its helpers `core`, `module` and `tests` take a name and a list of
+  ///   dependencies.
   init(_ text: String) {
     var targets: [String: Target] = [:]
     func add(_ name: Substring, folder: String, _ dependencies: Substring?) {
@@ -21,7 +22,8 @@ struct PackageManifest {
       let parent = ["core": "Sources/Core/", "module": "Sources/", "tests": "Tests/"][String(match.1)]!
       add(match.2, folder: parent + match.2 + "/", match.3)
     }
-    let call = #/\.(?:target|executableTarget|systemLibrary)\(\s*name: "([A-Za-z]+)"(?:,\s*dependencies: \[([^\]]*)\])?/#
+    let call =
+      #/\.(?:target|executableTarget|systemLibrary)\(\s*name: "([A-Za-z]+)"(?:,\s*dependencies: \[([^\]]*)\])?/#
     for match in text.matches(of: call) {
       add(match.1, folder: "Sources/\(match.1)/", match.2)
     }

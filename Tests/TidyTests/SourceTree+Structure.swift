@@ -13,14 +13,20 @@ extension SourceTree.File {
   }
 
   static var importPattern: Regex<(Substring, Substring)> {
-    #/^\s*(?:@[A-Za-z_()]+\s+)*(?:(?:public|package|internal|private|fileprivate)\s+)?import\s+(?:(?:struct|class|enum|protocol|func|var|let|typealias)\s+)?([A-Za-z_][A-Za-z_0-9]*)/#
+    #/
+      ^\s*(?:@[A-Za-z_()]+\s+)*(?:(?:public|package|internal|private|fileprivate)\s+)?
+      import\s+(?:(?:struct|class|enum|protocol|func|var|let|typealias)\s+)?([A-Za-z_][A-Za-z_0-9]*)
+      /#
   }
 
   /// Types and functions that the file declares at its top level for other files.
   var declaredNames: [String] {
     text.matches(
       of:
-        #/(?m)^(?:(?:public|package|final|indirect) )*(?:struct|class|enum|protocol|actor|typealias|func) ([A-Za-z_]\w*)/#
+        #/
+        (?m)^(?:(?:public|package|final|indirect)\s)*
+        (?:struct|class|enum|protocol|actor|typealias|func)\s([A-Za-z_]\w*)
+        /#
     ).map { String($0.1) }
   }
 

@@ -7,6 +7,10 @@ enum SourceTree {
     /// Relative to the repository's root, with slashes.
     var path: String
     var text: String
+    /// Whether it is Swift, C or the wire schema.
+    var isCode: Bool {
+      [".swift", ".c", ".h", ".proto"].contains(where: path.hasSuffix) && !path.hasPrefix("Sources/CWire/")
+    }
     var lines: [Substring] { text.split(separator: "\n", omittingEmptySubsequences: false) }
     /// The module that the file belongs to: the folder under Sources, Sources/Core or Tests.
     var module: String {

@@ -1,8 +1,8 @@
 // JPEG and PNG through libjpeg-turbo and libpng, for Swift.
 //
-// Both libraries report errors by longjmp, which must not cross Swift frames; so everything between an error's origin and its
-// handler is in this target. No function here exits, prints, or keeps state: each returns a status and leaves its reason in a
-// buffer of the caller's.
+// Both libraries report errors by longjmp, which must not cross Swift frames; so everything between an error's origin
+// and its handler is in this target. No function here exits, prints, or keeps state: each returns a status and leaves
+// its reason in a buffer of the caller's.
 //
 // Pixels are 8-bit RGB, [height][width][3], as Pillow's convert("RGB") gives them.
 #pragma once
@@ -34,8 +34,8 @@ typedef struct {
 typedef fovea_image_status fovea_image_header_function(
     const uint8_t *bytes, size_t count, fovea_image_header *header, char reason[FOVEA_IMAGE_REASON_BYTES]);
 
-// `pixels` holds width * height * 3 bytes of an image whose header says these sizes; anything else is BROKEN. After an error
-// its content is undefined.
+// `pixels` holds width * height * 3 bytes of an image whose header says these sizes; anything else is BROKEN. After an
+// error its content is undefined.
 typedef fovea_image_status fovea_image_decode_function(
     const uint8_t *bytes, size_t count, uint32_t width, uint32_t height, uint8_t *pixels,
     char reason[FOVEA_IMAGE_REASON_BYTES]);

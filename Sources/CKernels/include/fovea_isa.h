@@ -15,8 +15,8 @@ typedef enum {
   fv_avx512bf16 = 6  // and VNNI: every processor with the one has the other
 } fv_isa;
 
-// The instruction set in use: what fv_isa_force chose, or the environment's FOVEA_ISA, or the best that the processor has.
-// A FOVEA_ISA that is unknown or not supported counts as none; whoever starts a process checks it and says so.
+// The instruction set in use: what fv_isa_force chose, or the environment's FOVEA_ISA, or the best that the processor
+// has. A FOVEA_ISA that is unknown or not supported counts as none; a process checks it when it starts and reports it.
 fv_isa fv_isa_active(void);
 // Whether this processor can run it.
 int fv_isa_supported(fv_isa isa);

@@ -1,11 +1,11 @@
-// What vision encoders need beside the decoder's layers: LayerNorm, GELU in its three forms, and layer scale, forward and
-// backward, a row at a time. x, dx and all sums are fp32; "kind" outputs are bf16 or fp32.
+// The layers of vision encoders that a decoder does not have: LayerNorm, GELU in its three forms, and layer scale,
+// forward and backward, a row at a time. x, dx and all sums are fp32; "kind" outputs are bf16 or fp32.
 #pragma once
 #include "fovea_isa.h"
 
-// LayerNorm of one row. If add is given, x += add first (the residual). statistics[0] = mean of x, statistics[1] =
-// 1 / sqrt(mean((x - mean)^2) + epsilon); out[c] = (x[c] - mean) * inverse * weight[c] + bias[c], rounded to the kind. out may
-// be x itself when the kind is fp32. Source: Ba, Kiros and Hinton, 2016.
+// LayerNorm of one row. If add is given, x += add first (the residual). statistics[0] = mean of x, statistics[1] = 1 /
+// sqrt(mean((x - mean)^2) + epsilon); out[c] = (x[c] - mean) * inverse * weight[c] + bias[c], rounded to the kind. out
+// may be x itself when the kind is fp32. Source: Ba, Kiros and Hinton, 2016.
 void fv_layernorm(
   fv_kind kind, float *x, const float *add, const float *weight, const float *bias, float epsilon, int64_t width,
   void *out, float *statistics);
@@ -22,8 +22,8 @@ void fv_layernorm_weight_backward(
 typedef enum { fv_gelu_exact = 0, fv_gelu_tanh = 1, fv_gelu_quick = 2 } fv_gelu_form;
 
 void fv_gelu(fv_kind kind, fv_gelu_form form, const float *x, int64_t count, void *out);
-// From stored x (of the kind): the forward's output again, into out (may be NULL), and for dy the gradient dx fp32 (may be
-// NULL).
+// From stored x (of the kind): the forward's output again, into out (may be NULL), and for dy the gradient dx fp32 (may
+// be NULL).
 void fv_gelu_backward(
   fv_kind kind, fv_gelu_form form, const void *x, int64_t count, const float *dy, void *out, float *dx);
 

@@ -34,12 +34,13 @@ typedef struct {
   float log_probability, log_kept_mass, entropy;
 } fv_draw;
 
-// Draws a token by inverting the cumulative distribution at u in [0, 1). Order of the truncations: top-k, then top-p of
-// what top-k kept, then min-p; ties go to the lower token. scratch: count floats + 2 * count int32 (3 * count * 4 bytes).
+// Samples a token by inverting the cumulative distribution at u in [0, 1). Order of the truncations: top-k, then top-p
+// of what top-k kept, then min-p; ties go to the lower token. scratch: count floats + 2 * count int32 (3 * count * 4
+// bytes).
 fv_draw fv_sample(const float *logits, int64_t count, fv_sampling sampling, float u, float *scratch);
 
-// dlogits[v] = coefficient * inverse_temperature * ([v == token] - p_v), rounded to the kind. The logits may be a slice of the
-// vocabulary: token counts from its begin, and may lie outside of it.
+// dlogits[v] = coefficient * inverse_temperature * ([v == token] - p_v), rounded to the kind. The logits may be a slice
+// of the vocabulary: token counts from its begin, and may lie outside of it.
 void fv_softmax_backward(
   fv_kind kind, const float *logits, int64_t count, float inverse_temperature, float log_normalizer, int64_t token,
   float coefficient, void *dlogits);

@@ -11,7 +11,8 @@ public struct AdapterDescription: Equatable, Sendable {
   /// s = alpha / sqrt(rank). Source: Kalajdzievski, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA",
   /// 2023.
   public var isRankStabilized = false
-  /// What W is rounded to before the adapter is added, so that who has it in this precision only computes the same.
+  /// What W is rounded to before the adapter is added, so that a role that has W only in this precision computes the
+  /// same.
   public var basePrecision: Precision
   /// The parameters W, in the canonical order.
   public var names: [String]
@@ -23,7 +24,7 @@ public struct AdapterDescription: Equatable, Sendable {
     self.names = names
   }
 
-  /// s
+  /// The scale s.
   public var scale: Float { Float(alpha / (isRankStabilized ? Double(rank).squareRoot() : Double(rank))) }
 
   /// Whether both change the same layers in the same way, whatever their bases are rounded to.

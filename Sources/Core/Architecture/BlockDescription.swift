@@ -19,7 +19,7 @@ public struct BlockDescription: Equatable, Sendable {
 
     public var kind: NormKind
     public var placement: Placement
-    /// Also of the norm behind the last layer, and of those of queries and keys.
+    /// Added under the square root; the norm after the last layer and those of queries and keys use it too.
     public var epsilon: Float
 
     public init(kind: NormKind = .rootMeanSquare, placement: Placement = .before, epsilon: Float = 1e-5) {
@@ -93,7 +93,7 @@ public struct BlockDescription: Equatable, Sendable {
 extension BlockDescription {
   /// Something described that the decoder does not compute.
   public struct Unsupported: Equatable, Sendable {
-    /// In config.json's word, where it has one.
+    /// The key in config.json, where there is one.
     public var key: String
     public var expected: String
     public var found: String

@@ -18,7 +18,7 @@ extension ModelConfig {
   ///
   /// - Parameter place: names the prompt in errors.
   /// - Throws: `InputError` for images where the model has no vision encoder, an image of a size that the encoder does
-  ///   not take or with values that are no numbers, and another number of image tokens than of features.
+  ///   not take or with values that are NaN, and another number of image tokens than of features.
   public func checkImages(_ images: [ImageTensor], prompt tokens: [Int32], at place: String) throws {
     func failure(_ expected: String, _ found: String) -> InputError {
       InputError("take images", at: place, expected: expected, found: found)
@@ -43,7 +43,7 @@ extension ModelConfig {
           "\(vision.channelCount) x \(height) x \(width) values", "\(image.values.count) (image \(index))")
       }
       guard image.values.allSatisfy({ abs($0) <= 1e6 }) else {
-        throw failure("normalised pixels, at most 1e6", "a value beyond that or no number (image \(index))")
+        throw failure("normalised pixels, at most 1e6", "a larger value or NaN (image \(index))")
       }
       featureCount += vision.featureCount(image.size)
     }

@@ -4,7 +4,7 @@ import Tensor
 /// computes.
 ///
 /// Sizes are called as in Hugging Face's config.json; `ModelFiles` reads and writes that file and GGUF's metadata.
-/// Which family a model belongs to is a matter of its files, and not said here.
+/// Which family a model belongs to matters only to its files, so it does not stand here.
 public struct ModelConfig: Equatable, Sendable {
   /// V, rows of the embedding.
   public var vocabularySize: Int

@@ -2,7 +2,7 @@
 ///
 /// The defaults make 2.7 million parameters, of which the vision encoder has 0.8 million.
 public struct NewModelSettings: Equatable, Sendable {
-  /// Tokens at most; fewer when the text does not give so many.
+  /// The most tokens of the vocabulary; a short text gives fewer.
   public var vocabularySize = 1024
   public var hiddenSize = 192
   public var feedForwardSize = 512
@@ -17,7 +17,7 @@ public struct NewModelSettings: Equatable, Sendable {
   public var visionFeedForwardSize = 512
   public var visionLayerCount = 4
   public var visionHeadCount = 4
-  /// Files of text for the tokenizer, for whoever calls `make`.
+  /// Paths of the texts that the tokenizer is trained on; the caller of `make` reads them.
   public var textFiles: [String] = []
 
   public init() {}

@@ -22,7 +22,7 @@ public enum ModelPart: String, Equatable, Sendable, CaseIterable {
 /// Which parameters training changes: all but those whose names begin with a frozen prefix.
 ///
 /// A frozen parameter's gradient stays zero and costs no product; the optimizer leaves it alone and keeps no moments
-/// for it; it never differs between versions, so nothing of it is broadcast again. Multimodal alignment freezes the
+/// for it; it never differs between versions, so nothing of it is broadcast again. Projector pre-training freezes the
 /// language model.
 public struct TrainableParameters: Equatable, Sendable {
   public var frozenPrefixes: [String]

@@ -3,14 +3,14 @@ import Prompts
 import Support
 import Tensor
 
-/// A request on its way: its prompt's blocks and last logits are kept until all of its samples have started.
+/// A started request: its prompt's blocks and last logits are kept until all of its samples have started.
 final class PromptGroup {
   let request: GenerationRequest
   var isPrefilled = false
-  /// What is added to the position of a token behind the prompt to find its rotary position.
+  /// Added to the position of a token after the prompt to find its rotary position.
   var rotaryOffset = 0
   var promptBlocks: [Int32] = []
-  /// Logits after the prompt, `[V]`: every sample draws its first token from them.
+  /// Logits after the prompt, `[V]`: the first token of every sample is sampled from them.
   var logits = AlignedBuffer<Float>(count: 0)
   var nextSample = 0
   let stopBytes: [[UInt8]]
@@ -31,7 +31,7 @@ final class ActiveSample {
   var blocks: [Int32] = []
   /// Blocks promised and not yet taken.
   var reservedBlocks: Int
-  /// Position of the token that the next decode step feeds: the last one drawn.
+  /// Position of the token that the next decode step feeds: the last sampled one.
   var position: Int
   private(set) var tokens: [Int32] = []
   private(set) var completion: Completion?
@@ -51,15 +51,15 @@ final class ActiveSample {
     self.key = key
   }
 
-  /// Takes a drawn token; afterwards `completion` is there when the sample has ended.
-  func append(_ draw: fv_draw, bytes: [UInt8], maxPositions: Int) {
+  /// Appends a sampled token; sets `completion` when the sample ends with it.
+  func append(_ sampled: fv_draw, bytes: [UInt8], maxPositions: Int) {
     let request = group.request
-    tokens.append(draw.token)
-    logProbabilities.append(draw.log_probability)
-    logTruncatedMasses.append(draw.log_kept_mass)
-    entropies.append(draw.entropy)
+    tokens.append(sampled.token)
+    logProbabilities.append(sampled.log_probability)
+    logTruncatedMasses.append(sampled.log_kept_mass)
+    entropies.append(sampled.entropy)
     var finish: FinishReason?
-    if request.stopTokens.contains(draw.token) || hitsStopString(bytes) {
+    if request.stopTokens.contains(sampled.token) || hitsStopString(bytes) {
       finish = .stop
     } else if tokens.count >= request.sampling.maxNewTokens || request.promptTokens.count + tokens.count >= maxPositions
     {

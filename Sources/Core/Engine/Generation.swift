@@ -2,7 +2,7 @@ import Architecture
 import Prompts
 import Support
 
-/// What is asked of the generation engine, and what comes back.
+/// Requests to the generation engine, and the completions that come back.
 
 /// A prompt and the group of samples wanted for it. The prompt is prefilled once for all of them.
 public struct GenerationRequest: Sendable {
@@ -13,7 +13,7 @@ public struct GenerationRequest: Sendable {
   public var images: [ImageTensor]
   /// The random key of sample 0; sample i uses `sample: i`.
   public var key: SampleKey
-  /// G
+  /// G, the number of samples.
   public var sampleCount: Int
   public var sampling: SamplingSettings
   /// Tokens that end a sample. The stop token is part of the sample (it is trained).
@@ -42,12 +42,12 @@ public struct Completion: Equatable, Sendable {
   public var request: UInt64
   /// 0 ..< G
   public var sample: Int
-  /// The drawn tokens, the stop token included.
+  /// The sampled tokens, the stop token included.
   public var tokens: [Int32]
   /// log pi_b of each token under the full softmax at the sampling temperature, in nats. `[T]`
   public var logProbabilities: [Float]
-  /// log of the truncated mass, the share that top-k, top-p and min-p keep (0 when they are off), so that the truncated distribution's
-  /// log-probability is `logProbabilities - logTruncatedMasses`. `[T]`
+  /// log of the truncated mass, the share that top-k, top-p and min-p keep (0 when they are off), so that the truncated
+  /// distribution's log-probability is `logProbabilities - logTruncatedMasses`. `[T]`
   public var logTruncatedMasses: [Float]
   /// Entropy of the full softmax at the sampling temperature, in nats. `[T]`
   public var entropies: [Float]

@@ -8,10 +8,10 @@ import Tensor
 
 /// Continuous batching over slots: requests join and leave between decode steps.
 ///
-/// `step()` is the definition: start waiting groups while slots are free (their prompts are prefilled once and shared by all
-/// their samples), then draw one token for every active sample, and return the samples that ended. A sample's tokens
-/// depend only on the weights, its prompt, its sampling settings and its `SampleKey`; not on what runs beside it.
-/// Not thread-safe: one owner, one call at a time.
+/// `step()` is the definition: start waiting groups while slots are free (their prompts are prefilled once and shared
+/// by all their samples), then sample one token for every active sample, and return the samples that ended. A sample's
+/// tokens depend only on the weights, its prompt, its sampling settings and its `SampleKey`; not on what else is being
+/// decoded. Not thread-safe: one owner, one call at a time.
 public final class GenerationEngine {
   /// Samples decoded at once.
   public let slotCount: Int
@@ -28,12 +28,13 @@ public final class GenerationEngine {
   /// Blocks that the started groups and samples may still take.
   private var reservedBlocks = 0
   private var logits = ScratchBuffer<Float>()
-  private var drawScratch = ScratchBuffer<Float>()
+  private var samplingScratch = ScratchBuffer<Float>()
 
   /// - Parameters:
   ///   - decoder: the policy; its weights may change only while the engine is idle.
   ///   - slotCount: samples decoded at once.
-  ///   - positions: positions that one sample may use on average, which bounds the cache; the model's own limit at most.
+  ///   - positions: positions that one sample may use on average, which bounds the cache; the model's own limit at
+  ///     most.
   ///   - bytesOfToken: a token's bytes, for stop strings.
   package init(
     decoder: Decoder, slotCount: Int, positions: Int = 4096, bytesOfToken: @escaping (Int32) -> [UInt8]
@@ -54,15 +55,15 @@ public final class GenerationEngine {
   /// Whether nothing is active or waiting.
   public var isIdle: Bool { active.isEmpty && waiting.isEmpty }
 
-  /// The tokens drawn so far of a sample that has not ended; empty when it is not active. For showing text as it grows.
+  /// The tokens so far of a sample that has not ended, for showing text as it grows; empty when it is not active.
   public func tokens(of request: UInt64, sample: Int) -> [Int32] {
     active.first { $0.group.request.id == request && $0.index == sample }?.tokens ?? []
   }
 
   /// Accepts a request; its samples start as slots come free, in the order of submission.
   ///
-  /// - Throws: `InputError` when the prompt is empty, holds a token that the vocabulary lacks, or leaves no position for
-  ///   an answer, when its images do not fit it or the model, or when the sampling settings are out of range.
+  /// - Throws: `InputError` when the prompt is empty, holds a token that the vocabulary lacks, or leaves no position
+  ///   for an answer, when its images do not fit it or the model, or when the sampling settings are out of range.
   public func submit(_ request: GenerationRequest) throws {
     let place = "request \(request.id)"
     func check(_ holds: Bool, _ what: String, expected: String, found: String) throws {
@@ -93,7 +94,7 @@ public final class GenerationEngine {
     waiting.removeAll { $0.request.id == id }
   }
 
-  /// Starts what can start, draws one token for every active sample, and returns the completions of those that ended.
+  /// Starts what can start, samples one token for every active sample, and returns the completions of those that ended.
   public func step() -> [Completion] {
     var done = start()
     done += decode()
@@ -112,7 +113,7 @@ public final class GenerationEngine {
       }
       while group.samplesToStart > 0 && active.count < slotCount {
         guard let sample = startSample(of: group) else { return done }
-        draw(sample, from: group.logits.pointer)
+        sampleToken(of: [sample], from: group.logits.pointer)
         if let completion = sample.completion {
           finish(sample)
           done.append(completion)
@@ -161,7 +162,7 @@ public final class GenerationEngine {
     let states = decoder.forward(rows, cache: cache)
     let v = decoder.config.vocabularySize
     let all = logits.reserve(groups.count * v)
-    decoder.logits(states.units(at: 0), count: groups.count, into: all)
+    decoder.logits(states.words(at: 0), count: groups.count, into: all)
     for (index, group) in groups.enumerated() {
       group.logits = AlignedBuffer(count: v)
       group.logits.pointer.update(from: all + index * v, count: v)
@@ -215,8 +216,8 @@ public final class GenerationEngine {
     let states = decoder.forward(rows, cache: cache)
     let v = decoder.config.vocabularySize
     let all = logits.reserve(active.count * v)
-    decoder.logits(states.units(at: 0), count: active.count, into: all)
-    draw(active, from: all)
+    decoder.logits(states.words(at: 0), count: active.count, into: all)
+    sampleToken(of: active, from: all)
     var done: [Completion] = []
     for sample in active {
       guard let completion = sample.completion else { continue }
@@ -227,26 +228,24 @@ public final class GenerationEngine {
     return done
   }
 
-  private func draw(_ sample: ActiveSample, from row: UnsafeMutablePointer<Float>) { draw([sample], from: row) }
-
-  /// Draws the next token of every sample from its row of logits.
-  private func draw(_ samples: [ActiveSample], from rows: UnsafeMutablePointer<Float>) {
+  /// Samples the next token of every sample from its row of logits.
+  private func sampleToken(of samples: [ActiveSample], from rows: UnsafeMutablePointer<Float>) {
     let v = decoder.config.vocabularySize
-    let scratch = drawScratch.reserve(decoder.pool.threadCount * 3 * v)
-    let draws = [fv_draw](unsafeUninitializedCapacity: samples.count) { draws, count in
+    let scratch = samplingScratch.reserve(decoder.pool.threadCount * 3 * v)
+    let results = [fv_draw](unsafeUninitializedCapacity: samples.count) { results, count in
       count = samples.count
-      let draws = draws.baseAddress!
+      let results = results.baseAddress!
       decoder.pool.run(samples.count) { index, thread in
         let sample = samples[index]
         let s = sample.group.request.sampling
         let sampling = fv_sampling(temperature: s.temperature, top_k: Int32(s.topK), top_p: s.topP, min_p: s.minP)
         let u = sample.key.uniform(token: sample.tokens.count)
-        (draws + index).initialize(
+        (results + index).initialize(
           to: fv_sample(rows + index * v, Int64(v), sampling, u, scratch + thread * 3 * v))
       }
     }
-    for (sample, draw) in zip(samples, draws) {
-      sample.append(draw, bytes: bytesOfToken(draw.token), maxPositions: decoder.config.maxPositions)
+    for (sample, result) in zip(samples, results) {
+      sample.append(result, bytes: bytesOfToken(result.token), maxPositions: decoder.config.maxPositions)
     }
     tokensSampled += UInt64(samples.count)
   }

@@ -2,7 +2,7 @@ import Architecture
 import CKernels
 
 extension Activation {
-  /// Projections side by side that the activation takes: gate and up for SwiGLU.
+  /// The number of projections that the activation takes, next to each other: gate and up for SwiGLU.
   package var inputCount: Int { isGated ? 2 : 1 }
 
   private var form: fv_gelu_form {

@@ -7,10 +7,10 @@ extension Precision {
   package var kind: fv_kind { self == .bfloat16 ? fv_bf16 : fv_f32 }
   /// Bytes of one element of packed weights, product inputs and the key-value cache.
   package var elementByteCount: Int { self == .bfloat16 ? 2 : 4 }
-  /// Elements of one 32-bit unit of a reduction.
-  package var elementsPerUnit: Int { self == .bfloat16 ? 2 : 1 }
-  /// Units of a reduction over `depth` elements; an odd last element is paired with zero.
-  package func units(_ depth: Int) -> Int { (depth + elementsPerUnit - 1) / elementsPerUnit }
+  /// Elements of one packed word, the 32 bits that a reduction takes at once.
+  package var elementsPerWord: Int { self == .bfloat16 ? 2 : 1 }
+  /// Packed words of a reduction over `depth` elements; an odd last element is paired with zero.
+  package func wordCount(_ depth: Int) -> Int { (depth + elementsPerWord - 1) / elementsPerWord }
 }
 
 /// Elements of a precision (bf16 or fp32): product inputs and saved activations. 64-byte aligned, zeroed.
@@ -31,8 +31,8 @@ package final class ElementBuffer: Sendable {
     UnsafeMutableRawPointer(bytes.pointer) + index * precision.elementByteCount
   }
 
-  /// The address of element `index` as units of a reduction.
-  package func units(at index: Int) -> UnsafeMutablePointer<UInt32> {
+  /// The address of element `index` as packed words of a reduction.
+  package func words(at index: Int) -> UnsafeMutablePointer<UInt32> {
     at(index).assumingMemoryBound(to: UInt32.self)
   }
 }

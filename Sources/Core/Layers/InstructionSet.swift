@@ -30,7 +30,7 @@ public enum InstructionSet: String, Sendable, CaseIterable {
 
   /// Checks the environment's `FOVEA_ISA`, which the kernels follow when it names an instruction set of this processor.
   ///
-  /// - Throws: `InputError` when it names none, so that nobody measures something else than they asked for.
+  /// - Throws: `InputError` when it names none, so that a benchmark never measures another one than was asked for.
   public static func checkEnvironment(_ wish: String?) throws {
     guard let wish, InstructionSet(rawValue: wish)?.isSupported != true else { return }
     let names = allCases.filter(\.isSupported).map(\.rawValue).joined(separator: ", ")

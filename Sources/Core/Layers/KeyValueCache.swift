@@ -5,9 +5,9 @@ import Tensor
 
 /// Keys and values of all layers in blocks of 16 positions, shared between sequences by block number.
 ///
-/// Memory is reserved at once and touched as it is used. A block belongs to whoever counts it: samples of a group share
-/// the full blocks of their prompt, and own the blocks that they write. Reused blocks are cleared, since a masked position
-/// enters a product as 0 times whatever lies there.
+/// Memory is reserved at once and touched as it is used. Blocks are reference-counted: samples of a group share the
+/// full blocks of their prompt, and own the blocks that they write. Reused blocks are cleared, since a masked position
+/// enters a product as 0 times the content of the block.
 /// Source of the idea: Kwon et al., "Efficient Memory Management for Large Language Model Serving", 2023.
 package final class KeyValueCache {
   /// Positions of one block.
@@ -88,7 +88,7 @@ package final class KeyValueCache {
     if useCounts[Int(block)] == 0 { free.append(block) }
   }
 
-  /// Copies all layers' keys and values of a block: a sample goes on from the prompt's last, partly filled block.
+  /// Copies all layers' keys and values of a block: a sample continues the prompt's last, partly filled block.
   package func copy(_ source: Int32, to destination: Int32) {
     memcpy(mapping + Int(destination) * blockBytes, mapping + Int(source) * blockBytes, blockBytes)
   }

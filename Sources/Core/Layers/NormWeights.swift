@@ -47,7 +47,8 @@ package struct NormWeights: Sendable {
     }
   }
 
-  /// Adds the gradients of weight and bias, where they are asked for, over rows, ascending. `dy` and `x` `[rows, width]`.
+  /// Adds the gradients of weight and bias, where they are asked for, over rows, ascending. `dy` and `x`
+  /// `[rows, width]`.
   package func weightBackward(
     _ dy: UnsafePointer<Float>, x: UnsafePointer<Float>, statistics: UnsafePointer<Float>, rows: Int,
     dweight: UnsafeMutablePointer<Float>?, dbias: UnsafeMutablePointer<Float>?, pool: ThreadPool

@@ -6,20 +6,20 @@ import Tensor
 
 /// A weight matrix `[rows, depth]` as 8-bit integers with one scale a row: the inexact fast path of rollouts.
 ///
-/// Half the memory traffic of bf16 and twice the rate of its products. Weights are rotated and quantized as they are loaded,
-/// activations row by row in every product; the arithmetic is `fovea_int8.h`'s, so a result has the same bits for any number of
-/// rows, threads and tasks, on any instruction set, but not those of `PackedMatrix`.
+/// Half the memory traffic of bf16 and twice the rate of its products. Weights are rotated and quantized as they are
+/// loaded, activations row by row in every product; the arithmetic is `fovea_int8.h`'s, so a result has the same bits
+/// for any number of rows, threads and tasks, on any instruction set, but not those of `PackedMatrix`.
 package final class QuantizedMatrix: WeightMatrix {
   package let rows: Int
   package let depth: Int
-  /// Of the elements that come in: loaded weights and activations.
+  /// The precision of loaded weights and of activations.
   private let precision: Precision
-  private let units: Int
+  private let wordCount: Int
   private let panels: AlignedBuffer<UInt32>
   private let scales: AlignedBuffer<Float>
   private let offsets: AlignedBuffer<Int32>
-  /// The rows as they were loaded, when the matrix is also an embedding: an embedding is read, not multiplied, so its exact
-  /// values cost memory but no time.
+  /// The rows as they were loaded, when the matrix is also an embedding: an embedding is read, not multiplied, so its
+  /// exact values cost memory but no time.
   private let embeddings: ElementBuffer?
 
   /// - Parameter keepsRows: keeps the exact rows too, for `unpack`.
@@ -29,9 +29,9 @@ package final class QuantizedMatrix: WeightMatrix {
     self.precision = precision
     self.rows = rows
     self.depth = depth
-    units = (depth + 15) / 16 * 4
+    wordCount = (depth + 15) / 16 * 4
     let columns = PackedMatrix.panelCount(rows) * 64
-    panels = AlignedBuffer(count: columns * units)
+    panels = AlignedBuffer(count: columns * wordCount)
     scales = AlignedBuffer(count: columns)
     offsets = AlignedBuffer(count: columns)
     embeddings = keepsRows ? ElementBuffer(precision, count: rows * depth) : nil
@@ -65,7 +65,7 @@ package final class QuantizedMatrix: WeightMatrix {
       let source = w + range.lowerBound * rowBytes
       withRotationScratch {
         fv_int8_pack_columns(
-          kind, source, Int64(depth), Int64(range.count), Int64(begin + range.lowerBound), Int64(units), $0,
+          kind, source, Int64(depth), Int64(range.count), Int64(begin + range.lowerBound), Int64(wordCount), $0,
           panels.pointer, scales.pointer, offsets.pointer)
       }
       if let embeddings { memcpy(embeddings.at((begin + range.lowerBound) * depth), source, range.count * rowBytes) }
@@ -80,7 +80,7 @@ package final class QuantizedMatrix: WeightMatrix {
 
   /// Space for one rotated row.
   private func withRotationScratch(_ body: (UnsafeMutablePointer<Float>) -> Void) {
-    withUnsafeTemporaryAllocation(byteCount: units * 16, alignment: 64) {
+    withUnsafeTemporaryAllocation(byteCount: wordCount * 16, alignment: 64) {
       body($0.baseAddress!.assumingMemoryBound(to: Float.self))
     }
   }
@@ -97,21 +97,22 @@ package final class QuantizedMatrix: WeightMatrix {
     precondition(part.lowerBound % 64 == 0 && part.upperBound <= rows, "rows \(part) of \(rows)")
     let kind = precision.kind
     let rowBytes = depth * precision.elementByteCount
-    withUnsafeTemporaryAllocation(byteCount: count * (units + 1) * 4, alignment: 64) { scratch in
+    withUnsafeTemporaryAllocation(byteCount: count * (wordCount + 1) * 4, alignment: 64) { scratch in
       let quantized = scratch.baseAddress!.assumingMemoryBound(to: UInt32.self)
-      let inputScales = (scratch.baseAddress! + count * units * 4).assumingMemoryBound(to: Float.self)
+      let inputScales = (scratch.baseAddress! + count * wordCount * 4).assumingMemoryBound(to: Float.self)
       pool.run(count, chunk: 16) { range in
         withRotationScratch {
           for row in range {
             fv_int8_quantize_row(
-              kind, UnsafeRawPointer(x) + row * rowBytes, Int64(depth), Int64(units), $0, quantized + row * units,
+              kind, UnsafeRawPointer(x) + row * rowBytes, Int64(depth), Int64(wordCount), $0,
+              quantized + row * wordCount,
               inputScales + row)
           }
         }
       }
       let product = fv_int8_matmul(
-        rows: Int64(count), columns: Int64(part.count), units: Int64(units), a: quantized, a_scales: inputScales,
-        panels: panels.pointer + part.lowerBound * units, scales: scales.pointer + part.lowerBound,
+        rows: Int64(count), columns: Int64(part.count), units: Int64(wordCount), a: quantized, a_scales: inputScales,
+        panels: panels.pointer + part.lowerBound * wordCount, scales: scales.pointer + part.lowerBound,
         offsets: offsets.pointer + part.lowerBound, y: y, y_row: Int64(part.count),
         bias: bias.map { $0 + part.lowerBound })
       ProductTasks.run(rows: count, columns: part.count, pool: pool) { rows, panels in
@@ -132,7 +133,7 @@ extension ModelConfig {
     let longest = max(hiddenSize, feedForwardSize, headCount * headSize)
     guard rollout == .int8, longest > fv_int8_depth_max else { return }
     throw InputError(
-      "draw samples with int8", at: place, expected: "layers of at most \(fv_int8_depth_max) inputs",
+      "sample with int8", at: place, expected: "layers of at most \(fv_int8_depth_max) inputs",
       found: "\(longest)")
   }
 }

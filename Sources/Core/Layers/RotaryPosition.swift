@@ -2,9 +2,9 @@ import Architecture
 
 /// Where a row stands for the rotary embedding: one number for text, three for what an image shows.
 ///
-/// In a model without sections all three are the row's position. With sections (Qwen2.5-VL) a feature of an image has the
-/// time of the image and its own row and column, and what follows goes on after the largest of them, so an image takes fewer
-/// rotary positions than rows. Attention and cache go by the row's position all the same.
+/// In a model without sections all three are the row's position. With sections (Qwen2.5-VL) a feature of an image has
+/// the time of the image and its own row and column, and what follows continues after the largest of them, so an image
+/// takes fewer rotary positions than rows. Attention and cache use the row's position nevertheless.
 ///
 /// Source: get_rope_index of modeling_qwen2_5_vl.py in `transformers`, for still images.
 package struct RotaryPosition: Equatable, Sendable {
@@ -23,7 +23,7 @@ package struct RotaryPosition: Equatable, Sendable {
 package struct PromptRotary {
   /// `[M]`
   package private(set) var positions: [RotaryPosition] = []
-  /// What is added to a completion's position to find its rotary one; 0 or less.
+  /// Added to a completion's position to find its rotary one; 0 or less.
   package private(set) var offset = 0
 
   package init(_ tokens: [Int32], images: [ImageTensor], config: ModelConfig) {

@@ -4,8 +4,8 @@ import Tensor
 
 /// Cosines and sines of the rotary position embedding, `[positions, D/2]`, fp32 rounded from fp64.
 ///
-/// Source: Su et al., 2021; Llama 3's scaling as its reference implementation does it. The angles are computed by our own
-/// fp64 series, so that every machine has the same table.
+/// Source: Su et al., 2021; Llama 3's scaling as its reference implementation does it. The angles are computed by our
+/// own fp64 series, so that every machine has the same table.
 package final class RotaryTable: Sendable {
   private let half: Int
   private let cosines: AlignedBuffer<Float>

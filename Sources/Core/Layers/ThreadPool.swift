@@ -2,8 +2,8 @@ import CKernels
 
 /// The kernels' threads of a process. Kernels never run on Swift's cooperative pool.
 ///
-/// `@unchecked Sendable`: `run` may be called from one thread at a time, which the model and the optimizer, each owned by one
-/// thread, guarantee; the C pool synchronizes its threads itself.
+/// `@unchecked Sendable`: `run` may be called from one thread at a time, which the model and the optimizer, each owned
+/// by one thread, guarantee; the C pool synchronizes its threads itself.
 public final class ThreadPool: @unchecked Sendable {
   private let pool: OpaquePointer
   /// Threads that a loop runs on, the caller's among them.
@@ -33,7 +33,7 @@ public final class ThreadPool: @unchecked Sendable {
           pool, Int64(count),
           { context, first, thread in
             let loop = context!.assumingMemoryBound(to: Loop.self)
-            // Held once for all of the thread's calls: threads that count references to it at each call wait for each other.
+            // Held once for all of the thread's calls: counting references at each call would make the threads contend.
             let body = loop.pointee.body
             let pool = loop.pointee.pool
             var index = first

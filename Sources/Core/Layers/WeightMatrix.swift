@@ -1,10 +1,10 @@
 import CKernels
 
-/// A weight matrix `[rows, depth]` that a decoder multiplies rows of activations with, possibly several parameters stacked
-/// along its rows.
+/// A weight matrix `[rows, depth]` that a decoder multiplies rows of activations with, possibly several parameters
+/// stacked along its rows.
 ///
-/// Two arithmetics: `PackedMatrix` is exact in the sense of `fovea_matmul.h`, `QuantizedMatrix` is the inexact fast path of
-/// rollouts. Either gives the same bits for any number of rows, threads and tasks, on any instruction set.
+/// Two arithmetics: `PackedMatrix` is exact in the sense of `fovea_matmul.h`, `QuantizedMatrix` is the inexact fast
+/// path of rollouts. Either gives the same bits for any number of rows, threads and tasks, on any instruction set.
 package protocol WeightMatrix: AnyObject, Sendable {
   /// N, outputs.
   var rows: Int { get }
@@ -21,8 +21,8 @@ package protocol WeightMatrix: AnyObject, Sendable {
   func read(rows: Range<Int>, into out: UnsafeMutableRawPointer)
   /// Row `row` as fp32 `[depth]`: the embedding of a token.
   func unpack(row: Int, into out: UnsafeMutablePointer<Float>)
-  /// The columns `part` of `x[M, depth] . w^T + bias`, `y[M, part.count]`; `x` holds elements of the precision, `part` begins
-  /// at a multiple of 64.
+  /// The columns `part` of `x[M, depth] . w^T + bias`, `y[M, part.count]`; `x` holds elements of the precision, `part`
+  /// begins at a multiple of 64.
   func multiply(
     _ x: UnsafePointer<UInt32>, count: Int, rows part: Range<Int>, into y: UnsafeMutablePointer<Float>,
     bias: UnsafePointer<Float>?, pool: ThreadPool)
@@ -40,7 +40,7 @@ extension WeightMatrix {
 
 /// How a product is split into tasks for a pool: ranges of rows times ranges of panels of 64 columns.
 package enum ProductTasks {
-  /// Rows of one task: with 768 units a row they stay in the second-level cache beside the panel.
+  /// Rows of one task: with 768 packed words a row they stay in the second-level cache together with the panel.
   private static let rowsPerTask = 192
 
   package static func run(
@@ -55,7 +55,8 @@ package enum ProductTasks {
     let panelsPerTask = max(1, min(panelCount, panelCount * rowTasks / wantedTasks))
     let panelTasks = (panelCount + panelsPerTask - 1) / panelsPerTask
     pool.run(rowTasks * panelTasks) { task in
-      // The halves of a panel's rows follow each other, since the panel is then in the cache; else a block of rows is in it.
+      // The halves of a panel's rows follow each other, since the panel is then in the cache; else a block of rows is
+      // in it.
       let row = (isHalved ? task % rowTasks : task / panelTasks) * rowsPerTask
       let panel = (isHalved ? task / rowTasks : task % panelTasks) * panelsPerTask
       body(row..<min(rows, row + rowsPerTask), panel..<min(panelCount, panel + panelsPerTask))

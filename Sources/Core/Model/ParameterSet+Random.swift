@@ -5,15 +5,16 @@ import Tensor
 
 /// A random start for a model of any family.
 ///
-/// A weight is drawn from N(0, 1/n), n the inputs of its product, so that outputs are as large as inputs; those that write into
-/// the residual stream from a distribution narrower by the square root of 2 L, for L layers of two such writers each.
-/// Embeddings of tokens have deviation 0.02, since they are the head too; those of places in an image 1/sqrt(C). Norms are 1,
-/// biases 0, layer scales 0.1. The usual 0.02 for every weight suits widths above a thousand: in a narrow encoder it leaves so
-/// little of an image that a small model learns to speak without ever learning to see.
+/// A weight is drawn from N(0, 1/n), n the inputs of its product, so that outputs are as large as inputs; those that
+/// write into the residual stream from a distribution narrower by the square root of 2 L, for L layers of two such
+/// writers each. Embeddings of tokens have deviation 0.02, since they are the head too; those of places in an image
+/// 1/sqrt(C). Norms are 1, biases 0, layer scales 0.1. The usual 0.02 for every weight suits widths above a thousand:
+/// in a narrow encoder it leaves so little of an image that a small model learns to speak without ever learning to see.
 ///
-/// Every parameter has a stream of its own, so its values follow from the seed, its place among the parameters, and nothing else.
-/// Source: LeCun et al., "Efficient BackProp", 1998; Radford et al., "Language Models are Unsupervised Multitask Learners", 2019
-/// (section 2.3); SigLIP's start in `transformers`.
+/// Every parameter has a stream of its own, so its values follow from the seed, its place among the parameters, and
+/// nothing else.
+/// Source: LeCun et al., "Efficient BackProp", 1998; Radford et al., "Language Models are Unsupervised Multitask
+/// Learners", 2019 (section 2.3); SigLIP's start in `transformers`.
 extension ParameterSet {
   public static func random(config: ModelConfig, seed: UInt64) -> ParameterSet {
     let set = ParameterSet(config: config)
@@ -52,8 +53,8 @@ extension ParameterSet {
   ]
 
   /// Normal numbers, two from two uniform ones.
-  /// Source: Box and Muller, "A Note on the Generation of Random Normal Deviates", 1958; in fp64 by our own logarithm, cosine
-  /// and sine, so that every machine draws the same.
+  /// Source: Box and Muller, "A Note on the Generation of Random Normal Deviates", 1958; in fp64 by our own logarithm,
+  /// cosine and sine, so that every machine gets the same numbers.
   private static func fill(
     _ scalars: UnsafeMutableBufferPointer<Float>, deviation: Double, _ stream: RandomStream
   ) {

@@ -7,18 +7,18 @@ import Tensor
 
 /// A model that is an adapter on a base: what a folder of PEFT's holds, with the base that it names.
 public struct AdaptedModel: Sendable {
-  /// The base's: an adapter changes weights only.
+  /// The description of the base: an adapter changes weights only.
   public let description: ModelDescription
   /// The base's weights, adapted matrices rounded as the adapter's description says.
   public let base: ParameterSet
   public let source: Source
   public let adapter: LowRankAdapter
 
-  /// Which base it is.
+  /// The base of an adapter: where it is, and which weights it has.
   public struct Source: Equatable, Sendable {
     /// A folder or a GGUF file.
     public var path: String
-    /// Of its weights as they were loaded; another base would give another model without a word.
+    /// The checksum of its weights as they were loaded: another base would silently give another model.
     public var checksum: String
   }
 
@@ -49,12 +49,12 @@ public struct AdaptedModel: Sendable {
   /// Where training begins: the model of a path, with its own adapter if that is the wanted one, and else with a new
   /// one.
   ///
-  /// - Parameter wanted: of the adapter that is to be trained.
-  /// - Returns: the model, and whether the adapter was there.
+  /// - Parameter wanted: the description of the adapter that is to be trained.
+  /// - Returns: the model, and whether training resumes the model's own adapter.
   /// - Throws: `InputError` for a model that cannot be loaded, and an adapter that it cannot have.
   public static func start(
     path: String, _ wanted: AdapterDescription, seed: UInt64
-  ) throws -> (model: AdaptedModel, goesOn: Bool) {
+  ) throws -> (model: AdaptedModel, resumes: Bool) {
     if isAdapter(path) {
       let found = try AdaptedModel(folder: path, basePrecision: wanted.basePrecision)
       if found.adapter.description.fits(wanted) { return (found, true) }

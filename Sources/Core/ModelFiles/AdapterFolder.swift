@@ -23,7 +23,7 @@ extension AdaptedModel {
     static let precision = "base_precision"
   }
 
-  /// An adapter on an adapter on an adapter: no more, so that a folder that names itself as its base ends.
+  /// The most adapters on top of one another; the bound also ends a folder that names itself as its base.
   static let depthMax = 4
 
   private static let prefix = "base_model.model."
@@ -103,7 +103,7 @@ extension AdaptedModel {
     return result
   }
 
-  /// Writes the adapter into a folder that is there; the base stays where it is, its small files too.
+  /// Writes the adapter into an existing folder; the base and its small files stay where they are.
   ///
   /// - Throws: `InputError` when the disk refuses.
   public func save(to folder: String) throws {
@@ -137,16 +137,16 @@ extension AdaptedModel {
   }
 }
 
-/// adapter_config.json.
+/// The content of adapter_config.json.
 package struct AdapterConfig {
-  /// As it is written there.
+  /// `base_model_name_or_path` as the file has it.
   var base: String
   var rank: Int
   var alpha: Double
   var isRankStabilized: Bool
 
   private static let byteCountMax = 4 << 20
-  /// What would make the adapter compute something else: each must be absent, null, false or empty.
+  /// Keys of adapters that compute something else: each must be absent, null, false or empty.
   private static let variants = [
     "use_dora", "use_qalora", "lora_bias", "fan_in_fan_out", "modules_to_save", "rank_pattern", "alpha_pattern",
     "layer_replication", "target_parameters", "trainable_token_indices",

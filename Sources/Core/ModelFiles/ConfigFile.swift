@@ -4,7 +4,7 @@ import Support
 /// Hugging Face's config.json and generation_config.json, read and written.
 ///
 /// A key that would change the arithmetic and is not supported is refused by name; a key that is absent has the value
-/// that `transformers` gives it. What the keys are, the model's family says.
+/// that `transformers` gives it. The model's family says what the keys are.
 package enum ConfigFile {
   /// The model's family and shape.
   ///

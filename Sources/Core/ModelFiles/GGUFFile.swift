@@ -84,7 +84,7 @@ private struct TensorDescription {
   var name: String
   var shape: [Int]
   var encoding: TensorEncoding
-  /// From the start of the data.
+  /// The offset of its bytes from the start of the tensors' bytes.
   var offset: Int
 
   init(_ cursor: inout ByteCursor, alignment: Int) throws {

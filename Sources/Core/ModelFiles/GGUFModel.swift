@@ -6,14 +6,14 @@ import Tokenizers
 /// A language model in a GGUF file, seen as Hugging Face would store it: names, shapes, row order, configuration,
 /// tokenizer.
 ///
-/// What families do differently, their `GGUFLayout` says. Where rows of queries and keys have rotary pairs next to each
+/// A family's `GGUFLayout` says what it does differently. Where rows of queries and keys have rotary pairs next to each
 /// other, they are marked, and decoding puts them back.
 ///
 /// Source: ggml/docs/gguf.md.
 struct GGUFModel {
   let family: any DecoderFamily
   let config: ModelConfig
-  /// By canonical names.
+  /// The tensors by their canonical names.
   let tensors: [String: StoredTensor]
   let tokenizer: TokenizerDefinition
   let tokens: ConfigTokens

@@ -53,7 +53,7 @@ package enum GGUFType: UInt32, Equatable, Sendable {
   case int64 = 11
   case float64 = 12
 
-  /// Arrays of arrays nest at most so deep.
+  /// The deepest nesting of arrays in arrays.
   static let arrayDepthMax = 4
 
   /// The bytes of a value; the least for a string and an array.

@@ -7,7 +7,7 @@ import Tokenizers
 /// them.
 public struct ModelDescription: Sendable {
   public let config: ModelConfig
-  /// What its files are like.
+  /// The family, which says what its files are like.
   package let family: any ModelFamily
   public let tokenizer: Tokenizer
   /// The tokens that end a completion.
@@ -24,7 +24,7 @@ public struct ModelDescription: Sendable {
     public static let tokenizer = "tokenizer.json"
     public static let tokenizerConfig = "tokenizer_config.json"
     public static let chatTemplate = "chat_template.jinja"
-    /// How images become pixels; read by `Imaging`.
+    /// How images become pixels; `ImageProcessor` reads it.
     public static let preprocessorConfig = "preprocessor_config.json"
     /// How `transformers` puts images into texts; only kept.
     public static let processorConfig = "processor_config.json"

@@ -9,7 +9,7 @@ import Tokenizers
 /// Everything that the files say is checked against their sizes before weights are decoded, so that no file makes the
 /// process trap, or take more than a small multiple of the file in memory.
 public enum ModelLoader {
-  /// The largest of the small files that is read; tokenizer.json of the largest vocabularies takes 20 MB.
+  /// The most bytes of a small file; tokenizer.json of the largest vocabularies takes 20 MB.
   private static let smallFileByteCountMax = 64 << 20
 
   /// The model and its weights.
@@ -56,7 +56,7 @@ public enum ModelLoader {
 
   /// The model without its weights.
   ///
-  /// - Throws: `InputError` as `load` does; the safetensors of a folder are not looked at.
+  /// - Throws: `InputError` as `load` does; the safetensors of a folder are not read.
   public static func describe(path: String) throws -> ModelDescription {
     try describe(path: path, families: ModelFamilies.all)
   }

@@ -28,7 +28,8 @@ extension NewModelSettings {
 
   /// Turns between `<|im_start|>` and `<|im_end|>`, without a system turn of its own.
   private static let chatTemplate =
-    "{% for message in messages %}{{'\(turnStart)' + message['role'] + '\\n' + message['content'] + '\(turnEnd)' + '\\n'}}"
+    "{% for message in messages %}"
+    + "{{'\(turnStart)' + message['role'] + '\\n' + message['content'] + '\(turnEnd)' + '\\n'}}"
     + "{% endfor %}{% if add_generation_prompt %}{{ '\(turnStart)assistant\\n' }}{% endif %}"
 
   /// Makes the model.

@@ -1,7 +1,7 @@
 import Glibc
 import Support
 
-/// Reads safetensors: an 8-byte length, a JSON header, and the tensors' bytes side by side.
+/// Reads safetensors: an 8-byte length, a JSON header, and the tensors' bytes one after the other.
 ///
 /// The whole header is checked before a tensor's byte is read: as the format demands, the tensors fill the rest of the
 /// file without overlap and without a hole, and each has exactly the bytes of its shape and type.
@@ -29,7 +29,7 @@ package enum SafetensorsFile {
     return tensors
   }
 
-  /// What a file says beside its tensors: texts by name.
+  /// The metadata of a file: texts by name.
   package static func metadata(in file: MappedFile) throws -> [String: String] {
     try header(of: file).members["__metadata__"]?.object?.compactMapValues(\.string) ?? [:]
   }

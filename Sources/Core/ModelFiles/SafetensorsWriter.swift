@@ -3,7 +3,7 @@ import Tensor
 
 /// Writes parameters as one safetensors file that other tools open.
 ///
-/// Scalars go through one small buffer, so that saving takes no memory to speak of. Tensors of fp32 lie in front of
+/// Scalars go through one small buffer, so that saving takes almost no memory. Tensors of fp32 lie in front of
 /// those of bf16, so that each begins at a multiple of its scalar's size, as readers want it; otherwise in canonical
 /// order.
 extension SafetensorsFile {
@@ -11,7 +11,7 @@ extension SafetensorsFile {
   ///
   /// - Parameters:
   ///   - fileName: a parameter's name in the file.
-  ///   - metadata: texts by name, beside the tensors.
+  ///   - metadata: texts by name, stored next to the tensors.
   /// - Throws: `InputError` when the disk refuses.
   package static func write(
     _ parameters: ParameterSet, to path: String, encoding: ModelSaver.Encoding,

@@ -19,7 +19,7 @@ package struct StoredTensor: Sendable {
   package enum RowOrder: Equatable, Sendable {
     /// As Hugging Face does: in each head the first halves of all rotary pairs, then the second halves.
     case halves
-    /// As GGUF's llama files do: in each head the rotary pairs side by side.
+    /// As GGUF's llama files do: in each head the rotary pairs next to each other.
     case pairs(headSize: Int)
   }
   package var rowOrder = RowOrder.halves
@@ -84,7 +84,7 @@ extension ParameterSet {
   ///   - parameters: all of the model's, or some.
   ///   - tensors: the file's tensors, by the parameters' names.
   ///   - names: what the files call the parameters, for errors.
-  ///   - ignoring: tells of a tensor that is no parameter whether it may be left out.
+  ///   - ignoring: whether a tensor that is no parameter may be left out.
   ///   - place: names the model in errors.
   /// - Throws: `InputError` for a missing tensor, a wrong shape, and a tensor that the model does not have.
   package convenience init(

@@ -1,14 +1,14 @@
 import Architecture
 import Imaging
 
-/// Mean and deviation of each channel over all pixels of some pictures, as shares of full brightness.
+/// Mean and deviation of each channel over all pixels of some images, as shares of full brightness.
 ///
-/// What preprocessor_config.json subtracts and divides by, so that an encoder from nothing sees what differs between pictures
-/// instead of what they have in common: photographs of one subject fill a narrow part of the range, and of it a small encoder
-/// learns in a tenth of the steps.
+/// What preprocessor_config.json subtracts and divides by, so that a new encoder sees what differs between images
+/// instead of what they have in common: photographs of one subject fill a narrow part of the range, and of it a small
+/// encoder learns in a tenth of the steps.
 extension ChannelStatistics {
-  /// Pixels of every picture weigh the same. Sums are of integers, so their order does not matter.
-  /// - Returns: nil without a picture.
+  /// All pixels have the same weight. Sums are of integers, so their order does not matter.
+  /// - Returns: nil without an image.
   public static func measured(over images: some Sequence<Image>) -> ChannelStatistics? {
     var count: UInt64 = 0
     var sums: [UInt64] = [0, 0, 0]
@@ -25,7 +25,7 @@ extension ChannelStatistics {
     }
     guard count > 0 else { return nil }
     let means = sums.map { Double($0) / Double(count) }
-    // A channel that never changes would be divided by nothing; its pixels differ by less than a step.
+    // A channel that never changes would be divided by 0; its pixels differ by less than a step.
     let deviations = zip(squares, means).map { square, mean in
       max(1, (Double(square) / Double(count) - mean * mean).squareRoot())
     }

@@ -7,7 +7,8 @@ public struct PixelTensor: Equatable, Sendable {
   public var shape: [Int]
   /// fp32, in the order of `shape`.
   public var values: [Float]
-  /// Patches of Qwen2-VL (time, down, across), tiles of InternVL (1, down, across; without the thumbnail), else 1, 1, 1.
+  /// Patches of Qwen2-VL (time, down, across), tiles of InternVL (1, down, across; without the thumbnail), else 1, 1,
+  /// 1.
   public var grid: (time: Int, rows: Int, columns: Int) { (gridShape[0], gridShape[1], gridShape[2]) }
   private var gridShape: [Int]
 
@@ -19,19 +20,20 @@ public struct PixelTensor: Equatable, Sendable {
   }
 }
 
-/// Turns pictures into a vision encoder's input, as a model's preprocessor_config.json says.
+/// Turns images into a vision encoder's input, as a model's preprocessor_config.json says.
 ///
-/// Source: CLIPImageProcessor, Qwen2VLImageProcessor and GotOcr2ImageProcessor (InternVL3's) of transformers, in their Pillow
-/// form: bicubic resizing to 8 bits first, then rescaling in fp64 to fp32, then (x - mean) / std in fp32. As every step
-/// after resizing maps one byte of one channel to one float, three tables of 256 do all of it, to the same bits.
+/// Source: CLIPImageProcessor, Qwen2VLImageProcessor and GotOcr2ImageProcessor (InternVL3's) of transformers, in their
+/// Pillow form: bicubic resizing to 8 bits first, then rescaling in fp64 to fp32, then (x - mean) / std in fp32. As
+/// every step after resizing maps one byte of one channel to one float, three tables of 256 do all of it, to the same
+/// bits.
 public struct ImageProcessor: Equatable, Sendable {
-  /// How the picture's size and arrangement are chosen.
+  /// How the image's size and arrangement are chosen.
   public enum Arrangement: Equatable, Sendable {
-    /// One picture: resized, then the centre cut out.
+    /// One image: resized, then the centre cut out.
     case single(resize: Resize?, crop: Size?)
-    /// One picture whose sides are multiples of `patch * merge`, cut into patches, those that merge next to each other.
+    /// One image whose sides are multiples of `patch * merge`, cut into patches, those that merge next to each other.
     case patches(patch: Int, merge: Int, time: Int, pixelCount: ClosedRange<Int>)
-    /// Tiles of one size in the grid that fits the picture's shape best, and the whole picture as one more tile.
+    /// Tiles of one size in the grid that fits the image's shape best, and the whole image as one more tile.
     case tiles(size: Size, count: ClosedRange<Int>, thumbnail: Bool)
   }
 
@@ -70,28 +72,28 @@ public struct ImageProcessor: Equatable, Sendable {
     self.deviation = deviation
   }
 
-  /// The encoder's input for one picture, in the layout of `transformers`.
-  /// - Throws: `InputError` when the picture's shape leads to a size beyond the limits.
+  /// The encoder's input for one image, in the layout of `transformers`.
+  /// - Throws: `InputError` when the image's shape leads to a size beyond the limits.
   public func pixels(of image: Image) throws -> PixelTensor {
-    let (pictures, rows, columns) = try arranged(image)
+    let (images, rows, columns) = try arranged(image)
     if case .patches(let patch, let merge, let time, _) = arrangement {
-      return patches(of: pictures[0], patch: patch, merge: merge, time: time)
+      return patches(of: images[0], patch: patch, merge: merge, time: time)
     }
     return PixelTensor(
-      shape: [pictures.count, 3, pictures[0].height, pictures[0].width], values: planes(pictures), rows: rows,
+      shape: [images.count, 3, images[0].height, images[0].width], values: planes(images), rows: rows,
       columns: columns)
   }
 
-  /// The encoder's input for one picture as Core's encoder takes it: one tensor, or one a tile.
-  /// - Throws: `InputError` when the picture's shape leads to a size beyond the limits.
+  /// The encoder's input for one image as `VisionEncoder` takes it: one tensor, or one a tile.
+  /// - Throws: `InputError` when the image's shape leads to a size beyond the limits.
   public func tensors(of image: Image) throws -> [ImageTensor] {
-    try arranged(image).pictures.map { picture in
-      ImageTensor(height: picture.height, width: picture.width, values: planes([picture]))
+    try arranged(image).images.map { image in
+      ImageTensor(height: image.height, width: image.width, values: planes([image]))
     }
   }
 
-  /// The picture resized and cropped, or its tiles with the thumbnail last; all of one size.
-  private func arranged(_ image: Image) throws -> (pictures: [Image], rows: Int, columns: Int) {
+  /// The image resized and cropped, or its tiles with the thumbnail last; all of one size.
+  private func arranged(_ image: Image) throws -> (images: [Image], rows: Int, columns: Int) {
     switch arrangement {
     case .single(let resize, let crop):
       var image = image
@@ -128,7 +130,7 @@ public struct ImageProcessor: Equatable, Sendable {
     }
   }
 
-  /// `[images, 3, H, W]` of pictures of one size.
+  /// `[images, 3, H, W]` of images of one size.
   private func planes(_ images: [Image]) -> [Float] {
     let tables = tables
     var values: [Float] = []
@@ -142,8 +144,8 @@ public struct ImageProcessor: Equatable, Sendable {
     return values
   }
 
-  /// `[patches, 3 * time * patch * patch]`: groups of merge x merge patches row by row, the patches of a group row by row,
-  /// and in a patch channel, time, row, column. A still picture fills every time.
+  /// `[patches, 3 * time * patch * patch]`: groups of merge x merge patches row by row, the patches of a group row by
+  /// row, and in a patch channel, time, row, column. A still image fills every time.
   private func patches(of image: Image, patch: Int, merge: Int, time: Int) -> PixelTensor {
     let tables = tables
     let (rows, columns) = (image.height / patch, image.width / patch)
@@ -185,7 +187,7 @@ extension ImageProcessor.Resize {
 }
 
 extension Image {
-  /// The middle of the picture; a side that is too short is filled up with black, one pixel more in front when it is odd.
+  /// The middle of the image; a side that is too short is filled up with black, one pixel more in front when it is odd.
   func centre(_ size: ImageProcessor.Size) -> Image {
     cropped(  // a shift rounds down, below zero too
       left: (width - size.width) >> 1, top: (height - size.height) >> 1, width: size.width, height: size.height)

@@ -3,11 +3,12 @@ import Support
 
 /// Reads preprocessor_config.json into an `ImageProcessor`.
 ///
-/// Older and newer files say the same in several ways: sizes as a number or as an object, Qwen2-VL's bounds as min_pixels and
-/// max_pixels or as shortest_edge and longest_edge, the Fast suffix of a class. Steps that a file turns off are left out.
+/// Older and newer files say the same in several ways: sizes as a number or as an object, Qwen2-VL's bounds as
+/// min_pixels and max_pixels or as shortest_edge and longest_edge, the Fast suffix of a class. Steps that a file turns
+/// off are left out.
 extension ImageProcessor {
   private static let operation = "read preprocessor_config.json"
-  /// Of a side in the file.
+  /// The longest side that the file may name, in pixels.
   private static let sideMax = 8192
 
   /// - Parameter place: names the file in errors.

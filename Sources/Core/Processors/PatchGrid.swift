@@ -1,10 +1,10 @@
 import Support
 
-/// Qwen2-VL's choice of a picture's size: near its own, with sides that patches fill exactly.
+/// Qwen2-VL's choice of an image's size: near its own, with sides that patches fill exactly.
 ///
 /// Source: `smart_resize` of transformers, models/qwen2_vl.
 public enum PatchGrid {
-  /// A thinner picture is refused, as there.
+  /// The largest ratio of the sides, as there.
   static let aspectRatioMax = 200.0
 
   /// - Parameters:
@@ -17,7 +17,7 @@ public enum PatchGrid {
     guard max(own.width, own.height) / min(own.width, own.height) <= aspectRatioMax else {
       throw InputError(
         "prepare image", at: "\(width) x \(height) pixels",
-        expected: "one side at most \(Int(aspectRatioMax)) times the other", found: "a thinner picture")
+        expected: "one side at most \(Int(aspectRatioMax)) times the other", found: "a thinner image")
     }
     // Python rounds halves to even.
     var size = ImageProcessor.Size(
@@ -36,11 +36,11 @@ public enum PatchGrid {
   }
 }
 
-/// InternVL's choice of a grid of tiles: the one whose shape is nearest to the picture's.
+/// InternVL's choice of a grid of tiles: the one whose shape is nearest to the image's.
 ///
 /// Source: `get_optimal_tiled_canvas` of transformers, models/got_ocr2.
 public enum TileGrid {
-  /// Of equally near grids the one with more tiles, unless they would hold more than twice the picture's pixels.
+  /// Of equally near grids the one with more tiles, unless they would hold more than twice the image's pixels.
   public static func best(
     width: Int, height: Int, tile: ImageProcessor.Size, count: ClosedRange<Int>
   ) -> (columns: Int, rows: Int) {

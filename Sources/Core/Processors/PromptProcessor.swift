@@ -5,19 +5,19 @@ import Prompts
 import Support
 import Tokenizers
 
-/// From a prompt as it travels to a prompt as a model takes it: what `transformers` calls a processor.
+/// Turns a prompt as it travels into a prompt as a model takes it: what `transformers` calls a processor.
 ///
-/// Pictures are decoded and arranged as the model's preprocessor_config.json says; in the chat, each placeholder becomes as many
-/// image tokens as its picture has features, between the family's marks. Worker and learner use the same one, so both see
-/// the same pixels to the bit.
+/// Images are decoded and arranged as the model's preprocessor_config.json says; in the chat, each placeholder becomes
+/// as many image tokens as its image has features, between the family's marks. Worker and learner use the same one, so
+/// both get the same pixels to the bit.
 ///
 /// Source: processing_llava.py, processing_qwen2_5_vl.py and processing_internvl.py of `transformers`.
 public struct PromptProcessor: Sendable {
-  /// What the model needs to see; nil for a model of text.
-  private struct Sight: Sendable {
+  /// How images become tokens and pixels for the model's vision encoder.
+  private struct ImageInput: Sendable {
     let config: VisionConfig
     let processor: ImageProcessor
-    /// The text of the image token, and what stands before and after a picture's tokens.
+    /// The text of the image token, and what stands before and after an image's tokens.
     let token: String
     let opening: String
     let closing: String
@@ -25,16 +25,17 @@ public struct PromptProcessor: Sendable {
 
   private let config: ModelConfig
   private let tokenizer: Tokenizer
-  private let sight: Sight?
+  /// nil for a model of text.
+  private let imageInput: ImageInput?
 
   /// - Parameter place: names the model in errors.
-  /// - Throws: `InputError` for a model with a vision encoder whose preprocessor_config.json is missing, broken, or at odds with
-  ///   the encoder.
+  /// - Throws: `InputError` for a model with a vision encoder whose preprocessor_config.json is missing, broken, or at
+  ///   odds with the encoder.
   public init(_ description: ModelDescription, place: String) throws {
     config = description.config
     tokenizer = description.tokenizer
     guard let vision = description.config.vision else {
-      sight = nil
+      imageInput = nil
       return
     }
     let name = ModelDescription.FileName.preprocessorConfig
@@ -50,7 +51,7 @@ public struct PromptProcessor: Sendable {
         found: token.isEmpty ? "none" : "\"\(token)\", which is other tokens")
     }
     let (opening, closing) = description.family.imageMarks
-    sight = Sight(config: vision, processor: processor, token: token, opening: opening, closing: closing)
+    imageInput = ImageInput(config: vision, processor: processor, token: token, opening: opening, closing: closing)
   }
 
   /// Tokens and pixels of a chat.
@@ -58,15 +59,15 @@ public struct PromptProcessor: Sendable {
   /// - Parameters:
   ///   - images: in the order of the placeholders in the messages.
   ///   - place: names the prompt in errors.
-  /// - Throws: `InputError` for images where the model has no vision encoder, a picture that cannot be decoded, another number of
-  ///   placeholders than of images, and chats that the model's template does not take.
+  /// - Throws: `InputError` for images where the model has no vision encoder, an image that cannot be decoded, another
+  ///   number of placeholders than of images, and chats that the model's template does not take.
   public func encode(_ messages: [ChatMessage], images: [PromptImage], place: String) throws -> EncodedPrompt {
     guard !images.isEmpty else { return EncodedPrompt(tokens: try tokenizer.encodeChat(messages)) }
-    let pictures = try images.enumerated().map { try pixels(of: $1, place: "\(place), image \($0)") }
-    guard let sight else { throw Self.blindness(images.count, place) }
-    var tokenTexts = pictures.map { tensors in
-      let count = tensors.reduce(0) { $0 + sight.config.featureCount($1.size) }
-      return sight.opening + String(repeating: sight.token, count: count) + sight.closing
+    let tensors = try images.enumerated().map { try pixels(of: $1, place: "\(place), image \($0)") }
+    guard let imageInput else { throw Self.noVisionEncoder(images.count, place) }
+    var tokenTexts = tensors.map { tensors in
+      let count = tensors.reduce(0) { $0 + imageInput.config.featureCount($1.size) }
+      return imageInput.opening + String(repeating: imageInput.token, count: count) + imageInput.closing
     }[...]
     let placeholderCount = messages.reduce(0) { $0 + PromptImage.placeholderCount(in: $1.content) }
     guard placeholderCount == images.count else {
@@ -80,7 +81,7 @@ public struct PromptProcessor: Sendable {
       for part in parts { content += tokenTexts.removeFirst() + part }
       return ChatMessage(role: message.role, content: content)
     }
-    let prompt = EncodedPrompt(tokens: try tokenizer.encodeChat(filled), images: pictures.flatMap { $0 })
+    let prompt = EncodedPrompt(tokens: try tokenizer.encodeChat(filled), images: tensors.flatMap { $0 })
     try config.checkImages(prompt.images, prompt: prompt.tokens, at: place)
     return prompt
   }
@@ -92,11 +93,11 @@ public struct PromptProcessor: Sendable {
   }
 
   private func pixels(of image: PromptImage, place: String) throws -> [ImageTensor] {
-    guard let sight else { throw Self.blindness(1, place) }
-    return try sight.processor.tensors(of: ImageFile.decode(image.bytes, place: place))
+    guard let imageInput else { throw Self.noVisionEncoder(1, place) }
+    return try imageInput.processor.tensors(of: ImageFile.decode(image.bytes, place: place))
   }
 
-  private static func blindness(_ count: Int, _ place: String) -> InputError {
+  private static func noVisionEncoder(_ count: Int, _ place: String) -> InputError {
     InputError(
       "encode prompt", at: place, expected: "no images, since the model has no vision encoder", found: "\(count)")
   }

@@ -33,8 +33,8 @@ public struct RewardSpecification: Equatable, Sendable {
   }
 }
 
-/// What its data says of a prompt beyond what is asked. It stays with the role that has the data and is never sent: the stages
-/// before reinforcement learning learn from it, and an evaluation groups its table by it.
+/// What the data of a task says about a prompt beyond the question. It stays with the role that has the data and is
+/// never sent: the stages before reinforcement learning learn from it, and an evaluation groups its table by it.
 public struct PromptAnnotation: Equatable, Sendable {
   /// How the images were taken, as `task.modalities` names it: "CFP". nil without images.
   public var modality: String?

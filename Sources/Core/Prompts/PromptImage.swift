@@ -2,8 +2,8 @@ import CXXHash
 
 /// An image of a prompt as it travels: the encoded file, JPEG or PNG, and its content address.
 ///
-/// It stays encoded until a model looks at it: a tenth of the pixels' bytes, and one decoder for every role. The address lets a
-/// worker keep what it computed for an image; it follows from the bytes, so it is never sent.
+/// It stays encoded until a model takes it: a tenth of the pixels' bytes, and one decoder for every role. The address
+/// lets a worker keep what it computed for an image; it follows from the bytes, so it is never sent.
 ///
 /// A chat's text says where the images stand: the n-th `placeholder` of its messages is the n-th image. A text without
 /// images may contain the word; then it means nothing.
@@ -15,7 +15,7 @@ public struct PromptImage: Hashable, Sendable {
   /// The most bytes of one encoded image.
   public static let byteCountMax = 32 << 20
 
-  /// The encoded file. Whether it can be decoded only `Imaging` knows.
+  /// The encoded file. `Imaging` finds out whether it can be decoded.
   public let bytes: [UInt8]
   public let address: ContentAddress
 
@@ -31,7 +31,7 @@ public struct PromptImage: Hashable, Sendable {
 }
 
 /// XXH3-128 of some bytes: equal for equal bytes, and different for different ones but for a chance of 2 to the -128.
-/// Not proof against forgery; who holds an address must have made it from bytes that it had.
+/// Not proof against forgery, so a role only uses addresses that it computed from the bytes itself.
 public struct ContentAddress: Hashable, Sendable, CustomStringConvertible {
   public let high: UInt64
   public let low: UInt64

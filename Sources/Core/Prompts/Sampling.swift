@@ -1,4 +1,4 @@
-/// How tokens are drawn. Temperature 0 is greedy.
+/// How tokens are sampled. Temperature 0 is greedy.
 public struct SamplingSettings: Equatable, Hashable, Sendable {
   /// Divides the logits; 0 takes the most probable token.
   public var temperature: Float

@@ -1,7 +1,7 @@
-/// From the rewards and entropies of a batch to an advantage per token: all that the loss sees of the algorithm.
+/// From the rewards and entropies of a batch to an advantage per token: all that the loss gets from the algorithm.
 ///
-/// Everything is indexed `[prompt][sample]` and, for tokens, `[prompt][sample][T]`, in the batch's order (sorted by prompt),
-/// which fixes the order of every sum.
+/// Everything is indexed `[prompt][sample]` and, for tokens, `[prompt][sample][T]`, in the batch's order (sorted by
+/// prompt), which fixes the order of every sum.
 
 /// The advantages of a batch, and what is reported about them.
 public struct BatchAdvantages: Equatable, Sendable {

@@ -1,7 +1,7 @@
 /// An entropy bonus on the advantage of each token, for comparison with UADT.
 ///
-/// Source: arXiv 2506.14758. The bonus is a constant to the gradient, and at most |A| / kappa, so that kappa > 1 keeps the
-/// advantage's sign and an advantage of 0 stays 0.
+/// Source: arXiv 2506.14758. The bonus is a constant to the gradient, and at most |A| / kappa, so that kappa > 1 keeps
+/// the advantage's sign and an advantage of 0 stays 0.
 public struct EntropyBonus: Shaping {
   /// The weight of a token's entropy.
   public var alpha: Float

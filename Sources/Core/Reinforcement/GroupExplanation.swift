@@ -23,7 +23,7 @@ public struct GroupExplanation: Equatable, Sendable {
   }
 
   public var samples: [Sample]
-  /// tau after the batch before, nats; nil when there was none.
+  /// tau after the previous batch, nats; nil when there was none.
   public var thresholdBefore: Float?
   /// tau, nats.
   public var threshold: Float
@@ -36,7 +36,7 @@ public struct GroupExplanation: Equatable, Sendable {
   ///   - group: which one of the batch.
   ///   - rewards: of the batch. `[prompt][sample]`
   ///   - entropies: of the batch, nats. `[prompt][sample][T]`
-  ///   - batch: what came of them.
+  ///   - batch: the advantages that they gave.
   ///   - thresholdBefore: tau before the batch.
   public init(
     group: Int, rewards: [[Float]], entropies: [[[Float]]], batch: BatchAdvantages, thresholdBefore: Float?

@@ -2,13 +2,13 @@ import Glibc
 
 /// The clipped policy loss of one sequence and its exact gradient with respect to the log-probabilities.
 ///
-/// Per token: J = w (min(rho A, clip(rho, 1 - clipLow, 1 + clipHigh) A) - beta k3), loss = - sum of J times the token's share
-/// in the aggregation. rho is pi / pi_old of the token, or the length-normalised ratio of the sequence (GSPO);
-/// k3 = exp(d) - d - 1 with d = log pi_ref - log pi; w = min(pi_old / pi_b, C), a constant to the gradient, multiplies the
-/// whole term. It knows no algorithm: everything comes as an advantage per token and as `LossSettings`.
+/// Per token: J = w (min(rho A, clip(rho, 1 - clipLow, 1 + clipHigh) A) - beta k3), loss = - sum of J times the token's
+/// share in the aggregation. rho is pi / pi_old of the token, or the length-normalised ratio of the sequence (GSPO);
+/// k3 = exp(d) - d - 1 with d = log pi_ref - log pi; w = min(pi_old / pi_b, C), a constant to the gradient, multiplies
+/// the whole term. It knows no algorithm: everything comes as an advantage per token and as `LossSettings`.
 ///
-/// Inputs and gradients are Float, all arithmetic is Double, sums run over tokens in ascending order. Logarithms of ratios
-/// are held within +-20, where the gradient ends, so that no finite input gives an infinite loss.
+/// Inputs and gradients are Float, all arithmetic is Double, sums run over tokens in ascending order. Logarithms of
+/// ratios are held within +-20, where the gradient ends, so that no finite input gives an infinite loss.
 /// Source: arXiv 1707.06347 (clipping), 2402.03300 (GRPO, k3), 2507.18071 (GSPO), 2503.14476 (DAPO).
 public struct PolicyLoss: Sendable {
   /// What one sequence brings. Every array is `[T]`; log-probabilities are in nats at the sampling temperature.
@@ -19,7 +19,8 @@ public struct PolicyLoss: Sendable {
     public var oldLogProbabilities: [Float]
     /// log pi_b, of the policy that sampled; needed with `importanceCap`.
     public var behaviourLogProbabilities: [Float]?
-    /// log of the truncated mass, the share that truncation keeps: pi_b of the truncated distribution is exp(log pi_b - this).
+    /// log of the truncated mass, the share that truncation keeps: pi_b of the truncated distribution is exp(log pi_b -
+    /// this).
     public var logTruncatedMasses: [Float]?
     /// log pi_ref; needed with `klCoefficient` above 0.
     public var referenceLogProbabilities: [Float]?

@@ -1,5 +1,5 @@
-/// The named algorithms, as data: a preset fills settings and nothing asks for its name afterwards. Shaping goes on top of
-/// any of them.
+/// The named algorithms, as data: a preset fills settings and nothing asks for its name afterwards. Shaping goes on top
+/// of any of them.
 public struct Preset: Equatable, Sendable {
   public var name: String
   public var advantage: AdvantageSettings

@@ -1,5 +1,5 @@
-/// The two-by-two balance of UADT: uncertain or certain, positive or negative advantage. Its raw values are the names of the
-/// shares in docs/METRICS.md.
+/// The two-by-two balance of UADT: uncertain or certain, positive or negative advantage. Its raw values are the names
+/// of the shares in docs/METRICS.md.
 public enum Quadrant: String, CaseIterable, Sendable {
   case uncertainPositive = "uncertain_positive"
   case uncertainNegative = "uncertain_negative"

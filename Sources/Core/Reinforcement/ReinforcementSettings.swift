@@ -5,7 +5,7 @@ public struct AdvantageSettings: Equatable, Sendable {
   public enum Baseline: String, Sendable, CaseIterable {
     /// The group's mean.
     case mean
-    /// The mean of the other members (RLOO).
+    /// The mean of the group's other samples (RLOO).
     case leaveOneOut = "leave_one_out"
   }
   public enum Normalization: String, Sendable, CaseIterable {

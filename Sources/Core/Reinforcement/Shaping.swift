@@ -1,7 +1,7 @@
 /// A way in which uncertainty shapes the advantages of a batch, as pure functions of its rewards and entropies.
 ///
-/// A new shaping is one file with a type that conforms, and one line in `ShapingDefinition.all`. Most shapings look at one
-/// sample at a time and implement `weight` and `shaped`; one that compares samples or prompts implements `shape`.
+/// A new shaping is one file with a type that conforms, and one line in `ShapingDefinition.all`. Most shapings look at
+/// one sample at a time and implement `weight` and `shaped`; one that compares samples or prompts implements `shape`.
 public protocol Shaping: Sendable {
   /// The shaping weight omega of a sample; 0 by default.
   /// - Parameters:
@@ -25,7 +25,7 @@ public protocol Shaping: Sendable {
   /// What shaping does to a sample of the quadrant and weight, in two words; nil when it does nothing.
   func effect(on quadrant: Quadrant, weight: Float) -> String?
 
-  /// Measurements of a step besides those that every shaping has. Their names and meanings stand in the table of metrics.
+  /// Measurements of a step in addition to those that every shaping has; the table of metrics explains their names.
   /// - Parameter weights: omega of every sample of the batch.
   func metrics(weights: [Double]) -> [String: Double]
 }

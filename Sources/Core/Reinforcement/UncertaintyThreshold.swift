@@ -1,6 +1,7 @@
 /// The entropy tau that separates uncertain from certain samples. It follows the batches by exponential moving average.
 ///
-/// It is training state: a checkpoint keeps `value`. Source: arXiv 2508.16129; our reading of the start is tau_0 = Hbar_0.
+/// It is training state: a checkpoint keeps `value`. Source: arXiv 2508.16129; our reading of the start is tau_0 =
+/// Hbar_0.
 public struct UncertaintyThreshold: Equatable, Sendable {
   /// Memory, 0 ..< 1.
   public var gamma: Float

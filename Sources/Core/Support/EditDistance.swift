@@ -1,4 +1,5 @@
-/// How far apart two words are: insertions, deletions, replacements, and swaps of neighbours that turn one into the other.
+/// How far apart two words are: insertions, deletions, replacements, and swaps of neighbours that turn one into the
+/// other.
 ///
 /// For suggesting what a misspelt word means; only the first 100 characters count, so that no input makes it slow.
 public func editDistance(_ a: String, _ b: String) -> Int {

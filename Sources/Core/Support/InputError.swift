@@ -1,6 +1,6 @@
 /// The error for everything that comes from outside: bytes, files, settings, peers.
 ///
-/// It names the operation, the place, what was expected and what was found, so that a person can mend the input without
+/// It names the operation, the place, what was expected and what was found, so that a person can fix the input without
 /// reading the source. A bug is a `precondition`, never an `InputError`; lateness and cancellation are values.
 public struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
   /// What was being done, in the infinitive: "read tensor".

@@ -1,8 +1,9 @@
 /// A JSON document as a value (RFC 8259).
 ///
-/// The parser is written out, because what reads a file from outside needs three things that Foundation's does not tell: the
-/// byte offset of a mistake, keys that occur twice (two readers would disagree about such a file), and whether a number
-/// was written as an integer. It is strict: no comments, no trailing commas, no NaN, valid UTF-8 only, and a bounded depth.
+/// The parser is written out, because what reads a file from outside needs three things that Foundation's does not
+/// report: the byte offset of a mistake, keys that occur twice (two readers would disagree about such a file), and
+/// whether a number was written as an integer. It is strict: no comments, no trailing commas, no NaN, valid UTF-8 only,
+/// and a bounded depth.
 ///
 /// Invariant: `integer` holds every number that was written without fraction and exponent and fits 64 bits; every other
 /// number is `number`.
@@ -23,8 +24,8 @@ public enum JSON: Equatable, Sendable {
   /// - Parameters:
   ///   - bytes: UTF-8 text.
   ///   - place: names the document in errors, for example its file.
-  /// - Throws: `InputError` with the byte offset for anything that is not JSON, a key that occurs twice in one object, and
-  ///   nesting deeper than `depthMax`.
+  /// - Throws: `InputError` with the byte offset for anything that is not JSON, a key that occurs twice in one object,
+  ///   and nesting deeper than `depthMax`.
   public static func parse(_ bytes: [UInt8], place: String) throws -> JSON {
     try bytes.withUnsafeBufferPointer { try parse($0, place: place) }
   }

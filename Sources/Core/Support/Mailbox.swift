@@ -1,9 +1,9 @@
 import Foundation
 
-/// A queue between threads: many post, and one takes all that waits, or several take one each. It is how a role's event
-/// loop and its computing threads talk.
+/// A queue between threads: any thread posts; one thread takes all elements, or several take one each. A role's event
+/// loop and its computing threads communicate through it.
 ///
-/// A computing thread may wait in it, an event loop only looks. Bounded by its users: each posts a bounded number of
+/// A computing thread may block in it; an event loop only polls. Bounded by its users: each posts a bounded number of
 /// elements for each one that it takes.
 ///
 /// `@unchecked Sendable`: `elements` and `closed` are only touched under the condition's lock.
@@ -23,11 +23,11 @@ public final class Mailbox<Element: Sendable>: @unchecked Sendable {
     }
   }
 
-  /// What waits, in order; never blocks.
+  /// Takes all elements, in order, without blocking.
   public func take() -> [Element] { condition.withLock { removeAll() } }
 
-  /// Blocks until something is there. Not for Swift's cooperative threads.
-  /// - Returns: what waits, in order; nil once the mailbox is closed and empty.
+  /// Blocks until there is an element. Not for Swift's cooperative threads.
+  /// - Returns: all elements, in order; nil once the mailbox is closed and empty.
   public func wait() -> [Element]? {
     condition.withLock {
       while elements.isEmpty && !closed { condition.wait() }
@@ -35,8 +35,8 @@ public final class Mailbox<Element: Sendable>: @unchecked Sendable {
     }
   }
 
-  /// Blocks until something is there. Several threads may wait; each element goes to one of them.
-  /// - Returns: the first that waits; nil once the mailbox is closed and empty.
+  /// Blocks until there is an element. Several threads may wait; each element goes to one of them.
+  /// - Returns: the first element; nil once the mailbox is closed and empty.
   public func waitForOne() -> Element? {
     condition.withLock {
       while elements.isEmpty && !closed { condition.wait() }
@@ -44,7 +44,7 @@ public final class Mailbox<Element: Sendable>: @unchecked Sendable {
     }
   }
 
-  /// No more elements will come.
+  /// Ends the queue: no more elements are accepted.
   public func close() {
     condition.withLock {
       closed = true

@@ -1,2 +1,2 @@
-/// A point or a span of monotonic time. State machines are told the time; they never read a clock.
+/// A point or a span of monotonic time. State machines take the time as a parameter; they never read a clock.
 public typealias Milliseconds = Int64

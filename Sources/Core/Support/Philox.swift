@@ -1,8 +1,8 @@
 /// Counter-based random numbers: Philox4x32-10.
 ///
-/// Source: Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011.
-/// A number is a pure function of its key and counter, so a draw does not depend on who makes it, when, or beside which
-/// others. That is what makes a run repeatable for any number of workers.
+/// Source: Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011. A number is a pure function of its
+/// key and counter, so it does not depend on which process computes it, when, or next to which others. That is what
+/// makes a run repeatable for any number of workers.
 public enum Philox {
   /// Ten rounds of Philox4x32 over one counter block.
   public static func block(
@@ -79,9 +79,9 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
   }
 }
 
-/// The key of one sample: token t of the sample draws with counter t.
+/// The key of one sample: token t of the sample uses counter t.
 ///
-/// (run seed, policy step, prompt, sample index) name a sample, whichever worker draws it, on whichever attempt.
+/// (run seed, policy step, prompt, sample index) name a sample, for any worker and any attempt.
 public struct SampleKey: Hashable, Sendable {
   /// The run seed.
   public var seed: UInt64

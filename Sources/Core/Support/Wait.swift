@@ -1,4 +1,4 @@
-/// One edge of the graph of who waits: who waits for whom, for what, since when.
+/// One edge of the wait graph: a process, the peer that it waits for, for what, and since when.
 ///
 /// Roles are pure states, so a wait is a value that follows from the state; shells print it, `Watchdog` says when.
 public struct Wait: Equatable, Sendable {
@@ -8,7 +8,7 @@ public struct Wait: Equatable, Sendable {
   public var awaited: String
   /// "an answer to its hello", "lease 17". May change while the same peer is waited for.
   public var subject: String
-  /// On the clock of ticks.
+  /// When the wait began, on the clock of ticks.
   public var since: Milliseconds
 
   public init(_ waiter: String, for awaited: String, _ subject: String, since: Milliseconds) {
@@ -27,10 +27,10 @@ public struct Wait: Equatable, Sendable {
   }
 }
 
-/// Says which waits last too long: each after 30 s, then whenever it has doubled, and once more when it is over. So no hang
-/// is silent, and no log is filled by one.
+/// Reports waits that last too long: each after 30 s, then whenever its age has doubled, and once more when it is over.
+/// So no hang is silent, and none fills the log.
 ///
-/// Invariant: it remembers no more edges than it was shown last.
+/// Invariant: it remembers no more edges than the last call passed.
 public struct Watchdog: Equatable, Sendable {
   public static let firstMilliseconds: Milliseconds = 30_000
 

@@ -1,13 +1,13 @@
 /// Something that a process waits for now.
 ///
-/// Two are the same while they are for the same thing from the same peer, whatever is known of why it does not come.
+/// Two are equal when they are for the same thing from the same peer; `detail` may differ.
 public struct PendingWait: Hashable, Sendable {
-  /// The peer or part of the process that it has to come from.
+  /// The peer, or the part of the process, that is waited for.
   public var awaited: String
   public var subject: String
   /// What is known of the cause: "no connection".
   public var detail: String
-  /// Whether the process ends when it has waited too long. Else the peer is the one that ends the wait.
+  /// Whether the process ends when the wait lasts too long. Otherwise it is for the peer to end the wait.
   public var isBounded: Bool
 
   public init(_ subject: String, from awaited: String, detail: String = "", isBounded: Bool = true) {
@@ -24,7 +24,7 @@ public struct PendingWait: Hashable, Sendable {
   }
 }
 
-/// What a process waits for, since when, and when a wait has lasted too long.
+/// Keeps what a process waits for, since when, and reports a wait that has lasted too long.
 ///
 /// A state says at every tick what it waits for now; a wait that is new counts from then, one that is gone is
 /// forgotten. So the state keeps no times of its own. Pure: the clock is the caller's.

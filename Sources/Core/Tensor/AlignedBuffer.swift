@@ -2,10 +2,10 @@ import Glibc
 
 /// A block of memory for kernels: 64-byte aligned, zeroed, of fixed length, freed with its owner.
 ///
-/// A large block is pages of its own, huge where they fit. It takes memory as it is touched, so one that is made too large
-/// costs nothing.
+/// A large block is pages of its own, huge where they fit. It takes memory as it is touched, so one that is made too
+/// large costs nothing.
 ///
-/// `@unchecked Sendable`: the buffer itself holds no lock. Whoever writes it owns it alone at that time; the model and
+/// `@unchecked Sendable`: the buffer itself holds no lock. Its writer owns it alone while it writes; the model and
 /// the optimizer hand ranges of it to the thread pool, which never gives one range to two threads.
 public final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
   /// The first element; valid as long as the buffer lives.

@@ -1,7 +1,7 @@
 /// Rounding fp32 to bf16, to nearest, ties to even: the form in which matrices are multiplied, saved and sent.
 public enum BFloat16 {
-  /// The bits of a value rounded to bf16. A NaN stays one, with its sign. Without a branch, so that loops over it run in
-  /// vectors.
+  /// The bits of a value rounded to bf16. A NaN stays one, with its sign. Without a branch, so that loops over it run
+  /// in vectors.
   @inlinable @inline(__always)
   public static func bits(_ value: Float) -> UInt16 {
     let bits = value.bitPattern

@@ -2,8 +2,8 @@ import CXXHash
 
 /// All parameters of one model as fp32, in one block, in the canonical order of `ModelConfig.parameters`.
 ///
-/// The same layout holds master weights, gradients and both AdamW moments, so that an optimizer step or a checksum is one
-/// pass over memory.
+/// The same layout holds master weights, gradients and both AdamW moments, so that an optimizer step or a checksum is
+/// one pass over memory.
 public final class ParameterSet: Sendable {
   /// The parameters' names and shapes, in order.
   public let parameters: [ParameterShape]

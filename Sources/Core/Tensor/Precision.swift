@@ -6,7 +6,7 @@ public enum Precision: String, Equatable, Sendable, CaseIterable {
   case float32
 }
 
-/// The arithmetic that samples are drawn with.
+/// The arithmetic of rollouts.
 public enum RolloutPrecision: String, Equatable, Sendable, CaseIterable {
   /// The learner's own, so that both give the same log-probabilities to the bit.
   case exact

@@ -2,7 +2,7 @@
 ///
 /// A trie over the tokens' bytes. Source of the rules: `AddedVocabulary` of Hugging Face's tokenizers.
 package struct AddedTokenMatcher: Sendable {
-  /// In bytes: a position of the text costs at most as many steps.
+  /// The longest content, in bytes: a position of the text costs at most this number of steps.
   package static let contentCountMax = 1 << 12
 
   private let tokens: [AddedToken]

@@ -46,7 +46,7 @@ package struct MergeTable: Sendable {
     self.entries = entries
   }
 
-  /// What becomes of `first` followed by `second`; `none` when they do not merge.
+  /// The merge of `first` followed by `second`; `none` when they do not merge.
   @inline(__always)
   package func value(_ first: Int32, _ second: Int32) -> Value {
     entries[Self.slot(of: Self.key(first, second), entries, shift)].value

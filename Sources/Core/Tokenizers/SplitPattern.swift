@@ -6,14 +6,14 @@ import Support
 /// Tokenizer files are written for Oniguruma. The one difference that their patterns meet is `\s`: PCRE2 counts U+180E
 /// among white space, Unicode no longer does. So `\s` and `\S` are spelt out before compiling.
 ///
-/// Classes of characters are those of the installed PCRE2's Unicode (14 in PCRE2 10.42): characters that came later count
-/// as unassigned, where Oniguruma may know them as letters.
+/// Classes of characters are those of the installed PCRE2's Unicode (14 in PCRE2 10.42): characters that came later
+/// count as unassigned, where Oniguruma may know them as letters.
 ///
 /// Patterns come from outside: their length, their nesting, and the steps of one match are bounded, so that none hangs.
 // Unchecked because of the pointer alone: PCRE2 never writes to compiled code after `init`, and several threads may
 // match with it at once, each with its own `Matcher`.
 package final class SplitPattern: @unchecked Sendable {
-  /// In bytes; the longest pattern in use is about a thousand.
+  /// The longest pattern, in bytes; the longest one in use has about a thousand.
   package static let lengthMax = 1 << 14
 
   fileprivate let code: OpaquePointer
@@ -80,7 +80,7 @@ package final class SplitPattern: @unchecked Sendable {
 
 /// What one thread needs to match: PCRE2's room for results and the JIT's stack.
 // Unchecked because it holds only pointers that it owns; `match` writes through them, so one call at a time may use it,
-// which `EncoderPool` sees to.
+// which `EncoderPool` ensures.
 package final class Matcher: @unchecked Sendable {
   private let data: OpaquePointer
   private let context: OpaquePointer
@@ -120,7 +120,7 @@ package final class Matcher: @unchecked Sendable {
           pattern.code, subject.baseAddress, subject.count, start, PCRE2_NO_UTF_CHECK | UInt32(PCRE2_NOTEMPTY), data,
           context)
       }
-    // 0 says that there was no room for groups, which nobody asks for.
+    // 0 means that there was no room for groups, which are not used.
     guard found >= 0, let offsets = pcre2_get_ovector_pointer_8(data) else { return nil }
     // \K in a lookahead may set the start behind the end.
     guard offsets[0] < offsets[1], offsets[0] >= start, offsets[1] <= subject.count else { return nil }

@@ -1,7 +1,7 @@
 /// Decodes tokens one by one, as they are sampled.
 ///
 /// A token may end inside a character. Such bytes are held back until the next tokens complete them or show that they
-/// are broken, so that the pieces put together are exactly what `Tokenizer.decode` gives for all tokens at once.
+/// are broken, so that the texts put together are exactly what `Tokenizer.decode` gives for all tokens at once.
 public struct TokenStreamDecoder: Sendable {
   private let tokenizer: Tokenizer
   private let skipSpecial: Bool

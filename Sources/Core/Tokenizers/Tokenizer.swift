@@ -28,7 +28,7 @@ public final class Tokenizer: Sendable {
   private let addedTokens: AddedTokenMatcher
   private let normalizedAddedTokens: AddedTokenMatcher
   private let specialTokens: Set<Int32>
-  /// Why it is refused matters only when a chat is encoded.
+  /// The chat template, or why it is refused, which matters only when a chat is encoded.
   private let chatTemplate: Result<ChatTemplate, any Error>
   private let originalFiles: [String: [UInt8]]
   private let pool = EncoderPool()

@@ -2,9 +2,9 @@ import Support
 
 /// What a byte-level BPE tokenizer is made of, whichever file it came from.
 ///
-/// `TokenizerFiles` reads it from tokenizer.json, the GGUF loader fills it from metadata, and `Tokenizer` checks it and
-/// makes it fast. Tokens are written as the files write them: in GPT-2's alphabet, one printable character a byte
-/// (`ByteAlphabet`).
+/// `TokenizerFileReader` reads it from tokenizer.json, the GGUF loader fills it from metadata, and `Tokenizer` checks
+/// it and makes it fast. Tokens are written as the files write them: in GPT-2's alphabet, one printable character a
+/// byte (`ByteAlphabet`).
 
 /// A token that is found in the text before anything else is done to it.
 public struct AddedToken: Equatable, Sendable {
@@ -140,7 +140,7 @@ public struct TokenizerDefinition: Equatable, Sendable {
   ///   - model: `tokenizer.ggml.model`; only "gpt2" is a byte-level BPE.
   ///   - tokenTypes: one a token, or empty.
   ///   - place: names the file in errors.
-  /// - Throws: `InputError` for another model, an unknown pre-tokenizer, or as many types as there are not tokens.
+  /// - Throws: `InputError` for another model, an unknown pre-tokenizer, or another number of types than of tokens.
   public init(
     ggufModel model: String, pre: String, tokens: [String], tokenTypes: [Int32], merges: [String], place: String
   ) throws {

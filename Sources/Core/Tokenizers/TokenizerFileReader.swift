@@ -2,9 +2,9 @@ import Support
 
 /// Reads Hugging Face's tokenizer.json and tokenizer_config.json.
 ///
-/// A tokenizer.json describes a pipeline (normalizer, pre-tokenizer, model, post-processor, decoder). Read is what a
-/// byte-level BPE is made of; anything else that would change the ids is refused by name, never ignored. Truncation and
-/// padding, which belong to whoever makes batches, are ignored.
+/// A tokenizer.json describes a pipeline (normalizer, pre-tokenizer, model, post-processor, decoder). What a byte-level
+/// BPE is made of is read; anything else that would change the ids is refused by name, never ignored. Truncation and
+/// padding, which concern the making of batches, are ignored.
 package struct TokenizerFileReader {
   package static let fileNames: Set<String> = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"]
 

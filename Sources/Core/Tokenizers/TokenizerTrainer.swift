@@ -2,17 +2,18 @@ import Support
 
 /// Learns a byte-level BPE tokenizer from text.
 ///
-/// The text is cut into words as the tokenizer will cut it; each word starts as its bytes, and the pair of neighbours that
-/// occurs most often, over all words, becomes a token, again and again until the vocabulary is full or no pair occurs
-/// twice. Of equally frequent pairs the one of lowest ids comes first, so the same text gives the same tokenizer.
+/// The text is cut into words as the tokenizer will cut it; each word starts as its bytes, and the pair of neighbours
+/// that occurs most often, over all words, becomes a token, again and again until the vocabulary is full or no pair
+/// occurs twice. Of equally frequent pairs the one of lowest ids comes first, so the same text gives the same
+/// tokenizer.
 ///
-/// Ids and merges are those of Hugging Face's `BpeTrainer` with `min_frequency=2` and the whole byte alphabet: added tokens
-/// first, then the 256 bytes in the order of their characters (`ByteAlphabet`), then one token a merge.
+/// Ids and merges are those of Hugging Face's `BpeTrainer` with `min_frequency=2` and the whole byte alphabet: added
+/// tokens first, then the 256 bytes in the order of their characters (`ByteAlphabet`), then one token a merge.
 ///
-/// Source: Sennrich, Haddow and Birch, "Neural Machine Translation of Rare Words with Subword Units", 2016; over bytes as
-/// in Radford et al., "Language Models are Unsupervised Multitask Learners", 2019.
+/// Source: Sennrich, Haddow and Birch, "Neural Machine Translation of Rare Words with Subword Units", 2016; over bytes
+/// as in Radford et al., "Language Models are Unsupervised Multitask Learners", 2019.
 public final class TokenizerTrainer {
-  /// A longer word, in bytes, teaches nothing and is left out, so that no text makes a merge slow.
+  /// The longest word, in bytes, that is counted: longer ones are left out, so that no text makes a merge slow.
   public static let wordByteCountMax = 256
 
   private let preTokenizer: PreTokenizer
@@ -48,8 +49,8 @@ public final class TokenizerTrainer {
 
   /// The tokenizer of everything that was added.
   ///
-  /// - Parameter vocabularySize: at most so many tokens, added tokens and bytes among them; fewer when no pair is left that
-  ///   occurs twice.
+  /// - Parameter vocabularySize: the most tokens, added tokens and bytes included; there are fewer when no pair is left
+  ///   that occurs twice.
   public func definition(vocabularySize: Int) -> TokenizerDefinition {
     let alphabet = ByteAlphabet.scalars.sorted()
     precondition(vocabularySize >= addedTokens.count + alphabet.count, "no room for the bytes")
@@ -87,8 +88,8 @@ private struct TokenPair: Hashable, Comparable {
 
 /// The words as tokens, and how often each pair of neighbours occurs in them.
 ///
-/// Counts are exact at all times. The queue is not: each pair is in it with at least its count, and a pair that comes out
-/// with another count than it has goes back in with its own.
+/// Counts are exact at all times. The queue is not: each pair is in it with at least its count, and a pair that comes
+/// out with another count than it has goes back in with its own.
 private struct PairCounts {
   /// The most frequent first, of equals the one of lowest ids.
   private struct Candidate: Comparable {

@@ -4,7 +4,7 @@
 /// and a word that falls on a taken slot replaces what was there: the size is fixed, nothing is evicted, nothing
 /// allocated.
 package struct WordCache {
-  /// In bytes and in tokens, what fits a slot.
+  /// The most bytes, and the most tokens, of a word that fits a slot.
   private static let wordCountMax = 16
   private static let tokenCountMax = 8
   private static let slotBits: UInt64 = 13
@@ -12,7 +12,7 @@ package struct WordCache {
   private struct Key: Equatable {
     var low: UInt64 = 0
     var high: UInt64 = 0
-    /// A word may end in zero bytes, which the other two fields do not tell.
+    /// A word may end in zero bytes, which the other two fields do not show.
     var count: UInt64 = 0
 
     var slot: Int {

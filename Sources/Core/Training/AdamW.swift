@@ -5,8 +5,8 @@ import Tensor
 
 /// AdamW over a `ParameterSet` of fp32, with both moments of what is trained of it, in fp32 or bf16.
 ///
-/// Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019; the formula of `torch.optim.AdamW`. Element
-/// by element, so the result does not depend on the number of threads.
+/// Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019; the formula of `torch.optim.AdamW`.
+/// Element by element, so the result does not depend on the number of threads.
 public final class AdamW {
   /// Exponential mean of the gradients.
   public let firstMoments: MomentSet
@@ -30,7 +30,7 @@ public final class AdamW {
       updateCount: 0)
   }
 
-  /// Goes on from the moments and the count of a checkpoint.
+  /// Resumes from the moments and the count of a checkpoint.
   public init(
     parameters: ParameterSet, pool: ThreadPool, trainable: TrainableParameters = .all, firstMoments: MomentSet,
     secondMoments: MomentSet, updateCount: UInt64

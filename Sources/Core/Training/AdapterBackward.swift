@@ -6,8 +6,9 @@ import Tensor
 
 /// The backward pass of an adapter: the gradients of A and B of one layer, without the gradient of its weights.
 ///
-/// y = x (W + s B A)^T, so dB = dy^T (x (s A)^T) and dA = (dy (s B))^T x: four products as narrow as the rank. As everywhere,
-/// inputs of products are of the precision and sums fp32, each one chain over the rows. One owner, one call at a time.
+/// y = x (W + s B A)^T, so dB = dy^T (x (s A)^T) and dA = (dy (s B))^T x: four products as narrow as the rank. As
+/// everywhere, inputs of products are of the precision and sums fp32, each one sequential sum over the rows. One owner,
+/// one call at a time.
 package struct AdapterBackward: ~Copyable {
   private let adapter: LowRankAdapter
   private let gradients: ParameterSet
@@ -45,14 +46,14 @@ package struct AdapterBackward: ~Copyable {
   package mutating func run(_ index: Int, _ inputs: Inputs) {
     let rank = adapter.description.rank
     let weight = adapter.weights[index]
-    let units = precision.units(inputs.count)
+    let wordCount = precision.wordCount(inputs.count)
 
     let a = PackedMatrix(precision, rows: rank, depth: weight.depth)
     a.load(rows: 0, count: rank, float32: scale(adapter.a(index)), pool: pool)
     let narrow = narrow.reserve(inputs.count * rank)
     a.multiply(inputs.x, count: inputs.count, into: narrow, pool: pool)
     Product(
-      precision: precision, rows: weight.rows, columns: rank, units: units, a: inputs.dyPanels, layout: .panels,
+      precision: precision, rows: weight.rows, columns: rank, wordCount: wordCount, a: inputs.dyPanels, layout: .panels,
       panels: pack(narrow, count: inputs.count), y: gradients.scalars(2 * index + 1).baseAddress!, yRow: rank,
       bias: nil,
       accumulates: true
@@ -60,9 +61,10 @@ package struct AdapterBackward: ~Copyable {
 
     let b = scale(adapter.b(index))
     transposed.pack([(b, weight.rows)], depth: rank).multiply(
-      inputs.dy, row: precision.units(inputs.dyRow), count: inputs.count, into: narrow)
+      inputs.dy, row: precision.wordCount(inputs.dyRow), count: inputs.count, into: narrow)
     Product(
-      precision: precision, rows: rank, columns: weight.depth, units: units, a: pack(narrow, count: inputs.count),
+      precision: precision, rows: rank, columns: weight.depth, wordCount: wordCount,
+      a: pack(narrow, count: inputs.count),
       layout: .panels, panels: inputs.xPanels, y: gradients.scalars(2 * index).baseAddress!, yRow: weight.depth,
       bias: nil, accumulates: true
     ).run(pool)
@@ -83,7 +85,7 @@ package struct AdapterBackward: ~Copyable {
     pool.run(count * rank, chunk: 1 << 14) { range in
       fv_round(kind, narrow + range.lowerBound, Int64(range.count), out.at(range.lowerBound))
     }
-    let panels = panels.reserve(PackedMatrix.panelCount(rank) * precision.units(count) * 64)
+    let panels = panels.reserve(PackedMatrix.panelCount(rank) * precision.wordCount(count) * 64)
     PackedMatrix.packDepth(precision, out, row: rank, columns: rank, depth: count, into: panels, pool: pool)
     return UnsafePointer(panels)
   }

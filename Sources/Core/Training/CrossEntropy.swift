@@ -1,10 +1,10 @@
-/// The cross-entropy of written completions, averaged over all of their tokens, and its exact gradient with respect to the
-/// log-probabilities: what supervised training minimises.
+/// The cross-entropy of given completions, averaged over all of their tokens, and its exact gradient with respect to
+/// the log-probabilities: what supervised training minimises.
 ///
 ///     loss = - 1/N sum over the batch's N completion tokens of log pi(token | all that stands before it)
 ///
-/// Prompt tokens have no part in it. It is the policy loss at an advantage of 1 and a ratio of 1, aggregated over tokens; by
-/// itself it is a line. Sums are Double, in the order of the tokens.
+/// Prompt tokens have no part in it. It is the policy loss at an advantage of 1 and a ratio of 1, aggregated over
+/// tokens; on its own it is one line. Sums are Double, in the order of the tokens.
 public struct CrossEntropy: Sendable {
   /// N, over the whole batch of one update.
   public let tokenCount: Int

@@ -6,11 +6,12 @@ import Tensor
 
 /// The backward pass of linear layers, shared by decoder and vision encoder, and the gradients that it adds to.
 ///
-/// Products run in the precision with fp32 sums: dx = dy W, and dW += dy^T x as one chain over the rows of the batch per
-/// element. Frozen parameters get no product, and where an adapter is trained only its own two matrices do. Not thread-safe: one owner, one call at a time.
+/// Products run in the precision with fp32 sums: dx = dy W, and dW += dy^T x as one sequential sum over the rows of the
+/// batch per element. Frozen parameters get no product, and where an adapter is trained only its own two matrices do.
+/// Not thread-safe: one owner, one call at a time.
 package final class LinearBackward {
   package let gradients: ParameterSet
-  /// Those that the forward pass was packed from.
+  /// The weights that the forward pass was packed from.
   private let weights: EffectiveWeights
   package let trainable: TrainableParameters
   private let precision: Precision
@@ -54,7 +55,8 @@ package final class LinearBackward {
     return gradients.scalars(index).baseAddress
   }
 
-  /// y = x W^T + b: dx = dy W (where it is asked for), dW += dy^T x, db += sum of dy. `dy` `[M, N]`, `x` and `dx` `[M, K]`.
+  /// y = x W^T + b: dx = dy W (where it is asked for), dW += dy^T x, db += sum of dy. `dy` `[M, N]`, `x` and `dx`
+  /// `[M, K]`.
   package func run(
     _ matrix: any WeightMatrix, _ parts: [Part], dy: UnsafePointer<Float>, x: ElementBuffer, rows m: Int,
     dx: UnsafeMutablePointer<Float>?
@@ -67,11 +69,12 @@ package final class LinearBackward {
     _ matrix: any WeightMatrix, _ parts: [Part], dy: ElementBuffer, x: ElementBuffer, rows m: Int,
     dx: UnsafeMutablePointer<Float>?
   ) {
-    if let dx { transpose(matrix, parts).multiply(dy.units(at: 0), count: m, into: dx) }
+    if let dx { transpose(matrix, parts).multiply(dy.words(at: 0), count: m, into: dx) }
     parameterGradients(matrix, parts, dy: dy, x: x, rows: m)
   }
 
-  /// The same with dx only for some rows at a time: `use` takes them while they are in the cache, and makes `x` complete.
+  /// The same with dx only for some rows at a time: `use` takes them while they are in the cache, and makes `x`
+  /// complete.
   package func run(
     _ matrix: any WeightMatrix, _ parts: [Part], dy: UnsafePointer<Float>, x: ElementBuffer, rows m: Int,
     use: (_ rows: Range<Int>, _ dx: UnsafeMutablePointer<Float>) -> Void
@@ -81,7 +84,7 @@ package final class LinearBackward {
     let transposed = transpose(matrix, parts)
     let dx = part.reserve(min(m, Decoder.rowsPerPart) * matrix.depth)
     for rows in Decoder.parts(m) {
-      transposed.multiply(dy.units(at: rows.lowerBound * n), count: rows.count, into: dx)
+      transposed.multiply(dy.words(at: rows.lowerBound * n), count: rows.count, into: dx)
       use(rows, dx)
     }
     parameterGradients(matrix, parts, dy: dy, x: x, rows: m)
@@ -108,7 +111,7 @@ package final class LinearBackward {
     let n = matrix.rows
     let k = matrix.depth
     if parts.contains(where: { gradient($0.name + ".weight") != nil || adapted($0) != nil }) {
-      let right = right.reserve(PackedMatrix.panelCount(k) * precision.units(m) * 64)
+      let right = right.reserve(PackedMatrix.panelCount(k) * precision.wordCount(m) * 64)
       PackedMatrix.packDepth(precision, x, row: k, columns: k, depth: m, into: right, pool: pool)
       var first = 0
       for part in parts {
@@ -143,26 +146,27 @@ package final class LinearBackward {
   /// Which adapted parameter a part is.
   private func adapted(_ part: Part) -> Int? { weights.adapter?.index(ofWeight: part.name + ".weight") }
 
-  /// dW += dy^T x for the rows `first ..< first + part.rows` of a stacked matrix of `n` rows; dA and dB where it is adapted.
+  /// dW += dy^T x for the rows `first ..< first + part.rows` of a stacked matrix of `n` rows; dA and dB where it is
+  /// adapted.
   private func weightGradient(
     _ part: Part, first: Int, of n: Int, _ dy: ElementBuffer, _ x: ElementBuffer, rows m: Int, columns k: Int,
     right: UnsafeMutablePointer<UInt32>
   ) {
     let (dweight, adapted) = (gradient(part.name + ".weight"), adapted(part))
     guard dweight != nil || adapted != nil else { return }
-    let units = precision.units(m)
-    let left = left.reserve(PackedMatrix.panelCount(part.rows) * units * 64)
+    let wordCount = precision.wordCount(m)
+    let left = left.reserve(PackedMatrix.panelCount(part.rows) * wordCount * 64)
     PackedMatrix.packDepth(
       precision, dy, first: first, row: n, columns: part.rows, depth: m, into: left, pool: pool)
     if let adapted {
       adapter?.run(
         adapted,
         AdapterBackward.Inputs(
-          dy: dy.units(at: first), dyRow: n, dyPanels: left, x: x.units(at: 0), xPanels: right, count: m))
+          dy: dy.words(at: first), dyRow: n, dyPanels: left, x: x.words(at: 0), xPanels: right, count: m))
     }
     guard let dweight else { return }
     Product(
-      precision: precision, rows: part.rows, columns: k, units: units, a: left, layout: .panels, panels: right,
+      precision: precision, rows: part.rows, columns: k, wordCount: wordCount, a: left, layout: .panels, panels: right,
       y: dweight, yRow: k, bias: nil, accumulates: true
     ).run(pool)
   }

@@ -4,9 +4,9 @@ import Model
 
 /// Groups laid out as rows for one forward and backward pass: for each group its prompt's rows, then each completion's.
 ///
-/// A completion of T tokens has T - 1 rows (its last token predicts nothing that is trained) and T targets: the first one is
-/// predicted by the prompt's last row. All completions attend to the prompt's blocks; a partly filled last block is written
-/// to each completion's first own block too, exactly as the engine copies it.
+/// A completion of T tokens has T - 1 rows (its last token predicts nothing that is trained) and T targets: the first
+/// one is predicted by the prompt's last row. All completions attend to the prompt's blocks; a partly filled last block
+/// is written to each completion's first own block too, exactly as the engine copies it.
 package struct PackedGroups {
   /// A run of rows that attends causally to itself, after the prompt's rows if it is a completion.
   package struct Run {

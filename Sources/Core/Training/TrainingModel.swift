@@ -5,7 +5,7 @@ import Layers
 import Model
 import Tensor
 
-/// One prompt and its completions, as the learner computes them: the prompt once, shared by all completions.
+/// One prompt and its completions; the learner computes the prompt once for all completions.
 public struct TrainingGroup: Equatable, Sendable {
   public var promptTokens: [Int32]
   /// Each at least one token.
@@ -20,11 +20,11 @@ public struct TrainingGroup: Equatable, Sendable {
   }
 }
 
-/// What the policy says of one completion's tokens, under the full softmax at the asked temperature, in nats.
+/// Scores of one completion's tokens under the policy: of the full softmax at the requested temperature, in nats.
 public struct SequenceScores: Equatable, Sendable {
   /// log pi of each token, `[T]`
   public var logProbabilities: [Float]
-  /// Entropy of the distribution that each token was drawn from, `[T]`
+  /// Entropy of the distribution that each token was sampled from, `[T]`
   public var entropies: [Float]
 
   public init(logProbabilities: [Float], entropies: [Float]) {
@@ -33,14 +33,16 @@ public struct SequenceScores: Equatable, Sendable {
   }
 }
 
-/// The policy as the learner has it: fp32 master weights, a packed `Decoder` of them, and gradients. With an adapter, only it is
+/// The learner's policy: fp32 master weights, a packed `Decoder` of them, and gradients. With an adapter, only it is
 /// trained: the master weights are its own, added to those of a frozen base.
 ///
 /// Scores come from the same forward pass as the worker's. No logits are computed for prompt tokens, and
-/// `VocabularyLoss` bounds those that exist at once. Gradients do not depend on the number of threads. Not thread-safe: one owner.
+/// `VocabularyLoss` bounds those that exist at once. Gradients do not depend on the number of threads. Not thread-safe:
+/// one owner.
 public final class TrainingModel {
   public let config: ModelConfig
-  /// The fp32 master weights; call `weightsChanged` after writing them. A frozen model lets go of them once they are packed.
+  /// The fp32 master weights; call `weightsChanged` after writing them. A frozen model releases them once they are
+  /// packed.
   public let parameters: ParameterSet
   /// Sums of `accumulateGradients`; the owner clears them.
   public let gradients: ParameterSet
@@ -55,12 +57,13 @@ public final class TrainingModel {
   private let weights: EffectiveWeights?
 
   /// - Parameters:
-  ///   - parameters: fp32 master weights, shared with the optimizer; with an adapter those of its base, as it has rounded them.
+  ///   - parameters: fp32 master weights, shared with the optimizer; with an adapter those of its base, as it has
+  ///     rounded them.
   ///   - adapter: trained instead of the weights themselves.
   ///   - trainable: false for a frozen reference, which keeps no gradients.
   ///   - selection: the parameters that training changes; the gradients of the others stay zero.
-  ///   - checkpointing: keeps only each layer's input for the backward pass, which computes the rest again: less memory,
-  ///     more time, the same bits.
+  ///   - checkpointing: keeps only each layer's input for the backward pass, which computes the rest again: less
+  ///     memory, more time, the same bits.
   public init(
     config: ModelConfig, parameters: ParameterSet, adapter: LowRankAdapter? = nil, precision: Precision,
     pool: ThreadPool, trainable: Bool = true,
@@ -93,8 +96,8 @@ public final class TrainingModel {
       head.score(states, targets: packed.targets, temperature: temperature))
   }
 
-  /// Forward, then `coefficients` (dLoss/dlog pi of every token, `[group][completion][T]`, from the scores), then backward:
-  /// adds dLoss/dparameter to `gradients`. Returns the scores.
+  /// Forward, then `coefficients` (dLoss/dlog pi of every token, `[group][completion][T]`, from the scores), then
+  /// backward: adds dLoss/dparameter to `gradients`. Returns the scores.
   @discardableResult
   public func accumulateGradients(
     _ groups: [TrainingGroup], temperature: Float, coefficients: ([[SequenceScores]]) throws -> [[[Float]]]

@@ -7,8 +7,8 @@ import Tensor
 
 /// The backward pass of `VisionEncoder`, from the gradient of its features to all parameters that training changes.
 ///
-/// The order of every sum is that of the rows, so gradients are the same bits for any number of threads. Where the encoder is
-/// frozen it ends behind the projector. Not thread-safe: one owner, one call at a time.
+/// The order of every sum is that of the rows, so gradients are the same bits for any number of threads. Where the
+/// encoder is frozen it ends behind the projector. Not thread-safe: one owner, one call at a time.
 package final class VisionBackward {
   private let encoder: VisionEncoder
   private let linear: LinearBackward

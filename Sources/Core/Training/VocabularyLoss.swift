@@ -7,10 +7,10 @@ import Tensor
 
 /// The output head in training: scores of targets, and the gradient of any function of their log-probabilities.
 ///
-/// Logits are never kept. Forward they are made for a few positions at a time, whole; the backward pass, which knows each
-/// position's normalizer, makes them again for all positions and a slice of the vocabulary at a time: every weight and every
-/// gradient of the head is then visited once. Either way `logitsMax` logits exist at once, however large batch and
-/// vocabulary are.
+/// Logits are never kept. Forward they are made for a few positions at a time, whole; the backward pass, which knows
+/// each position's normalizer, makes them again for all positions and a slice of the vocabulary at a time: every weight
+/// and every gradient of the head is then visited once. Either way `logitsMax` logits exist at once, however large
+/// batch and vocabulary are.
 package struct VocabularyLoss: ~Copyable {
   /// `[R]` each.
   package struct Scores {
@@ -47,7 +47,7 @@ package struct VocabularyLoss: ~Copyable {
     let logits = logits.reserve(chunk * v)
     for first in stride(from: 0, to: r, by: chunk) {
       let count = min(chunk, r - first)
-      decoder.logits(states.units(at: first * c), count: count, into: logits)
+      decoder.logits(states.words(at: first * c), count: count, into: logits)
       decoder.pool.run(count) { i in
         let row = logits + i * v
         let softmax = fv_softmax_statistics(row, Int64(v), inverse)
@@ -60,8 +60,8 @@ package struct VocabularyLoss: ~Copyable {
     return Scores(logProbabilities: part(0), entropies: part(1), logNormalizers: part(2))
   }
 
-  /// Given dLoss/dlog pi of each target, adds to the head's gradient `[V, C]` (unless it is frozen) and returns dLoss/dstates
-  /// `[R, C]`.
+  /// Given dLoss/dlog pi of each target, adds to the head's gradient `[V, C]` (unless it is frozen) and returns
+  /// dLoss/dstates `[R, C]`.
   /// - Parameter weights: the head's fp32 master weights, `[V, C]`.
   package mutating func backward(
     _ states: ElementBuffer, targets: [Int32], scores: Scores, coefficients: [Float], temperature: Float,
@@ -75,18 +75,18 @@ package struct VocabularyLoss: ~Copyable {
     let pool = decoder.pool
     let slice = min(v, max(64, Self.logitsMax / r & ~63))
     let logits = logits.reserve(r * slice)
-    // an odd vocabulary's last slice is padded so that rows are whole units
+    // an odd vocabulary's last slice is padded so that rows are whole packed words
     let dlogits = dlogits.reserve(r * (slice + 1))
-    let units = precision.units(r)
-    let left = left.reserve(PackedMatrix.panelCount(slice) * units * 64)
-    let right = right.reserve(PackedMatrix.panelCount(c) * units * 64)
+    let wordCount = precision.wordCount(r)
+    let left = left.reserve(PackedMatrix.panelCount(slice) * wordCount * 64)
+    let right = right.reserve(PackedMatrix.panelCount(c) * wordCount * 64)
     let dstates = dstates.reserve(r * c)
     PackedMatrix.packDepth(precision, states, row: c, columns: c, depth: r, into: right, pool: pool)
     for first in stride(from: 0, to: v, by: slice) {
       let count = min(slice, v - first)
-      let row = precision.units(count) * precision.elementsPerUnit
+      let row = precision.wordCount(count) * precision.elementsPerWord
       decoder.weights.head.multiply(
-        states.units(at: 0), count: r, rows: first..<first + count, into: logits, bias: nil, pool: pool)
+        states.words(at: 0), count: r, rows: first..<first + count, into: logits, bias: nil, pool: pool)
       pool.run(r, chunk: 8) { rows in
         for i in rows {
           fv_softmax_backward(
@@ -96,11 +96,11 @@ package struct VocabularyLoss: ~Copyable {
         }
       }
       transposed.pack([(weights + first * c, count)], depth: c).multiply(
-        dlogits.units(at: 0), count: r, into: dstates, accumulates: first > 0)
+        dlogits.words(at: 0), count: r, into: dstates, accumulates: first > 0)
       guard let headGradient else { continue }
       PackedMatrix.packDepth(precision, dlogits, row: row, columns: count, depth: r, into: left, pool: pool)
       Product(
-        precision: precision, rows: count, columns: c, units: units, a: left, layout: .panels, panels: right,
+        precision: precision, rows: count, columns: c, wordCount: wordCount, a: left, layout: .panels, panels: right,
         y: headGradient + first * c, yRow: c, bias: nil, accumulates: true
       ).run(pool)
     }

@@ -1,7 +1,8 @@
 import Layers
 import Tensor
 
-/// The fp32 weights that a learner computes with: the parameters themselves, or a frozen base with an adapter added to it.
+/// The fp32 weights that a learner computes with: the parameters themselves, or a frozen base with an adapter added to
+/// it.
 ///
 /// Sums are made where they are asked for and forgotten, so that an adapter costs no second copy of the weights. Not
 /// thread-safe: one owner, one call at a time.

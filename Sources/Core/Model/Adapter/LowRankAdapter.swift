@@ -5,9 +5,9 @@ import Tensor
 
 /// A and B of every adapted layer in fp32, and the one routine that adds s B A to a layer's weights.
 ///
-/// Learner, worker and whoever opens a checkpoint call that routine and nothing else, on base weights of equal bits; so all of
-/// them compute with equal weights. Every element is one chain of fused multiply-adds over the rank, begun at the base's own
-/// value: the same bits for any number of threads and any instruction set.
+/// Learner, workers and readers of checkpoints all call that routine, on base weights of equal bits, so they compute
+/// with equal weights. Every element is one sequential sum of fused multiply-adds over the rank that starts at the
+/// base's own value: the same bits for any number of threads and any instruction set.
 public final class LowRankAdapter: Sendable {
   public let description: AdapterDescription
   /// The adapted parameters W, `[out, in]`, in the canonical order.
@@ -67,7 +67,7 @@ public final class LowRankAdapter: Sendable {
   }
 }
 
-/// `LowRankAdapter`'s sum, with the scratch space that it needs. One owner, one call at a time.
+/// `LowRankAdapter`'s sum, with its scratch space. One owner, one call at a time.
 package struct AdapterMerging: ~Copyable {
   package let adapter: LowRankAdapter
   private let pool: ThreadPool
@@ -94,7 +94,8 @@ package struct AdapterMerging: ~Copyable {
 
 extension Decoder {
   /// Packs every matrix that an adapter changes.
-  /// - Parameter base: writes the base's parameter `index` of `config.parameters` as fp32, rounded as the description says.
+  /// - Parameter base: writes the base's parameter `index` of `config.parameters` as fp32, rounded as the description
+  ///   says.
   package func load(_ adapter: LowRankAdapter, base: (_ index: Int, _ w: UnsafeMutablePointer<Float>) -> Void) {
     var merging = AdapterMerging(adapter, pool: pool)
     var merged = ScratchBuffer<Float>()

@@ -11,8 +11,8 @@ import Tensor
 /// number of threads and any instruction set (`CKernels.h` says how). Not thread-safe: one owner, one call at a time.
 ///
 /// Shapes: M rows, R outputs, C model width, H query heads, K key-value heads, D head width, F feed-forward width, V
-/// vocabulary. The residual stream is fp32; inputs of products are of the precision; sums are fp32. With `rollout:
-/// .int8` the products are those of `QuantizedMatrix`, and everything else stays as it is.
+/// vocabulary. The residual stream is fp32; inputs of products are of the precision; sums are fp32. With
+/// `rollout: .int8` the products are those of `QuantizedMatrix`, and everything else stays as it is.
 public final class Decoder {
   public let config: ModelConfig
   public let precision: Precision
@@ -92,7 +92,7 @@ public final class Decoder {
         let activated = activated.reserve(rows.count * config.feedForwardSize)
         activate(gateUp, rows, into: activated, saved: saved?.gateUp)
         layer.down.multiply(
-          activated.units(at: 0), count: rows.count, into: delta + rows.lowerBound * c,
+          activated.words(at: 0), count: rows.count, into: delta + rows.lowerBound * c,
           bias: layer.downBias.map { UnsafePointer($0.pointer) }, pool: pool)
       }
     }
@@ -130,7 +130,7 @@ public final class Decoder {
       inverse: saved?.inputInverse)
     let wide = wide.reserve(m * headsWidth)
     layer.queryKeyValue.multiply(
-      normal.units(at: 0), count: m, into: wide, bias: layer.queryKeyValueBias.map { UnsafePointer($0.pointer) },
+      normal.words(at: 0), count: m, into: wide, bias: layer.queryKeyValueBias.map { UnsafePointer($0.pointer) },
       pool: pool)
     let heads = saved?.heads ?? heads.reserve(m * headsWidth)
     let attended = saved?.attended ?? attended.reserve(m * queryWidth)
@@ -152,7 +152,7 @@ public final class Decoder {
     }
     let update = update.reserve(m * c)
     layer.attentionOutput.multiply(
-      attended.units(at: 0), count: m, into: update, bias: layer.attentionOutputBias.map { UnsafePointer($0.pointer) },
+      attended.words(at: 0), count: m, into: update, bias: layer.attentionOutputBias.map { UnsafePointer($0.pointer) },
       pool: pool)
 
     normalize(
@@ -167,7 +167,7 @@ public final class Decoder {
   ) -> UnsafeMutablePointer<Float> {
     let gateUp = wide.reserve(rows.count * 2 * config.feedForwardSize)
     layer.gateUp.multiply(
-      normal.units(at: rows.lowerBound * config.hiddenSize), count: rows.count, into: gateUp,
+      normal.words(at: rows.lowerBound * config.hiddenSize), count: rows.count, into: gateUp,
       bias: layer.gateUpBias.map { UnsafePointer($0.pointer) }, pool: pool)
     return gateUp
   }

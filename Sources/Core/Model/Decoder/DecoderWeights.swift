@@ -144,7 +144,7 @@ package final class DecoderWeights: Sendable {
 
   /// How a parameter that was loaded from scalars of `precision` can be read back.
   package enum ReadBack {
-    /// By `read`.
+    /// `read` gives it back bit for bit.
     case exact
     /// It is not in the decoder at all.
     case unused

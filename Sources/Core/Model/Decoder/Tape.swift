@@ -46,7 +46,7 @@ package final class Tape {
   /// Rows and outputs that it has room for.
   package let rowCapacity: Int
   package let outputCapacity: Int
-  /// Of the last batch with images.
+  /// The vision encoder's tape of the last batch with images.
   package private(set) var vision: VisionTape?
   private let precision: Precision
 

@@ -4,9 +4,10 @@ import Layers
 
 /// The images of one forward pass as rows of the vision encoder, packed without padding.
 ///
-/// Rows of an image: its patches, those that become one feature side by side, in raster order of features within raster order of
-/// windows; then the class token where the family has one. So a feature is `mergeCount` consecutive rows, a window is
-/// consecutive rows, and an image is. Attention sees the runs through tables of cache blocks, as the decoder's rows do.
+/// Rows of an image: its patches, those that become one feature next to each other, in raster order of features within
+/// raster order of windows; then the class token where the family has one. So a feature is `mergeCount` consecutive
+/// rows, a window is consecutive rows, and so is an image. Attention reads the runs through tables of cache blocks, as
+/// the decoder's rows do.
 package struct PackedImages {
   /// A run of rows that attend to one another.
   package struct Run {
@@ -49,7 +50,7 @@ package struct PackedImages {
   package private(set) var patches: [Float] = []
   package private(set) var patchCount = 0
   package private(set) var images = Segments()
-  /// Equal to `images` without windows.
+  /// The windows of all images; equal to `images` in a model without windows.
   package private(set) var windows = Segments()
   /// `[N]`: the first row of each feature, images in order, features in raster order.
   package private(set) var features: [Int32] = []

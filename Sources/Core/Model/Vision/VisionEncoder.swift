@@ -6,10 +6,10 @@ import Tensor
 
 /// The forward pass of a vision encoder and its projector over packed images. Worker and learner run this same code.
 ///
-/// As exact as the decoder: a feature is the same bits whatever other images are in the batch, for any number of threads and
-/// any instruction set. The residual stream is fp32, inputs of products are of the precision. Attention is the decoder's own
-/// kernel over a cache of blocks; that every row's keys are its whole window or image makes it bidirectional.
-/// Not thread-safe: one owner, one call at a time.
+/// As exact as the decoder: a feature is the same bits whatever other images are in the batch, for any number of
+/// threads and any instruction set. The residual stream is fp32, inputs of products are of the precision. Attention is
+/// the decoder's own kernel over a cache of blocks; that every row's keys are its whole window or image makes it
+/// bidirectional. Not thread-safe: one owner, one call at a time.
 ///
 /// Shapes: P rows, N features, C width, H heads, D head width, F feed-forward width.
 package final class VisionEncoder {
@@ -150,7 +150,7 @@ package final class VisionEncoder {
     _ linear: VisionWeights.Linear, _ x: ElementBuffer, rows: Int, into y: UnsafeMutablePointer<Float>
   ) {
     linear.matrix.multiply(
-      x.units(at: 0), count: rows, into: y, bias: linear.bias.map { UnsafePointer($0.pointer) }, pool: pool)
+      x.words(at: 0), count: rows, into: y, bias: linear.bias.map { UnsafePointer($0.pointer) }, pool: pool)
   }
 
   /// x += delta; out = norm(x).

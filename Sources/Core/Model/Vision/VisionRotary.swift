@@ -1,8 +1,8 @@
 import CKernels
 import Glibc
 
-/// Rotary positions in two dimensions, as Qwen2.5-VL's encoder has them: of each head's D/2 pairs, the first half turns by the
-/// patch's height, the second half by its width.
+/// Rotary positions in two dimensions, as Qwen2.5-VL's encoder has them: of each head's D/2 pairs, the first half turns
+/// by the patch's height, the second half by its width.
 ///
 /// Source: Qwen Team, "Qwen2.5-VL Technical Report", 2025. Angles come from our own fp64 series, as in `RotaryTable`.
 package struct VisionRotary {

@@ -2,7 +2,8 @@ import Architecture
 import Layers
 import Tensor
 
-/// The packed weights of a vision encoder and its projector, and where each parameter of the configuration lives in them.
+/// The packed weights of a vision encoder and its projector, and where each parameter of the configuration lives in
+/// them.
 package final class VisionWeights: Sendable {
   /// A linear layer: `[rows, depth]` and its bias `[rows]`.
   package struct Linear: Sendable {
@@ -37,14 +38,14 @@ package final class VisionWeights: Sendable {
   /// `[positions, C]`
   package let positions: AlignedBuffer<Float>?
   package let embeddingNorm: NormWeights?
-  /// Those that are run.
+  /// The layers that are run.
   package let layers: [Layer]
   package let finalNorm: NormWeights?
   package let projectorNorm: NormWeights?
   /// `[P, mergedSize]` and `[decoder's C, P]`
   package let projector1: Linear
   package let projector2: Linear
-  /// By the parameters' names.
+  /// Where each parameter lives, by its name.
   package let places: [String: ParameterPlace]
 
   /// - Parameter width: C of the decoder.

@@ -40,21 +40,21 @@ package struct ConfigKeys: Sendable {
   package func flag(_ key: String, _ absent: Bool) throws -> Bool { try optional(key, Bool.self) ?? absent }
   package func word(_ key: String, _ absent: String) throws -> String { try optional(key, String.self) ?? absent }
 
-  /// That a value is the one that is supported.
+  /// Checks that a value is the one that is supported.
   ///
   /// - Throws: `InputError` that names the key when it is another one.
   package func require<Value: Equatable>(_ key: String, _ found: Value, _ expected: Value) throws {
     guard found == expected else { throw failure(key, expected: "\(expected)", found: "\(found)") }
   }
 
-  /// That all classes under `architectures`, if the key is there, are the one of a family.
+  /// Checks that all classes under `architectures`, if the key is there, are the one of a family.
   package func requireArchitecture(_ name: String) throws {
     for architecture in try optional("architectures", [JSON].self) ?? [] where architecture.string != name {
       throw failure("architectures", expected: name, found: architecture.kind)
     }
   }
 
-  /// An activation by its function's name; whether it is gated is the family's, as `absent` has it.
+  /// An activation by its function's name; whether it is gated follows from `absent`, the family's.
   ///
   /// - Throws: `InputError` for a function without kernels.
   package func activation(_ key: String, _ absent: Activation) throws -> Activation {

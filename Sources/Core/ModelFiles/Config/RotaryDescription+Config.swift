@@ -4,7 +4,7 @@ import Support
 /// The rotary embedding in config.json: `rope_theta` next to `rope_scaling`, or both in `rope_parameters`, as newer
 /// files have it.
 extension RotaryDescription {
-  /// Everything but the sections, which only Qwen2.5-VL has.
+  /// Reads everything but the sections, which only Qwen2.5-VL has.
   ///
   /// - Throws: `InputError` for a kind that is not supported.
   init(_ keys: ConfigKeys) throws {

@@ -5,7 +5,8 @@ import Support
 ///
 /// A family is one file in this folder and one line in `ModelFamilies.all`. It describes what its layers compute as a
 /// `BlockDescription`, so nothing beyond the files asks which family a model belongs to. A family of text conforms to
-/// `DecoderFamily`, one with a vision encoder to `VisionLanguageFamily`; both protocols bring what families have in common.
+/// `DecoderFamily`, one with a vision encoder to `VisionLanguageFamily`; both protocols bring what families have in
+/// common.
 package protocol ModelFamily: Sendable {
   /// `model_type` of config.json, and the family's name in errors.
   var modelType: String { get }
@@ -26,7 +27,7 @@ package protocol ModelFamily: Sendable {
   func read(_ keys: ConfigKeys) throws -> (family: any ModelFamily, config: ModelConfig)
 
   /// The members of config.json, as `transformers` since 4.45 reads them (Qwen2.5-VL's since 4.52); `read` gives
-  /// `config` again.
+  /// `config` back.
   func members(_ config: ModelConfig, tokens: ConfigTokens) -> [String: JSON]
 }
 

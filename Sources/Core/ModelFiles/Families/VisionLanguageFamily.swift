@@ -27,7 +27,7 @@ package protocol VisionLanguageFamily: ModelFamily {
   ///   - vision: the section.
   ///   - outer: the whole file.
   ///   - width: C of the decoder.
-  /// - Returns: the shape as the file says it, with sizes that may be impossible.
+  /// - Returns: the shape as the file gives it; its sizes are not checked yet.
   /// - Throws: `InputError` that names the place and the key.
   func readVision(_ vision: ConfigKeys, _ outer: ConfigKeys, decoder width: Int) throws -> VisionConfig
 
@@ -69,7 +69,7 @@ extension VisionLanguageFamily {
     return (family, try family.config(inner))
   }
 
-  /// The decoder's section, with the tied head that the whole file has the first word on.
+  /// The decoder's section, with `tie_word_embeddings` of the whole file, which takes precedence over the section's.
   func decoderKeys(_ section: [String: JSON], place: String, in keys: ConfigKeys) throws -> ConfigKeys {
     let key = "tie_word_embeddings"
     let inner = ConfigKeys(.object(section), place: place)

@@ -1,4 +1,5 @@
-/// Reads a mapped file from front to back; nothing is read, and nothing allocated, before it is known to lie inside the file.
+/// Reads a mapped file from front to back; nothing is read, and nothing allocated, before it is known to lie inside the
+/// file.
 ///
 /// Invariant: 0 <= offset <= bytes.count. Integers are little-endian at any alignment.
 package struct ByteCursor {
@@ -22,7 +23,7 @@ package struct ByteCursor {
     return Value(littleEndian: file.bytes.loadUnaligned(fromByteOffset: start, as: Value.self))
   }
 
-  /// The next 64-bit length or count of things that take at least `unit` bytes each, so many that they fit the file's rest.
+  /// The next 64-bit length, or count of elements of at least `unit` bytes each, which must fit the rest of the file.
   package mutating func count(ofUnit unit: Int, _ what: String) throws -> Int {
     let start = offset
     let value = try integer(UInt64.self, what)

@@ -2,8 +2,8 @@ import Glibc
 
 /// Writes a new file from front to back, readable by its owner only; what was there before is replaced.
 ///
-/// `finish` returns only when the bytes are on the disk; that the whole folder appears at once is its owner's business (write
-/// aside, then rename).
+/// `finish` returns only when the bytes are on the disk; to make a whole folder appear at once, its owner writes a
+/// temporary one and renames it.
 package struct FileWriter: ~Copyable {
   private let path: String
   private let descriptor: Int32

@@ -1,9 +1,9 @@
 import Glibc
 
-/// A whole file, mapped read-only: model files are larger than what a copy would be worth.
+/// A whole file, mapped read-only: model files are too large to copy.
 ///
-/// Invariant: `bytes` is the file as it was when it was opened. A file that another process shortens meanwhile is out of
-/// scope: model files are replaced by renaming, never rewritten in place.
+/// Invariant: `bytes` is the file as it was when it was opened. A file that another process shortens meanwhile is out
+/// of scope: model files are replaced by renaming, never rewritten in place.
 ///
 /// `@unchecked Sendable`: the memory is private, read-only, and goes only with the last reference.
 package final class MappedFile: @unchecked Sendable {
