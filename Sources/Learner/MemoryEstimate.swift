@@ -8,8 +8,12 @@ import Tensor
 /// starts.
 ///
 /// Counted: weights, gradients, moments, the payloads of the broadcast, activations of one micro-batch, keys and
-/// values.
+/// values, and what a process takes without a model.
 public struct MemoryEstimate: Equatable, Sendable {
+  /// The program, its libraries, the tokenizer, stacks and buffers of messages. Measured: 36 to 50 MiB, whatever the
+  /// size of the model.
+  private static let processByteCount = 40 << 20
+
   /// Bytes of the learner, or of the one process of a stage.
   public var learner: Int
   /// Bytes of each worker.
@@ -33,7 +37,9 @@ public struct MemoryEstimate: Equatable, Sendable {
     let activations = isCheckpointed ? config.layerCount * input + layer : config.layerCount * layer
     // The scratch space of a layer, forward and backward, in fp32 and in units, and of the vocabulary's slices.
     let scratch = 5 * input + 30 * config.feedForwardSize
-    let logits = 64 << 20
+    // A slice of the logits in fp32, and its gradient; a small vocabulary does not fill the largest slice.
+    let logits = min(
+      64 << 20, settings.optimizer.microBatchTokens * max(64, config.vocabularySize) * (4 + unit))
     // fp32 master weights and gradients, two moments; packed weights, and the payload of the version before the newest.
     let moments = settings.optimizer.moments == .bfloat16 ? 2 : 4
     let names = Set(adapter?.names ?? [])
@@ -47,7 +53,7 @@ public struct MemoryEstimate: Equatable, Sendable {
     let perScalar = adapter == nil ? 2 * 4 + 2 * unit : 4 + unit
     let perTrained = adapter == nil ? 2 * moments : 3 * 4 + 2 * moments
     learner =
-      scalars * (perScalar + reference) + trained * perTrained + logits
+      Self.processByteCount + scalars * (perScalar + reference) + trained * perTrained + logits
       + settings.optimizer.microBatchTokens * (activations + scratch)
     // Packed weights; and keys and values, or before there are any the first payload, as large again.
     let positions = min(config.maxPositions, 512 + settings.rollout.sampling.maxNewTokens)
@@ -57,6 +63,6 @@ public struct MemoryEstimate: Equatable, Sendable {
       settings.rollout.precision == .int8 ? scalars + config.vocabularySize * config.hiddenSize * unit : 0
     // The base that adapters are added to stays next to them.
     let base = adapter == nil ? 0 : scalars * unit
-    worker = quantized + base + scalars * unit + max(scalars * unit, cache)
+    worker = Self.processByteCount + quantized + base + scalars * unit + max(scalars * unit, cache)
   }
 }

@@ -5,7 +5,8 @@ import Support
 import Testing
 import Wire
 
-/// An ablation of two variants and two seeds on the tiny model, which is killed, drained and resumed, by the real binary.
+/// An ablation of two variants and two seeds on the tiny model, which is killed, drained and resumed, by the real
+/// binary.
 @Suite(.serialized) struct AblationTests {
   private let folder: TemporaryFolder
   private var path: String { folder.path + "/ablation" }
@@ -43,9 +44,11 @@ import Wire
 
   private func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(path)/\(name)") }
 
-  @Test(.timeLimit(.minutes(5))) func anAblationThatIsKilledAndDrainedEndsWithTheTableOfAllRuns() async throws {
+  @Test("An ablation that is killed and drained ends with the table of all runs", .timeLimit(.minutes(5)))
+  func anAblationThatIsKilledAndDrainedEndsWithTheTableOfAllRuns() async throws {
     let planned = await (try ablate(["--dry-run"])).wait(seconds: 30)
-    #expect(planned.exitCode == 0 && planned.output.contains("ablation/plain-seed1: to be started"), "\(planned)")
+    #expect(planned.exitCode == 0, "\(planned)")
+    #expect(planned.output.contains("ablation/plain-seed1: to be started"), "\(planned)")
     #expect(!exists(""), "a dry run made a folder")
 
     // Long runs, so that signals meet one that goes on.
@@ -54,7 +57,8 @@ import Wire
     #expect(await holds(within: 60) { steps("plain-seed1").count >= 2 }, "\(killed.output)\n\(killed.errors)")
     killed.send(SIGKILL)
     #expect(await killed.wait(seconds: 10).signal == SIGKILL)
-    #expect(steps("plain-seed1").count < 30 && exists("start.json"), "the run was over before it was killed")
+    #expect(steps("plain-seed1").count < 30, "the run was over before it was killed")
+    #expect(exists("start.json"), "the run was over before it was killed")
 
     let drained = try ablate(long)
     #expect(
@@ -62,12 +66,15 @@ import Wire
       "\(drained.output)\n\(drained.errors)")
     drained.send(SIGTERM)
     let stopped = await drained.wait(seconds: 60)
-    #expect(stopped.exitCode == 0 && stopped.output.contains("to resume: "), "\(stopped)")
+    #expect(stopped.exitCode == 0, "\(stopped)")
+    #expect(stopped.output.contains("to resume: "), "\(stopped)")
     #expect(stopped.output.contains("missing: uadt-seed1, plain-seed2, uadt-seed2"), "\(stopped)")
-    #expect(steps("plain-seed1") == Array(1...30) && !exists("plain-seed2"))
+    #expect(steps("plain-seed1") == Array(1...30))
+    #expect(!exists("plain-seed2"))
 
     let ended = await (try ablate(long)).wait(seconds: 200)
-    #expect(ended.exitCode == 0 && !ended.output.contains("plain-seed1\n"), "\(ended)")
+    #expect(ended.exitCode == 0, "\(ended)")
+    #expect(!ended.output.contains("plain-seed1\n"), "\(ended)")
     #expect(ended.output.hasSuffix("\n4 of 4 runs, 4 held-out prompts: ablation/table.md\n"), "\(ended)")
     for run in ["plain-seed1", "uadt-seed1", "plain-seed2", "uadt-seed2"] { #expect(steps(run) == Array(1...30)) }
     let table = try JSON.parse(Files.read(path + "/table.json", operation: "read table"), place: "table.json")
@@ -82,7 +89,8 @@ import Wire
 
     // What its runs wrote is what the table says.
     let report = await (try ablate(long + ["--report"])).wait(seconds: 30)
-    #expect(report.exitCode == 0 && report.output.contains("minus plain, seed by seed"), "\(report)")
+    #expect(report.exitCode == 0, "\(report)")
+    #expect(report.output.contains("minus plain, seed by seed"), "\(report)")
     let markdown = try String(contentsOfFile: path + "/table.md", encoding: .utf8)
     #expect(markdown.contains("| measure | start | plain, 2 seeds | uadt, 2 seeds |"))
     let last = try MetricsFile.read(path + "/uadt-seed2/metrics.jsonl").last { $0.kind == .evaluation }
@@ -91,20 +99,25 @@ import Wire
 
     // Other settings are another ablation.
     let other = await (try ablate(["run.steps=31"])).wait(seconds: 30)
-    #expect(other.exitCode == 1 && other.errors.contains("settings.yaml: run.steps: expected 31, found 30"), "\(other)")
+    #expect(other.exitCode == 1, "\(other)")
+    #expect(other.errors.contains("settings.yaml: run.steps: expected 31, found 30"), "\(other)")
   }
 
-  @Test(.timeLimit(.minutes(2))) func aVariantIsCheckedBeforeAnythingRunsAndAFailedRunIsNamed() async throws {
+  @Test("A variant is checked before anything runs, and a failed run is named", .timeLimit(.minutes(2)))
+  func aVariantIsCheckedBeforeAnythingRunsAndAFailedRunIsNamed() async throws {
     let wrong = await (try ablate(variants: ["--variant", "plain:", "--variant", "x:algorithm.shapng.kind=uadt"]))
       .wait(seconds: 30)
-    #expect(wrong.exitCode == 1 && wrong.errors.contains("variant x, override algorithm.shapng.kind"), "\(wrong)")
+    #expect(wrong.exitCode == 1, "\(wrong)")
+    #expect(wrong.errors.contains("variant x, override algorithm.shapng.kind"), "\(wrong)")
     #expect(!exists(""))
 
     // A folder that is no run: it fails, the other one does not.
     try FileManager.default.createDirectory(atPath: path + "/plain-seed1", withIntermediateDirectories: true)
     let end = await (try ablate(seeds: 1)).wait(seconds: 90)
-    #expect(end.exitCode == 1 && end.errors.contains("plain-seed1: cannot read settings"), "\(end)")
-    #expect(end.output.contains("1 of 2 runs") && end.output.contains("missing: plain-seed1"), "\(end)")
+    #expect(end.exitCode == 1, "\(end)")
+    #expect(end.errors.contains("plain-seed1: cannot read settings"), "\(end)")
+    #expect(end.output.contains("1 of 2 runs"), "\(end)")
+    #expect(end.output.contains("missing: plain-seed1"), "\(end)")
     #expect(steps("uadt-seed1") == [1, 2, 3])
   }
 }

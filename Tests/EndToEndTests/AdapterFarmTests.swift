@@ -5,7 +5,8 @@ import Tensor
 import Testing
 import Wire
 
-/// Adapters end to end: fine-tuning makes one, a farm trains it further, is killed and resumed, and what is saved opens.
+/// Adapters end to end: fine-tuning makes one, a farm trains it further, is killed and resumed, and what is saved
+/// opens.
 @Suite(.serialized) struct AdapterFarmTests {
   /// A farm on a model that sees.
   private let farm: Farm
@@ -26,11 +27,13 @@ import Wire
     }
   }
 
-  @Test(.timeLimit(.minutes(4))) func anAdapterGoesThroughTheStagesAndSurvivesAKill() async throws {
+  @Test("An adapter goes through the stages and survives a kill", .timeLimit(.minutes(4)))
+  func anAdapterGoesThroughTheStagesAndSurvivesAKill() async throws {
     let settings = ["--config", "settings.yaml"] + task
     #expect(try await fovea(["create"] + settings).exitCode == 0)
     let sft = try await fovea(["sft", "--run-directory", "sft"] + settings)
-    #expect(sft.exitCode == 0 && sft.output.contains("a new adapter: rank 4 on 28 layers"), "\(sft)")
+    #expect(sft.exitCode == 0, "\(sft)")
+    #expect(sft.output.contains("a new adapter: rank 4 on 28 layers"), "\(sft)")
 
     let train = ["run.steps=12", "checkpoint.every=1", "--from", "sft"] + task
     let whole = await (try farm.train(train)).wait(seconds: 120)
@@ -59,12 +62,14 @@ import Wire
     #expect(opened.parameters == base.parameters)
     #expect(opened.checksum != base.checksum)
     let table = try await fovea(["eval", "--prompts", "4", "--model", "run", "--model", "sft"] + settings)
-    #expect(table.exitCode == 0 && table.output.contains("accuracy"), "\(table)")
+    #expect(table.exitCode == 0, "\(table)")
+    #expect(table.output.contains("accuracy"), "\(table)")
     let shown = try await fovea(["generate", "--model", checkpoint, "--prompt", "hi", "--max-tokens", "3"])
     #expect(shown.exitCode == 0, "\(shown)")
   }
 
-  @Test(.timeLimit(.minutes(2))) func whatDoesNotFitIsRefusedBeforeOrAtTheStart() async throws {
+  @Test("An adapter that does not fit is refused before or at the start", .timeLimit(.minutes(2)))
+  func whatDoesNotFitIsRefusedBeforeOrAtTheStart() async throws {
     let settings = ["--config", "settings.yaml"] + task
     #expect(try await fovea(["create"] + settings).exitCode == 0)
     for (change, reason) in [
@@ -75,7 +80,8 @@ import Wire
     ] {
       for command in ["sft", "train", "align"] {
         let result = try await fovea([command, "--run-directory", "refused"] + settings + [change])
-        #expect(result.exitCode == 1 && result.errors.contains(reason), "\(command) \(change): \(result)")
+        #expect(result.exitCode == 1, "\(command) \(change): \(result)")
+        #expect(result.errors.contains(reason), "\(command) \(change): \(result)")
         #expect(!FileManager.default.fileExists(atPath: farm.folder.path + "/refused"))
       }
     }
@@ -85,12 +91,14 @@ import Wire
       ("model.lora.rank=0", "expected a checkpoint of all weights"),
     ] {
       let result = try await fovea(["sft", "--resume", "sft", "sft.steps=4", change])
-      #expect(result.exitCode == 1 && result.errors.contains(reason), "\(change): \(result)")
+      #expect(result.exitCode == 1, "\(change): \(result)")
+      #expect(result.errors.contains(reason), "\(change): \(result)")
     }
     // Another base of the same sizes.
     try FileManager.default.removeItem(atPath: farm.folder.path + "/model")
     #expect(try await fovea(["create", "run.seed=9"] + settings).exitCode == 0)
     let other = try await fovea(["sft", "--resume", "sft", "sft.steps=4", "model.lora.rank=4"])
-    #expect(other.exitCode == 1 && other.errors.contains("expected the base that it was trained on"), "\(other)")
+    #expect(other.exitCode == 1, "\(other)")
+    #expect(other.errors.contains("expected the base that it was trained on"), "\(other)")
   }
 }

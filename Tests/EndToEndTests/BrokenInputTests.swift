@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// Whatever is wrong with a file, a person gets one line that says where, and exit code 1; nothing traps, nothing hangs, and
-/// no run directory is made.
+/// Whatever is wrong with a file, a person gets one line that says where, and exit code 1; nothing traps, nothing
+/// hangs, and no run directory is made.
 @Suite struct BrokenInputTests {
   /// What is done to a good folder (settings.yaml, model/, text.txt), and who reads it.
   struct Case: CustomTestStringConvertible, Sendable {
@@ -118,7 +118,7 @@ import Testing
      "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
     """
 
-  @Test(.timeLimit(.minutes(1)), arguments: cases)
+  @Test("One line says what is wrong", .timeLimit(.minutes(1)), arguments: cases)
   func oneLineSaysWhatIsWrong(_ broken: Case) async throws {
     let folder = try TemporaryFolder()
     try TinyModel.write(to: folder.path + "/model")
@@ -128,7 +128,8 @@ import Testing
     let result = try await FoveaProcess.run(broken.command.split(separator: " ").map(String.init), in: folder)
     #expect(result.exitCode == 1, "\(result)")
     let lines = result.errors.split(separator: "\n")
-    #expect(lines.count == 1 && lines[0].hasPrefix("fovea: cannot "), "\(result)")
+    #expect(lines.count == 1, "\(result)")
+    #expect(lines.first?.hasPrefix("fovea: cannot ") == true, "\(result)")
     #expect(result.errors.contains(broken.word), "\(result)")
     #expect(!FileManager.default.fileExists(atPath: folder.path + "/run"))
   }

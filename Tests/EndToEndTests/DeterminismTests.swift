@@ -6,8 +6,8 @@ import Wire
 /// The determinism contract: equal settings and seed give equal weights, as bytes, however many workers there are, and
 /// whoever is killed.
 ///
-/// `make test` runs a few cells; `make determinism` the whole matrix (FOVEA_DETERMINISM=all), for the tiny model and, with few
-/// steps, for the default one.
+/// `make test` runs a few cells; `make determinism` the whole matrix (FOVEA_DETERMINISM=all), for the tiny model and,
+/// with few steps, for the default one.
 @Suite(.serialized) struct DeterminismTests {
   enum Fault: String, CaseIterable, Sendable {
     case none

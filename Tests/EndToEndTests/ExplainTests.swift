@@ -13,7 +13,7 @@ import Wire
     return try JSON.parse(Array(result.output.utf8), place: "explain")
   }
 
-  @Test(.timeLimit(.minutes(2)))
+  @Test("The step that is explained is, to the bit, the one that the run trains next", .timeLimit(.minutes(2)))
   func theStepThatIsExplainedIsToTheBitTheOneThatTheRunTrainsNext() async throws {
     let farm = try Farm()
     let train = await (try farm.train(Self.overrides + ["checkpoint.every=1", "checkpoint.keep=3"])).wait(seconds: 90)
@@ -32,7 +32,8 @@ import Wire
     }
   }
 
-  @Test func itsNumbersFollowFromItsEntropiesAndItDrawsThem() async throws {
+  @Test("Its numbers follow from its entropies, and it draws them")
+  func itsNumbersFollowFromItsEntropiesAndItDrawsThem() async throws {
     let farm = try Farm()
     let words = ["--config", farm.folder.path + "/settings.yaml", "--prompt", "2", "--svg", "page.svg"]
     let json = try await explained(farm, words)
@@ -40,23 +41,30 @@ import Wire
     let tau = try #require(json["tau"]?.double)
     #expect(json["entropy"]?.double == tau, "the first step's threshold is its own mean entropy")
     let completions = try #require(json["completions"]?.array)
-    #expect(completions.count == Farm.groupSize && json["prompts"]?.int == Farm.promptsPerStep)
+    #expect(completions.count == Farm.groupSize)
+    #expect(json["prompts"]?.int == Farm.promptsPerStep)
     for one in completions {
       let entropies = try #require(one["entropies"]?.array).compactMap(\.double)
-      #expect(entropies.count == one["tokens"]?.array?.count && !entropies.isEmpty)
+      #expect(entropies.count == one["tokens"]?.array?.count)
+      #expect(!entropies.isEmpty)
       let mean = entropies.reduce(0, +) / Double(entropies.count)
       let (entropy, omega) = (try #require(one["entropy"]?.double), try #require(one["omega"]?.double))
-      #expect(abs(entropy - mean) < 1e-6 && abs(omega - tanh((mean - tau) / tau)) < 1e-5)
+      #expect(abs(entropy - mean) < 1e-6)
+      #expect(abs(omega - tanh((mean - tau) / tau)) < 1e-5)
     }
     let svg = try String(contentsOfFile: farm.folder.path + "/page.svg", encoding: .utf8)
-    #expect(svg.hasPrefix("<svg") && svg.contains("tiny, step 1, prompt 2 of 2"))
+    #expect(svg.hasPrefix("<svg"))
+    #expect(svg.contains("tiny, step 1, prompt 2 of 2"))
     let shown = try await FoveaProcess.run(["explain"] + words.prefix(4), in: farm.folder)
-    #expect(shown.exitCode == 0 && shown.output.contains("tau = Hbar = "), "\(shown)")
+    #expect(shown.exitCode == 0, "\(shown)")
+    #expect(shown.output.contains("tau = Hbar = "), "\(shown)")
     #expect(!shown.output.contains("\u{1B}"), "colours are for terminals")
 
     let beyond = try await FoveaProcess.run(["explain"] + words.prefix(3) + ["3"], in: farm.folder)
-    #expect(beyond.exitCode == 1 && beyond.errors.contains("--prompt: expected 1 to 2, found 3"), "\(beyond)")
+    #expect(beyond.exitCode == 1, "\(beyond)")
+    #expect(beyond.errors.contains("--prompt: expected 1 to 2, found 3"), "\(beyond)")
     let nothing = try await FoveaProcess.run(["explain", "--model", farm.folder.path + "/model"], in: farm.folder)
-    #expect(nothing.exitCode == 2 && nothing.errors.contains("needs --config"), "\(nothing)")
+    #expect(nothing.exitCode == 2, "\(nothing)")
+    #expect(nothing.errors.contains("needs --config"), "\(nothing)")
   }
 }

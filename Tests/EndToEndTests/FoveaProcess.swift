@@ -4,7 +4,8 @@ import Synchronization
 
 /// The real binary as a process: started with a time-out, its output in files, killed by its id.
 ///
-/// Whatever a test does, the process is gone when this object is: and with it its children, which die with their parent.
+/// Whatever a test does, the process is gone when this object is: and with it its children, which die with their
+/// parent.
 final class FoveaProcess: Sendable {
   struct Result: CustomStringConvertible {
     var exitCode: Int32?
@@ -12,7 +13,8 @@ final class FoveaProcess: Sendable {
     var output: String
     var errors: String
     var description: String {
-      "exit code \(exitCode.map(String.init) ?? "none"), signal \(signal.map(String.init) ?? "none")\n\(output)\n\(errors)"
+      let (code, signal) = (exitCode.map(String.init) ?? "none", signal.map(String.init) ?? "none")
+      return "exit code \(code), signal \(signal)\n\(output)\n\(errors)"
     }
   }
 

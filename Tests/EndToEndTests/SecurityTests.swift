@@ -27,7 +27,8 @@ import Wire
     try FoveaProcess(["worker", "--connect", endpoint, "--threads", "1"] + options, in: farm.folder)
   }
 
-  @Test(.timeLimit(.minutes(3))) func aFarmWithKeysTrainsAndWritesNoSecretAndNoFileForOthers() async throws {
+  @Test("A farm with keys trains and writes no secret and no file for others", .timeLimit(.minutes(3)))
+  func aFarmWithKeysTrainsAndWritesNoSecretAndNoFileForOthers() async throws {
     let farm = try Farm()
     let keys = try await makeKeys(farm)
     let train = try farm.train(["--keys", "keys"] + Self.listens)
@@ -37,7 +38,8 @@ import Wire
     #expect(farm.endpoint?.hasPrefix("tcp://127.0.0.2:") == true)
     let dry = try await FoveaProcess.run(
       ["train", "--config", "settings.yaml", "--keys", "keys", "--dry-run"], in: farm.folder)
-    #expect(dry.exitCode == 0 && dry.output.contains("only with the keys of keys"), "\(dry)")
+    #expect(dry.exitCode == 0, "\(dry)")
+    #expect(dry.output.contains("only with the keys of keys"), "\(dry)")
 
     let secrets = try ["server.key_secret", "workers/local/worker.key_secret"].map { name in
       let text = try String(contentsOfFile: "\(keys.path)/\(name)", encoding: .utf8)
@@ -58,7 +60,8 @@ import Wire
     for secret in secrets { #expect(![result.output, result.errors, dry.output].contains { $0.contains(secret) }) }
   }
 
-  @Test(.timeLimit(.minutes(3))) func whoeverDoesNotBelongIsRefusedAndBothSidesSayWhy() async throws {
+  @Test("A peer that does not belong is refused, and both sides say why", .timeLimit(.minutes(3)))
+  func whoeverDoesNotBelongIsRefusedAndBothSidesSayWhy() async throws {
     let farm = try Farm()
     let keys = try await makeKeys(farm)
     try keys.addWorker("w1")
@@ -86,18 +89,21 @@ import Wire
     #expect(await holds(within: 20) { farm.log("coordinator").contains("worker w1 on") }, "\(farm.diagnosis)")
     for (process, said, logged) in refused {
       let result = await process.wait(seconds: 60)
-      #expect(result.exitCode == ExitCode.input.rawValue && result.errors.contains(said), "\(result)")
+      #expect(result.exitCode == ExitCode.input.rawValue, "\(result)")
+      #expect(result.errors.contains(said), "\(result)")
       #expect(farm.log("coordinator").contains(logged), "\(farm.log("coordinator"))")
     }
     #expect(listed.isRunning)
     let revoking = try await FoveaProcess.run(["keys", "revoke", "w1"], in: farm.folder)
     #expect(revoking.exitCode == 0, "\(revoking)")
     let result = await listed.wait(seconds: 20)
-    #expect(result.exitCode == ExitCode.input.rawValue && result.errors.contains("or revoked"), "\(result)")
+    #expect(result.exitCode == ExitCode.input.rawValue, "\(result)")
+    #expect(result.errors.contains("or revoked"), "\(result)")
     #expect(coordinator.isRunning)
   }
 
-  @Test(.timeLimit(.minutes(1))) func whatAPeerSendsNamesNoPathAndNoCommand() async throws {
+  @Test("Nothing that a peer sends is used as a path or a command", .timeLimit(.minutes(1)))
+  func whatAPeerSendsNamesNoPathAndNoCommand() async throws {
     let farm = try Farm()
     let (coordinator, endpoint) = try await startCoordinator(farm, [])
     func files() -> Set<String> {
@@ -138,18 +144,21 @@ import Wire
     // What the coordinator itself writes while it runs.
     let own = ["-wal", "-shm", "run/status", "run/status.new"]
     let new = files().subtracting(before).filter { name in !own.contains { name.hasSuffix($0) } }
-    #expect(new.isEmpty && !new.contains { $0.contains(mark) }, "\(new)")
+    #expect(new.isEmpty, "\(new)")
+    #expect(!new.contains { $0.contains(mark) }, "\(new)")
     #expect(!FileManager.default.fileExists(atPath: "/tmp/\(mark)"))
   }
 
-  @Test(.timeLimit(.minutes(1))) func nothingListensInTheClearBeyondTheMachineUnlessAsked() async throws {
+  @Test("Nothing listens in the clear beyond the machine unless asked to", .timeLimit(.minutes(1)))
+  func nothingListensInTheClearBeyondTheMachineUnlessAsked() async throws {
     let farm = try Farm()
     let arguments = [
       "coordinator", "--config", farm.folder.path + "/settings.yaml", "--run-directory", farm.runPath,
       "farm.listen=tcp://0.0.0.0:*",
     ]
     let refused = try await FoveaProcess.run(arguments, in: farm.folder)
-    #expect(refused.exitCode == ExitCode.input.rawValue && refused.errors.contains("--insecure"), "\(refused)")
+    #expect(refused.exitCode == ExitCode.input.rawValue, "\(refused)")
+    #expect(refused.errors.contains("--insecure"), "\(refused)")
     let open = try FoveaProcess(arguments + ["--insecure"], in: farm.folder)
     #expect(await holds(within: 20) { farm.log("coordinator").contains("INSECURE") }, "\(open.errors)")
   }

@@ -2,8 +2,8 @@ import Foundation
 
 /// A tiny model that sees, made from nothing by `fovea create`, and questions about images for it.
 extension Farm {
-  /// Settings of the model, of the task, and of training it. Rewards of a random model are all 0; decay and the KL term make
-  /// every gradient depend on what was sampled.
+  /// Settings of the model, of the task, and of training it. Rewards of a random model are all 0; decay and the KL term
+  /// make every gradient depend on what was sampled.
   static let seeingModel: [String] = {
     let images = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent("Fixtures/arrays/retinamnist.npz").path

@@ -39,43 +39,52 @@ import Wire
       uniqueKeysWithValues: names.map { ($0, try Data(contentsOf: URL(fileURLWithPath: "\(path)/\($0)"))) })
   }
 
-  @Test(.timeLimit(.minutes(3))) func sftLearnsShowsItAndResumesWithTheSameBytes() async throws {
+  @Test("Fine-tuning learns, shows it, and resumes with the same bytes", .timeLimit(.minutes(3)))
+  func sftLearnsShowsItAndResumesWithTheSameBytes() async throws {
     let whole = try await sft(["--config", "settings.yaml", "--run-directory", "whole"])
     #expect(whole.exitCode == 0, "\(whole)")
-    #expect(whole.output.contains("step 6/6  entropy") && whole.output.contains("tokens/s"), "\(whole)")
+    #expect(whole.output.contains("step 6/6  entropy"), "\(whole)")
+    #expect(whole.output.contains("tokens/s"), "\(whole)")
     #expect(whole.output.contains("next: fovea train --config FILE --from whole"), "\(whole)")
     let rows = try MetricsFile.read(folder.path + "/whole/metrics.jsonl")
     #expect(rows.filter { $0.kind == .step }.map(\.step) == [1, 2, 3, 4, 5, 6])
     let evaluations = rows.filter { $0.kind == .evaluation }
     #expect(evaluations.map(\.step) == [0, 3, 6])
-    #expect(evaluations.allSatisfy { $0.values["heldout_accuracy"] != nil && $0.values["heldout_prompts"] == 4 })
+    #expect(evaluations.allSatisfy { $0.values["heldout_accuracy"] != nil })
+    #expect(evaluations.allSatisfy { $0.values["heldout_prompts"] == 4 })
     let losses = evaluations.compactMap { $0.values["heldout_loss"] }
-    #expect(losses.count == 3 && losses[2] < losses[0], "\(losses)")
+    try #require(losses.count == 3, "\(losses)")
+    #expect(losses[2] < losses[0], "\(losses)")
 
     let part = try await sft(["--config", "settings.yaml", "--run-directory", "parts", "sft.steps=6"])
     #expect(part.exitCode == 0, "\(part)")
     // What a process that died after step 4 would have left.
     try FileManager.default.removeItem(atPath: folder.path + "/parts/checkpoints/step-000006")
     let resumed = try await sft(["--resume", "parts"])
-    #expect(resumed.exitCode == 0 && resumed.output.contains("resumes from"), "\(resumed)")
+    #expect(resumed.exitCode == 0, "\(resumed)")
+    #expect(resumed.output.contains("resumes from"), "\(resumed)")
     #expect(try files("parts", step: 6) == files("whole", step: 6))
     #expect(try MetricsFile.read(folder.path + "/parts/metrics.jsonl").map(\.step) == rows.map(\.step))
   }
 
-  @Test(.timeLimit(.minutes(3))) func aSignalEndsAStageWithACheckpointFromWhichItGoesOn() async throws {
+  @Test("A signal ends a stage with a checkpoint from which it resumes", .timeLimit(.minutes(3)))
+  func aSignalEndsAStageWithACheckpointFromWhichItGoesOn() async throws {
     let long = ["--config", "settings.yaml", "--run-directory", "run", "sft.steps=100000", "evaluation.every=0"]
     let process = try FoveaProcess(["sft"] + long, in: folder)
     #expect(await holds(within: 30) { process.output.contains("step      2/100000") }, "\(process.output)")
     process.send(SIGINT)
     let stopped = await process.wait(seconds: 30)
-    #expect(stopped.exitCode == 0 && stopped.output.contains("next: fovea sft --resume run"), "\(stopped)")
+    #expect(stopped.exitCode == 0, "\(stopped)")
+    #expect(stopped.output.contains("next: fovea sft --resume run"), "\(stopped)")
     let steps = try MetricsFile.read(folder.path + "/run/metrics.jsonl").filter { $0.kind == .step }
     let last = try #require(steps.last?.step)
     let resumed = try await sft(["--resume", "run", "sft.steps=\(last + 1)"])
-    #expect(resumed.exitCode == 0 && resumed.output.contains("step \(last + 1)/\(last + 1)"), "\(resumed)")
+    #expect(resumed.exitCode == 0, "\(resumed)")
+    #expect(resumed.output.contains("step \(last + 1)/\(last + 1)"), "\(resumed)")
   }
 
-  @Test(.timeLimit(.minutes(3))) func reinforcementLearningStartsFromTheStageBefore() async throws {
+  @Test("Reinforcement learning starts from the stage before", .timeLimit(.minutes(3)))
+  func reinforcementLearningStartsFromTheStageBefore() async throws {
     let stage = try await sft(["--config", "settings.yaml", "--run-directory", "first"])
     #expect(stage.exitCode == 0, "\(stage)")
     let train = try await FoveaProcess.run(
@@ -87,10 +96,12 @@ import Wire
     #expect(!train.output.contains("of its 6 steps"), "\(train)")
 
     let wrong = try await sft(["--resume", "second"])
-    #expect(wrong.exitCode == 1 && wrong.errors.contains("expected a run of fovea sft"), "\(wrong)")
+    #expect(wrong.exitCode == 1, "\(wrong)")
+    #expect(wrong.errors.contains("expected a run of fovea sft"), "\(wrong)")
   }
 
-  @Test(.timeLimit(.minutes(3))) func aRunGoesOnWithoutTheModelThatItStartedFrom() async throws {
+  @Test("A run continues without the model that it started from", .timeLimit(.minutes(3)))
+  func aRunGoesOnWithoutTheModelThatItStartedFrom() async throws {
     try FileManager.default.copyItem(atPath: folder.path + "/model", toPath: folder.path + "/first")
     let begun = try await sft([
       "--config", "settings.yaml", "--run-directory", "run", "model.path=first", "sft.steps=2", "checkpoint.keep=1",
@@ -98,12 +109,15 @@ import Wire
     #expect(begun.exitCode == 0, "\(begun)")
     try FileManager.default.removeItem(atPath: folder.path + "/first")
     let resumed = try await sft(["--resume", "run", "sft.steps=3"])
-    #expect(resumed.exitCode == 0 && resumed.output.contains("step 3/3"), "\(resumed)")
+    #expect(resumed.exitCode == 0, "\(resumed)")
+    #expect(resumed.output.contains("step 3/3"), "\(resumed)")
     let plan = try await sft(["--resume", "run", "--dry-run"])
-    #expect(plan.exitCode == 0 && plan.output.contains("run/checkpoints/step-000003"), "\(plan)")
+    #expect(plan.exitCode == 0, "\(plan)")
+    #expect(plan.output.contains("run/checkpoints/step-000003"), "\(plan)")
   }
 
-  @Test(.timeLimit(.minutes(3))) func whoStartsFromAnUnfinishedRunIsTold() async throws {
+  @Test("A start from an unfinished run is reported", .timeLimit(.minutes(3)))
+  func whoStartsFromAnUnfinishedRunIsTold() async throws {
     let first = try await sft(["--config", "settings.yaml", "--run-directory", "first", "sft.steps=2"])
     #expect(first.exitCode == 0, "\(first)")
     // As a run that was interrupted after two of its steps.
@@ -118,13 +132,16 @@ import Wire
       "\(second)")
   }
 
-  @Test func alignmentOfAModelWithoutEyesIsRefused() async throws {
+  @Test("Projector pre-training of a text model is refused") func alignmentOfAModelWithoutEyesIsRefused() async throws {
     let result = try await FoveaProcess.run(["align", "--config", "settings.yaml"], in: folder)
-    #expect(result.exitCode == 1 && result.errors.contains("expected a part that the model has"), "\(result)")
+    #expect(result.exitCode == 1, "\(result)")
+    #expect(result.errors.contains("expected a part that the model has"), "\(result)")
     #expect(!FileManager.default.fileExists(atPath: folder.path + "/runs"))
   }
 
-  @Test(.timeLimit(.minutes(3))) func alignmentTrainsTheProjectorAloneAndFineTuningEverythingAfterIt() async throws {
+  @Test(
+    "Projector pre-training trains the projector alone, and fine-tuning everything after it", .timeLimit(.minutes(3)))
+  func alignmentTrainsTheProjectorAloneAndFineTuningEverythingAfterIt() async throws {
     let images = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent("Fixtures/arrays/retinamnist.npz").path
     let settings = [
@@ -147,17 +164,20 @@ import Wire
     }
     #expect(try await fovea(["create"]).exitCode == 0)
     let align = try await fovea(["align", "--run-directory", "align"])
-    #expect(align.exitCode == 0 && align.output.contains("next: fovea sft --config FILE --from align"), "\(align)")
+    #expect(align.exitCode == 0, "\(align)")
+    #expect(align.output.contains("next: fovea sft --config FILE --from align"), "\(align)")
     let aligned = folder.path + "/align/checkpoints/step-000003"
     #expect(try changed(folder.path + "/seeing", aligned) == [.projector])
     let evaluations = try MetricsFile.read(folder.path + "/align/metrics.jsonl").filter { $0.kind == .evaluation }
     #expect(evaluations.map(\.step) == [0, 3])
-    #expect(evaluations.allSatisfy { $0.values["heldout_loss"] != nil && $0.values["heldout_accuracy"] == nil })
+    #expect(evaluations.allSatisfy { $0.values["heldout_loss"] != nil })
+    #expect(evaluations.allSatisfy { $0.values["heldout_accuracy"] == nil })
 
     let sft = try await fovea(["sft", "--from", "align", "--run-directory", "sft"])
     #expect(sft.exitCode == 0, "\(sft)")
     #expect(try changed(aligned, folder.path + "/sft/checkpoints/step-000003") == Set(ModelPart.allCases))
     let table = try await fovea(["eval", "--model", "align", "--model", "sft"])
-    #expect(table.exitCode == 0 && table.output.contains("quadratic kappa"), "\(table)")
+    #expect(table.exitCode == 0, "\(table)")
+    #expect(table.output.contains("quadratic kappa"), "\(table)")
   }
 }

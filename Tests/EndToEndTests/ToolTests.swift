@@ -19,7 +19,7 @@ import Wire
     return try JSON.parse(Array(result.output.utf8), place: arguments[0])
   }
 
-  @Test func tokenizePrintsIdsThatDecodeToTheText() async throws {
+  @Test("tokenize prints ids that decode to the text") func tokenizePrintsIdsThatDecodeToTheText() async throws {
     let result = try await json(["tokenize", "--model", "model", "Hé!", "--json"])
     #expect(result["tokens"]?.array?.compactMap(\.int) == [72, 195, 169, 33])
     #expect(result["text"]?.string == "Hé!")
@@ -27,16 +27,21 @@ import Wire
     #expect(plain.output == "72 195 169 33\n")
   }
 
-  @Test func scoreGivesEachTokenButTheFirstALogProbabilityAndAnEntropy() async throws {
+  @Test("score gives each token but the first a log-probability and an entropy")
+  func scoreGivesEachTokenButTheFirstALogProbabilityAndAnEntropy() async throws {
     try folder.write("Some text.", to: "text.txt")
     let result = try await json(["score", "--model", "model", "--text", "text.txt", "--json", "--threads", "1"])
     let logProbabilities = result["log_probabilities"]?.array?.compactMap(\.double) ?? []
     let entropies = result["entropies"]?.array?.compactMap(\.double) ?? []
-    #expect(result["tokens"]?.array?.count == 10 && logProbabilities.count == 9 && entropies.count == 9)
-    #expect(logProbabilities.allSatisfy { $0 < 0 } && entropies.allSatisfy { (0...log(258.0)).contains($0) })
+    #expect(result["tokens"]?.array?.count == 10)
+    #expect(logProbabilities.count == 9)
+    #expect(entropies.count == 9)
+    #expect(logProbabilities.allSatisfy { $0 < 0 })
+    #expect(entropies.allSatisfy { (0...log(258.0)).contains($0) })
   }
 
-  @Test func theSameSeedDrawsTheSameCompletionsAndStreamingShowsTheSame() async throws {
+  @Test("The same seed samples the same completions, and streaming shows the same")
+  func theSameSeedDrawsTheSameCompletionsAndStreamingShowsTheSame() async throws {
     let words = [
       "generate", "--model", "model", "--prompt", "Hello", "--max-tokens", "12", "--threads", "1", "--seed", "7",
     ]
@@ -51,7 +56,7 @@ import Wire
     #expect(group.output.split(separator: "\n").contains { $0 + "\n" == first.output }, "\(group)")
   }
 
-  @Test func dataCountsGoodRowsAndNamesBadOnes() async throws {
+  @Test("data counts good rows and names bad ones") func dataCountsGoodRowsAndNamesBadOnes() async throws {
     let png = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent("Fixtures/imaging/decode/bilevel.png")
     let image = JSON.string(try Data(contentsOf: png).base64EncodedString())
@@ -67,25 +72,31 @@ import Wire
     let rows = JSON.array([row([image]), row(Array(repeating: image, count: 7)), row([image, image])])
     try folder.write(String(decoding: rows.serialized(), as: UTF8.self), to: "oct.json")
     let check = try await FoveaProcess.run(["data", "check", "oct.json", "--pixels"], in: folder)
-    #expect(check.exitCode == 1 && check.output.contains("3 rows, 1 bad"), "\(check)")
+    #expect(check.exitCode == 1, "\(check)")
+    #expect(check.output.contains("3 rows, 1 bad"), "\(check)")
     #expect(check.output.contains("row 1: image: expected 1 to 6 images, found 7"), "\(check)")
     let stats = try await FoveaProcess.run(["data", "stats", "oct.json", "--json"], in: folder)
     let cells = try #require(try JSON.parse(Array(stats.output.utf8), place: "stats")["cells"]?.array)
-    #expect(cells.count == 1 && cells[0]["modality"]?.string == "OCT" && cells[0]["rows"]?.int == 2, "\(stats)")
+    try #require(cells.count == 1, "\(stats)")
+    #expect(cells[0]["modality"]?.string == "OCT", "\(stats)")
+    #expect(cells[0]["rows"]?.int == 2, "\(stats)")
     let shown = try await json(["data", "show", "oct.json", "--row", "2", "--json"])
-    #expect(shown["answer"]?.string == "B" && shown["type"]?.string == "single_choice")
+    #expect(shown["answer"]?.string == "B")
+    #expect(shown["type"]?.string == "single_choice")
     // What lies behind the row is not looked at.
     let text = String(decoding: rows.serialized(), as: UTF8.self)
     try folder.write(text.dropLast(2) + "} and nothing that is JSON", to: "broken_oct.json")
     let first = try await json(["data", "show", "broken_oct.json", "--json"])
     #expect(first["answer"]?.string == "B")
     let broken = try await FoveaProcess.run(["data", "show", "broken_oct.json", "--row", "3"], in: folder)
-    #expect(broken.exitCode == 1 && broken.errors.contains("within row 2"), "\(broken)")
+    #expect(broken.exitCode == 1, "\(broken)")
+    #expect(broken.errors.contains("within row 2"), "\(broken)")
     let missing = try await FoveaProcess.run(["data", "show", "oct.json", "--row", "3"], in: folder)
-    #expect(missing.exitCode == 1 && missing.errors.contains("expected a row below 3"), "\(missing)")
+    #expect(missing.exitCode == 1, "\(missing)")
+    #expect(missing.errors.contains("expected a row below 3"), "\(missing)")
   }
 
-  @Test func aSignalEndsWhatCannotDrainAtOnce() async throws {
+  @Test("A signal ends what cannot drain at once") func aSignalEndsWhatCannotDrainAtOnce() async throws {
     let process = try FoveaProcess(
       ["status", "--connect", "tcp://127.0.0.1:1", "--timeout", "3600"], in: folder)
     try await Task.sleep(for: .milliseconds(500))
@@ -93,16 +104,19 @@ import Wire
     #expect(await process.wait(seconds: 10).exitCode == 130)
   }
 
-  @Test func dryRunPrintsEverySettingAndStartsNothing() async throws {
+  @Test("A dry run prints every setting and starts nothing")
+  func dryRunPrintsEverySettingAndStartsNothing() async throws {
     try folder.write("model: {path: model}\n", to: "settings.yaml")
     let result = try await FoveaProcess.run(
       ["train", "--config", "settings.yaml", "--dry-run", "run.steps=17", "run.directory=elsewhere"], in: folder)
-    #expect(result.exitCode == 0 && result.output.contains("steps: 17"), "\(result)")
+    #expect(result.exitCode == 0, "\(result)")
+    #expect(result.output.contains("steps: 17"), "\(result)")
     #expect(result.output.contains("dry run: nothing is started"))
     #expect(!FileManager.default.fileExists(atPath: folder.path + "/elsewhere"))
   }
 
-  @Test(.timeLimit(.minutes(2))) func aCheckpointIsEvaluatedAsTheRunDidAndDamageIsFound() async throws {
+  @Test("A checkpoint is evaluated as the run did, and damage is found", .timeLimit(.minutes(2)))
+  func aCheckpointIsEvaluatedAsTheRunDidAndDamageIsFound() async throws {
     let farm = try Farm()
     let train = await (try farm.train(["run.steps=2"])).wait(seconds: 90)
     #expect(train.exitCode == 0, "\(train)\n\(farm.diagnosis)")
@@ -122,7 +136,8 @@ import Wire
     let lines = try String(contentsOfFile: output, encoding: .utf8).split(separator: "\n")
       .map { try JSON.parse(Array($0.utf8), place: output) }
     let tokens = lines.compactMap { $0["tokens"]?.double }
-    #expect(lines.count == 8 && tokens.prefix(4).reduce(0, +) / 4 == own.values["heldout_completion_tokens"])
+    #expect(lines.count == 8)
+    #expect(tokens.prefix(4).reduce(0, +) / 4 == own.values["heldout_completion_tokens"])
     let json = try JSON.parse(Array(result.output.utf8), place: "eval")
     #expect(json["metrics"]?.array?.first?["heldout_accuracy"]?.double == own.values["heldout_accuracy"])
     let board = json["scoreboard"]
@@ -131,13 +146,16 @@ import Wire
     #expect(measures == ["accuracy", "format", "difference"])
 
     let whole = try await FoveaProcess.run(["checkpoints", farm.runPath], in: farm.folder)
-    #expect(whole.exitCode == 0 && whole.output.contains("step-000002") && whole.output.contains("whole"), "\(whole)")
+    #expect(whole.exitCode == 0, "\(whole)")
+    #expect(whole.output.contains("step-000002"), "\(whole)")
+    #expect(whole.output.contains("whole"), "\(whole)")
     let weights = URL(fileURLWithPath: checkpoint + "/model.safetensors")
     var bytes = try Data(contentsOf: weights)
     bytes[bytes.count - 1] ^= 1
     try bytes.write(to: weights)
     let damaged = try await FoveaProcess.run(["checkpoints", farm.runPath], in: farm.folder)
-    #expect(damaged.exitCode == 1 && damaged.output.contains("model.safetensors"), "\(damaged)")
+    #expect(damaged.exitCode == 1, "\(damaged)")
+    #expect(damaged.output.contains("model.safetensors"), "\(damaged)")
   }
 
   @Test("Every metric of a run stands in the table of metrics") func everyMetricIsDocumented() async throws {

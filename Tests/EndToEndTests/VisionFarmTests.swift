@@ -37,12 +37,14 @@ import Wire
       })
   }
 
-  @Test(.timeLimit(.minutes(4))) func aModelThatSeesIsMadeTrainedResumedAndOpened() async throws {
+  @Test("A vision-language model is made, trained, resumed and opened", .timeLimit(.minutes(4)))
+  func aModelThatSeesIsMadeTrainedResumedAndOpened() async throws {
     let made = try await create()
     #expect(made.exitCode == 0, "\(made)")
     #expect(made.output.contains("model: 300 tokens; parameters: vision "), "\(made)")
     let again = try await create()
-    #expect(again.exitCode == 1 && again.errors.contains("expected a name that is free"), "\(again)")
+    #expect(again.exitCode == 1, "\(again)")
+    #expect(again.errors.contains("expected a name that is free"), "\(again)")
 
     let whole = try await train(["run.steps=12"])
     #expect(whole.exitCode == 0, "\(whole)\n\(farm.diagnosis)")
@@ -74,10 +76,12 @@ import Wire
     #expect(shown.exitCode == 0, "\(shown)")
     let asked = try await FoveaProcess.run(
       ["eval", "--config", "settings.yaml", "--prompts", "4", "--json"] + words + task, in: farm.folder)
-    #expect(asked.exitCode == 0 && asked.output.contains("heldout_accuracy"), "\(asked)")
+    #expect(asked.exitCode == 0, "\(asked)")
+    #expect(asked.output.contains("heldout_accuracy"), "\(asked)")
   }
 
-  @Test(.timeLimit(.minutes(2))) func frozenPartsStayAsTheyAreAndHaveNoMoments() async throws {
+  @Test("Frozen parts stay as they are and have no moments", .timeLimit(.minutes(2)))
+  func frozenPartsStayAsTheyAreAndHaveNoMoments() async throws {
     #expect(try await create().exitCode == 0)
     let result = try await train(["run.steps=3", "model.train=[vision, projector]"])
     #expect(result.exitCode == 0, "\(result)\n\(farm.diagnosis)")
@@ -86,7 +90,8 @@ import Wire
     let moments = try String(
       decoding: Data(contentsOf: URL(fileURLWithPath: farm.checkpoint(step: 3) + "/adamw_first_moments.safetensors")),
       as: UTF8.self)
-    #expect(moments.contains("vision.layers.0") && !moments.contains("model.layers.0"))
+    #expect(moments.contains("vision.layers.0"))
+    #expect(!moments.contains("model.layers.0"))
 
     let resumed = await (try farm.resume(["run.steps=4"])).wait(seconds: 60)
     #expect(resumed.exitCode == 0, "\(resumed)\n\(farm.diagnosis)")
@@ -96,8 +101,8 @@ import Wire
       farm.log("learner").contains("expected a tensor language_model.model.embed_tokens.weight"), "\(farm.diagnosis)")
   }
 
-  /// A farm's task: 12 drawn photographs, some of whose files break off in the middle. What a header tells is still there, so
-  /// only the one who draws the image finds out.
+  /// A farm's task: 12 drawn photographs, some of whose files break off in the middle. What a header tells is still
+  /// there, so only the one who draws the image finds out.
   private func photographs(broken: [Int]) async throws -> [String] {
     let data = farm.folder.path + "/data"
     let drawn = try await FoveaProcess.run(["fundus", data, "--count", "12", "--size", "32"], in: farm.folder)
@@ -114,20 +119,26 @@ import Wire
     ]
   }
 
-  @Test(.timeLimit(.minutes(2))) func anImageThatBreaksOffCostsItsPromptAndNothingElse() async throws {
+  @Test("A truncated image costs its prompt and nothing else", .timeLimit(.minutes(2)))
+  func anImageThatBreaksOffCostsItsPromptAndNothingElse() async throws {
     let result = try await train(photographs(broken: [0, 5]) + ["run.steps=4"])
     #expect(result.exitCode == 0, "\(result)\n\(farm.diagnosis)")
     #expect(try farm.steps.map(\.step) == [1, 2, 3, 4])
-    #expect(result.output.contains("quarantined: ") && result.output.contains("image 0: expected a whole PNG file"))
+    #expect(result.output.contains("quarantined: "))
+    #expect(result.output.contains("image 0: expected a whole PNG file"))
     let end = try #require(try farm.metrics.last { $0.kind == .evaluation }).values
     let (failed, asked) = (try #require(end["heldout_failed"]), try #require(end["heldout_prompts"]))
     let lost = try farm.steps.compactMap { $0.values["prompts_quarantined"] }.reduce(0, +)
-    #expect(failed + lost > 0 && failed < asked, "\(result)")
+    #expect(failed + lost > 0, "\(result)")
+    #expect(failed < asked, "\(result)")
   }
 
-  @Test(.timeLimit(.minutes(2))) func aRunWhoseImagesAllBreakOffEndsWithTheReason() async throws {
+  @Test("A run whose images are all truncated ends with the reason", .timeLimit(.minutes(2)))
+  func aRunWhoseImagesAllBreakOffEndsWithTheReason() async throws {
     let result = try await train(photographs(broken: Array(0..<12)) + ["run.steps=4"])
-    #expect(result.exitCode == 3 && result.errors.contains("expected a whole PNG file"), "\(result)")
-    #expect(result.errors.contains("prompts failed 3 attempts each") && !result.output.contains("stopped"), "\(result)")
+    #expect(result.exitCode == 3, "\(result)")
+    #expect(result.errors.contains("expected a whole PNG file"), "\(result)")
+    #expect(result.errors.contains("prompts failed 3 attempts each"), "\(result)")
+    #expect(!result.output.contains("stopped"), "\(result)")
   }
 }

@@ -7,9 +7,9 @@ import Testing
   .serialized, .enabled(if: FaultTests.isWhole, FaultTests.isLeftOut),
   .enabled(if: SmallDisk.isAvailable, "needs root, to mount a small disk"))
 struct DiskFaultTests {
-  /// At whatever moment the last block is taken: the run ends with one line that names the place and what is wrong with it;
-  /// with room again it goes on, and nothing is lost.
-  @Test(.timeLimit(.minutes(4)), arguments: [3, 8, 21, 34])
+  /// At whatever moment the last block is taken: the run ends with one line that names the place and what is wrong with
+  /// it; with room again it goes on, and nothing is lost.
+  @Test("A full disk ends the run with a line and loses nothing", .timeLimit(.minutes(4)), arguments: [3, 8, 21, 34])
   func aFullDiskEndsTheRunWithALineAndLosesNothing(step: Int) async throws {
     let folder = try Farm().folder
     let disk = try SmallDisk(at: folder.path + "/disk", mebibytes: 64)
@@ -20,26 +20,30 @@ struct DiskFaultTests {
     let result = await train.wait(seconds: 60)
     #expect(result.exitCode == 1, "\(result)\n\(run.diagnosis)")
     let complaint = result.errors.split(separator: "\n").last.map(String.init) ?? ""
-    #expect(complaint.contains(disk.path) && ["full", "space"].contains { complaint.contains($0) }, "\(result)")
+    #expect(complaint.contains(disk.path), "\(result)")
+    #expect(["full", "space"].contains { complaint.contains($0) }, "\(result)")
     #expect(try run.steps.count < ScatteredFarm.steps)
 
     // Still full: the same, at once, however often; each time the record of the run's resumes is to grow.
     for _ in 0..<20 {
       try disk.fill()
       let refused = await (try run.resume()).wait(seconds: 60)
-      #expect(refused.exitCode == 1 && refused.errors.contains(disk.path), "\(refused)")
+      #expect(refused.exitCode == 1, "\(refused)")
+      #expect(refused.errors.contains(disk.path), "\(refused)")
     }
     try await expectWhole(run, with: disk)
   }
 
   /// Room for the journal, and none for a checkpoint: the steps are trained, and the run is not finished.
-  @Test(.timeLimit(.minutes(4))) func aRunWhoseLastCheckpointHasNoRoomIsNotFinished() async throws {
+  @Test("A run whose last checkpoint has no room is not finished", .timeLimit(.minutes(4)))
+  func aRunWhoseLastCheckpointHasNoRoomIsNotFinished() async throws {
     let folder = try Farm().folder
     let disk = try SmallDisk(at: folder.path + "/disk", mebibytes: 64)
     try disk.fill(mebibytes: 54)
     let run = Farm(folder: folder, runPath: disk.path + "/run")
     let result = await (try run.train(ScatteredFarm.settings)).wait(seconds: 120)
-    #expect(result.exitCode == 3 && !result.output.contains("finished"), "\(result)\n\(run.diagnosis)")
+    #expect(result.exitCode == 3, "\(result)\n\(run.diagnosis)")
+    #expect(!result.output.contains("finished"), "\(result)\n\(run.diagnosis)")
     #expect(result.errors.contains("cannot save checkpoint at \(run.runPath)/checkpoints"), "\(result)")
     #expect(try run.steps.count == ScatteredFarm.steps)
     try await expectWhole(run, with: disk)

@@ -4,11 +4,12 @@ import Support
 import Testing
 import Wire
 
-/// Real faults on real processes: killed, hung, wrong clocks, peers that send garbage. After each of them the run must be
-/// whole: the exact number of samples, each trained once, and the weights of a run that nothing happened to.
+/// Real faults on real processes: killed, hung, wrong clocks, peers that send garbage. After each of them the run must
+/// be whole: the exact number of samples, each trained once, and the weights of a run that nothing happened to.
 ///
-/// `make test` runs what needs no root and little time, on the loopback; `make faults` (FOVEA_FAULTS=all) more moments and
-/// what needs a network (`NetworkFaultTests`) or a disk of its own (`DiskFaultTests`). docs/FAULTS.md lists them all.
+/// `make test` runs what needs no root and little time, on the loopback; `make faults` (FOVEA_FAULTS=all) more moments
+/// and what needs a network (`NetworkFaultTests`) or a disk of its own (`DiskFaultTests`). docs/FAULTS.md lists them
+/// all.
 @Suite(.serialized) struct FaultTests {
   static let isWhole = ProcessInfo.processInfo.environment["FOVEA_FAULTS"] == "all"
   static let isLeftOut: Comment = "left out of make test: make faults runs it"
@@ -16,7 +17,7 @@ import Wire
   // MARK: Killed
 
   /// Whoever it hits, wherever it is: in a rollout, an update, a checkpoint, its own start.
-  @Test(.timeLimit(.minutes(5)), arguments: isWhole ? Array(1...6) : [1])
+  @Test("Any process may be killed at any moment", .timeLimit(.minutes(5)), arguments: isWhole ? Array(1...6) : [1])
   func anyProcessMayBeKilledAtAnyMoment(seed: UInt64) async throws {
     let network = Self.isWhole && TestNetwork.isAvailable ? try ScatteredFarm.network(workers: 3) : nil
     let farm = try ScatteredFarm(workers: 3, network: network)
@@ -38,7 +39,8 @@ import Wire
     try await farm.expectWhole()
   }
 
-  @Test(.timeLimit(.minutes(2))) func aDeadWorkersLeasesAreGivenOutAgainWithinFourHeartbeats() async throws {
+  @Test("A dead worker's leases are given out again within four heartbeats", .timeLimit(.minutes(2)))
+  func aDeadWorkersLeasesAreGivenOutAgainWithinFourHeartbeats() async throws {
     // Two groups that take long, for three workers: one of them is idle.
     let heartbeat = 1.0
     let farm = try ScatteredFarm(
@@ -71,7 +73,8 @@ import Wire
     print("a dead worker's lease is out again after \(seconds) s, \(seconds / heartbeat) heartbeats")
   }
 
-  @Test(.timeLimit(.minutes(2))) func aCoordinatorIsBackWithinTwoSecondsOfItsRestart() async throws {
+  @Test("A coordinator is back within two seconds of its restart", .timeLimit(.minutes(2)))
+  func aCoordinatorIsBackWithinTwoSecondsOfItsRestart() async throws {
     let farm = try ScatteredFarm(workers: 2)
     try await farm.start()
     for downtime in Self.isWhole ? [0.0, 1.0, 3.0] : [1.0] {
@@ -95,7 +98,7 @@ import Wire
 
   /// SIGSTOP, for longer than the coordinator believes in anyone's life, and SIGCONT.
   @Test(
-    .timeLimit(.minutes(3)),
+    "A process that hangs comes back", .timeLimit(.minutes(3)),
     arguments: [["w0"]] + (isWhole ? [["learner"], ["coordinator"], ["coordinator", "learner", "w0", "w1"]] : []))
   func aProcessThatHangsComesBack(names: [String]) async throws {
     let farm = try ScatteredFarm(workers: 2)
@@ -111,8 +114,12 @@ import Wire
     let log = farm.log(ScatteredFarm.coordinator)
     let last = try #require(farm.farm.steps.last?.values)
     switch names {
-    case ["w0"]: #expect(log.contains("worker w0 is lost") && log.contains("worker w0 is back"), "\(log)")
-    case ["learner"]: #expect(log.contains("learner learner is lost") && log.contains("is back"), "\(log)")
+    case ["w0"]:
+      #expect(log.contains("worker w0 is lost"), "\(log)")
+      #expect(log.contains("worker w0 is back"), "\(log)")
+    case ["learner"]:
+      #expect(log.contains("learner learner is lost"), "\(log)")
+      #expect(log.contains("is back"), "\(log)")
     // A coordinator that hung itself was not there to hear anyone: nobody is lost for it.
     default: #expect(last["workers_lost"] == 0, "\(log)")
     }
@@ -120,7 +127,8 @@ import Wire
 
   // MARK: Garbage
 
-  @Test(.timeLimit(.minutes(3))) func aPeerThatSendsGarbageDisturbsNobody() async throws {
+  @Test("A peer that sends garbage disturbs nobody", .timeLimit(.minutes(3)))
+  func aPeerThatSendsGarbageDisturbsNobody() async throws {
     let farm = try ScatteredFarm(workers: 2)
     try await farm.start()
     let weights = try #require(farm.log("learner").firstMatch(of: #/serves weights at (\S+?),/#).map { String($0.1) })
@@ -149,7 +157,8 @@ import Wire
 
   /// A day forward, and two back, under one process after the other, as when a person or NTP sets a machine's clock
   /// (`Tests/Clocks/wall_clock.c`).
-  @Test(.enabled(if: isWhole, isLeftOut), .timeLimit(.minutes(3))) func aWallClockThatJumpsMovesNothing() async throws {
+  @Test("A wall clock that jumps moves nothing", .enabled(if: isWhole, isLeftOut), .timeLimit(.minutes(3)))
+  func aWallClockThatJumpsMovesNothing() async throws {
     let farm = try ScatteredFarm(workers: 2)
     let folder = farm.farm.folder
     let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -176,9 +185,11 @@ import Wire
     #expect(days.count == 2, "\(days)")
   }
 
-  /// Monotonic clocks of machines have nothing to do with each other, and that of a machine that was started again is young.
+  /// Monotonic clocks of machines have nothing to do with each other, and that of a machine that was started again is
+  /// young.
   @Test(
-    .enabled(if: isWhole, isLeftOut), .enabled(if: TestNetwork.isAvailable, TestNetwork.needs),
+    "Machines need no common monotonic clock", .enabled(if: isWhole, isLeftOut),
+    .enabled(if: TestNetwork.isAvailable, TestNetwork.needs),
     .timeLimit(.minutes(3)))
   func machinesNeedNoCommonMonotonicClock() async throws {
     let farm = try ScatteredFarm(workers: 2)

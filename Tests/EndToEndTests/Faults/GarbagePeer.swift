@@ -3,8 +3,8 @@ import Glibc
 import Support
 import Wire
 
-/// A peer that follows no rule: it speaks TCP, and as much of ZeroMQ's protocol (ZMTP 3.0, RFC 23) as it takes to be heard
-/// before it misbehaves.
+/// A peer that follows no rule: it speaks TCP, and as much of ZeroMQ's protocol (ZMTP 3.0, RFC 23) as it takes to be
+/// heard before it misbehaves.
 struct GarbagePeer {
   enum Attack: CaseIterable {
     /// Random bytes where the greeting is due.

@@ -5,17 +5,18 @@ import Support
 import Testing
 import Wire
 
-/// `make soak MINUTES=20`: a farm of ten workers, one of which is killed each minute and started again, for as long as one
-/// likes. At the end every sample was trained once, and at least nine tenths of the wall time were effective training time.
+/// `make soak MINUTES=20`: a farm of ten workers, one of which is killed each minute and started again, for as long as
+/// one likes. At the end every sample was trained once, and at least nine tenths of the wall time were effective
+/// training time.
 ///
-/// Effective training time, as the literature has it, is the share of the wall time that went into useful training. Here a
-/// step is worth what it takes when nothing fails, the mean over the steps of the same run that no failure touched; all
-/// else (waiting for a dead worker's leases, doing them again, starting and ending) is lost:
+/// Effective training time, as the literature has it, is the share of the wall time that went into useful training.
+/// Here a step is worth what it takes when nothing fails, the mean over the steps of the same run that no failure
+/// touched; all else (waiting for a dead worker's leases, doing them again, starting and ending) is lost:
 ///
 ///     effective training time = steps x mean time of an untouched step / wall time
 ///
-/// A step is touched when a worker is dead, or back without the newest weights, at any moment of it. This is stricter than
-/// counting the time of all steps that were kept: what a failure adds to a step counts as lost.
+/// A step is touched when a worker is dead, or back without the newest weights, at any moment of it. This is stricter
+/// than counting the time of all steps that were kept: what a failure adds to a step counts as lost.
 /// Source: Llama 3, arXiv 2407.21783, section 3.3.4; ByteRobust, arXiv 2509.16293 (effective training time ratio).
 @Suite(.serialized) struct SoakTests {
   private static let minutes = ProcessInfo.processInfo.environment["FOVEA_SOAK_MINUTES"].flatMap(Double.init)
@@ -32,7 +33,9 @@ import Wire
   /// A span of the coordinator's clock in which a worker was missing.
   private typealias Failure = ClosedRange<Double>
 
-  @Test(.enabled(if: minutes != nil, "make soak MINUTES=20 runs it"), .timeLimit(.minutes(180)))
+  @Test(
+    "At least nine tenths of the time are effective", .enabled(if: minutes != nil, "make soak MINUTES=20 runs it"),
+    .timeLimit(.minutes(180)))
   func atLeastNineTenthsOfTheTimeAreEffective() async throws {
     let minutes = try #require(Self.minutes)
     let network = TestNetwork.isAvailable ? try ScatteredFarm.network(workers: Self.workers) : nil
@@ -93,7 +96,8 @@ import Wire
     print(
       """
       soak: \(Int(wall)) s, \(Self.workers) workers, \(failures.count) killed; \(steps.count) steps, \
-      \(Int(last["samples_total"] ?? 0)) samples, each trained once; \(Int(last["requeued"] ?? 0)) leases given out again
+      \(Int(last["samples_total"] ?? 0)) samples, each trained once; \
+      \(Int(last["requeued"] ?? 0)) leases given out again
       soak: a step takes \(text(mean(untouched))) s when nothing fails (\(untouched.count) steps), \
       \(text(mean(touched))) s when something does (\(touched.count))
       soak: effective training time \(text(share)) of the wall time

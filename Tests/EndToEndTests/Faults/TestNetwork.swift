@@ -2,12 +2,12 @@ import Foundation
 import Glibc
 import Testing
 
-/// Machines on this machine: network namespaces, each with an address of its own, on a bridge that stands in a namespace as
-/// well. Nothing of the host's network is touched, and no packet leaves.
+/// Machines on this machine: network namespaces, each with an address of its own, on a bridge that stands in a
+/// namespace as well. Nothing of the host's network is touched, and no packet leaves.
 ///
-/// Faults are made where they happen outside too: nftables drops the packets between two machines, tc's token bucket makes a
-/// link slow. All of it goes with this object, or, when its process is killed first, with the next one that makes a network: names
-/// carry the process id.
+/// Faults are made where they happen outside too: nftables drops the packets between two machines, tc's token bucket
+/// makes a link slow. All of it goes with this object, or, when its process is killed first, with the next one that
+/// makes a network: names carry the process id.
 final class TestNetwork: Sendable {
   struct Machine: Sendable {
     let name: String
