@@ -1,26 +1,26 @@
 # Nothing but `make train` and `make test` is needed after a clone: each does the set-up that it needs.
 #
-#   make train              the default run; CONFIG=... another one, ARGS='run.steps=10 ...' overrides
-#   make train-fundus       a model that sees, from nothing, in three stages (configs/fundus.yaml); goes on where it was left
+#   make train              the default run; CONFIG=... names another one, ARGS='run.steps=10 ...' overrides settings
+#   make train-fundus       a vision-language model from random weights, in three stages (configs/fundus.yaml); resumes
 #   make test               every test
 #   make check              what a change must pass: format, warnings, tidiness, tests
 #   make bench              rates of rollouts and learner steps, as shares of this machine's peak; MODEL=... another model
-#   make bench-peers        the same beside llama.cpp, transformers, PyTorch and TRL, as one table of ratios
-#   make bench-transfer     rates of the weights' way to the workers
-#   make bench-memory       the memory that learner and worker take at most, with 32 slots of 512 positions all in use
-#   make bench-instructions instructions of every kernel, against the recorded counts; RECORD=1 records them anew
+#   make bench-peers        the same for llama.cpp, transformers, PyTorch and TRL, as one table of ratios
+#   make bench-transfer     rates of the transfer of weights to the workers
+#   make bench-memory       the peak memory of learner and worker, with 32 slots of 512 positions all in use
+#   make bench-instructions instructions of every kernel, against the recorded counts; RECORD=1 updates them
 #   make check-neon         compares the kernels here with an emulated 64-bit Arm
-#   make simulate           simulated farms with faults: SEEDS=10000, or SEED=123 to see one again
-#   make simulate-mutations breaks each mechanism on purpose, and shows which seed notices
-#   make fuzz               fuzzes every reader of outside bytes: MINUTES=5 in all, TARGETS='wire gguf' some of them
+#   make simulate           simulated farms with faults: SEEDS=10000, or SEED=123 to repeat one
+#   make simulate-mutations breaks each mechanism on purpose, and shows which seed detects it
+#   make fuzz               fuzzes every reader of outside bytes: MINUTES=5 in total, TARGETS='wire gguf' selects
 #   make sanitize           the unit tests under the address, undefined-behaviour and thread sanitizers
 #   make determinism        compares the final weights of farms of every size whose processes are killed
 #   make faults             real processes that are killed, hung, cut off, out of disk; as root, in network namespaces
-#   make soak               MINUTES=20 of a farm that loses a worker a minute; COMPARE=1 repeats it without
+#   make soak               MINUTES=20 of a farm that loses a worker a minute; COMPARE=1 repeats it without faults
 #   make verify             proofs that workers and learner compute the same bits
 #   make format             formats the sources in place
-#   make proto              writes the C of Sources/Wire/farm.proto anew
-#   make check-transformers opens what we saved in Hugging Face's transformers and PEFT (in a Python environment of its own)
+#   make proto              regenerates the C of Sources/Wire/farm.proto
+#   make check-transformers opens saved models in Hugging Face's transformers and PEFT (in its own Python environment)
 
 SHELL := /bin/bash
 MODEL ?= models/SmolLM2-135M-Instruct.Q4_1.gguf
@@ -55,17 +55,17 @@ bench: setup
 bench-peers: setup
 	@deploy/bench-peers $(ARGS)
 
-# The transfer of a model's weights over loopback; its figures are printed by a test that is skipped elsewhere.
+# The transfer of a model's weights over loopback; a test that is skipped elsewhere prints the figures.
 bench-transfer:
 	@deploy/setup --no-build
 	FOVEA_BENCH=1 deploy/run-tests --filter WeightsTransferBench $(ARGS)
 
-# What a clock cannot show on a busy machine: whether a kernel takes more instructions than it did.
+# Detects on a busy machine, where timings are noisy, whether a kernel takes more instructions than before.
 bench-instructions:
 	@deploy/bench-instructions
 
-# Two steps of 32 samples that fill their 32 slots: drawn almost evenly from the vocabulary, so that next to none ends early.
-# Between them the second version of the weights travels. Each process logs the most memory that it had.
+# Two steps of 32 samples that fill their 32 slots: a high temperature makes tokens almost equally likely, so that hardly any
+# sample ends early. The second version of the weights is sent between the steps. Each process logs its peak memory.
 BENCH_RUNS := .build/bench-memory
 bench-memory: setup
 	rm -rf $(BENCH_RUNS)
@@ -75,7 +75,7 @@ bench-memory: setup
 	  $(ARGS)
 	@grep -H 'MiB at most' $(BENCH_RUNS)/*/logs/*
 
-# SEEDS farms from seed FIRST on, or the one farm of SEED. A seed that fails is printed.
+# SEEDS farms, starting at seed FIRST, or the one farm of SEED. Seeds that fail are printed.
 SEEDS ?= 10000
 FIRST ?= 0
 ifdef SEED
@@ -92,7 +92,7 @@ simulate-mutations:
 	@deploy/setup --no-build
 	FOVEA_SIMULATION_MUTATIONS=1 $(SIMULATION)/mutation
 
-# The first call builds all of it with libFuzzer, in .build/fuzz. ARGS=--keep adds what was found to the corpora.
+# The first call builds everything with libFuzzer, in .build/fuzz. ARGS=--keep adds new inputs to the corpora.
 fuzz: MINUTES ?= 5
 TARGETS ?=
 fuzz:
@@ -103,12 +103,12 @@ sanitize:
 	@deploy/setup --no-build
 	@deploy/sanitize $(ARGS)
 
-# Equal weights, as bytes: {1, 2, 4 workers} x {nobody, a worker, the learner, the coordinator, all killed}.
+# Byte-equal weights: {1, 2, 4 workers} x {none, a worker, the learner, the coordinator, all of them killed}.
 determinism:
 	@deploy/setup --no-build
 	FOVEA_DETERMINISM=all deploy/run-tests --filter DeterminismTests
 
-# Real faults on real processes (docs/FAULTS.md). What needs root is skipped, by name, without it.
+# Real faults on real processes (docs/FAULTS.md). Without root, the tests that need it are skipped by name.
 faults:
 	@deploy/setup --faults
 	FOVEA_FAULTS=all deploy/run-tests --filter FaultTests $(ARGS)

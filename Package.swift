@@ -44,7 +44,7 @@ let package = Package(
     // Calls that Swift cannot make itself.
     .systemLibrary(name: "CLinux"),
 
-    // Scalar functions with the same bits on every machine, which the kernels and the drawn photographs share.
+    // Scalar functions with the same bits on every machine, which the kernels and the synthetic photographs share.
     .target(name: "CScalarMath", cSettings: c),
     .target(name: "CKernels", dependencies: ["CScalarMath"], cSettings: c),
     // libjpeg-turbo and libpng, whose errors are longjmps that must not cross Swift.
@@ -68,7 +68,7 @@ let package = Package(
     core("Training", ["Tensor", "Architecture", "Layers", "Model", "CKernels"]),
 
     module("Imaging", ["Support", "CImages"]),
-    // Drawn pictures of the eye with known findings, and questions about them. Synthetic; not for clinical use.
+    // Synthetic fundus photographs with known findings, and questions about them; not for clinical use.
     module("Fundus", ["Support", "Prompts", "Imaging", "CScalarMath"]),
     // What a key of the settings is, and the YAML that it is read from. Tasks declare their own keys; Settings has all of them.
     module("SettingKeys", ["Support", "CYAML"]),

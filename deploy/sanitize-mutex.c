@@ -1,8 +1,8 @@
-// Tells the thread sanitizer of the edges of Swift's Mutex that it does not see. Loaded before the tests (deploy/sanitize).
+// Reports to the thread sanitizer the edges of Swift's Mutex that it cannot trace. Loaded before the tests (deploy/sanitize).
 //
-// A mutex that nobody waits for is taken and released by atomic operations in the caller's code, which is instrumented. With
-// somebody waiting, the kernel hands it over inside the standard library, which is not: without this, whatever the former
-// holder wrote looks like a race.
+// An uncontended mutex is locked and unlocked by atomic operations in the caller's code, which is instrumented. A contended
+// one is handed over by the kernel inside the standard library, which is not instrumented: without this file, everything that
+// the former holder wrote would look like a race.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -2618,12 +2618,12 @@ static const ProtobufCFieldDescriptor fovea__lease__field_descriptors[13] =
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "survivors_min",
+    "partial_group_min",
     15,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_UINT32,
     0,   /* quantifier_offset */
-    offsetof(Fovea__Lease, survivors_min),
+    offsetof(Fovea__Lease, partial_group_min),
     NULL,
     NULL,
     0,             /* flags */
@@ -2636,6 +2636,7 @@ static const unsigned fovea__lease__field_indices_by_name[] = {
   0,   /* field[0] = id */
   11,   /* field[11] = images */
   4,   /* field[4] = messages */
+  12,   /* field[12] = partial_group_min */
   6,   /* field[6] = policy_version */
   3,   /* field[3] = prompt */
   5,   /* field[5] = reward */
@@ -2643,7 +2644,6 @@ static const unsigned fovea__lease__field_indices_by_name[] = {
   10,   /* field[10] = seed */
   2,   /* field[2] = step */
   9,   /* field[9] = stop_strings */
-  12,   /* field[12] = survivors_min */
 };
 static const ProtobufCIntRange fovea__lease__number_ranges[3 + 1] =
 {

@@ -2,9 +2,9 @@ import Prompts
 import Settings
 import Wire
 
-/// What workers hand in, and what becomes of a lease.
+/// How the results of workers end leases.
 extension CoordinatorState {
-  /// A finished group. Whatever becomes of it, it is acknowledged, so that the worker forgets it.
+  /// A finished group. It is acknowledged even when it is not used, so that the worker forgets it.
   mutating func onGroupResult(_ result: GroupResult, from peer: PeerAddress) {
     guard let index = knownWorker(at: peer) else { return }
     send(.resultAcknowledged(result.lease), to: peer)
@@ -41,7 +41,7 @@ extension CoordinatorState {
   /// Whether a group is not what its lease asked for: complete, or as large as the straggler policy allows.
   /// - Returns: nil when it answers the lease, else what is wrong with it.
   package func fault(in group: RolloutGroup, for work: LeaseWork) -> String? {
-    let least = work.purpose == .train ? survivorsMin : 1
+    let least = work.purpose == .train ? partialGroupMin : 1
     return work.fault(in: group, sizeMin: least, maxNewTokens: settings.rollout.sampling.maxNewTokens)
   }
 

@@ -34,15 +34,15 @@ extension CoordinatorState {
     guard work.purpose == .train, let index = registry.index(of: holder.worker),
       clock.now - holder.sentAt >= registry.silenceMax
     else { return }
-    if leases.markPartial(work.id) { counters.shrunk += 1 }
+    if leases.markPartial(work.id) { counters.partialGroups += 1 }
     leases.sentAgain(work.id, to: holder.worker, now: clock.now)
     var lease = lease(for: work, attempt: holder.attempt, version: holder.version)
-    lease.survivorsMin = UInt32(clamping: survivorsMin)
+    lease.partialGroupMin = UInt32(clamping: partialGroupMin)
     send(.lease(lease), to: registry[index].address)
   }
 
   /// The fewest samples that make a group: all of them, but where partial groups are asked for.
-  var survivorsMin: Int {
+  var partialGroupMin: Int {
     settings.farm.stragglers == .partial
       ? min(settings.rollout.groupSize, max(2, settings.farm.partialGroupMin)) : settings.rollout.groupSize
   }

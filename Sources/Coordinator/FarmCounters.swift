@@ -29,7 +29,7 @@ public struct FarmCounters: Equatable, Sendable {
   /// Groups that took too long and were granted to a second worker as well.
   public var hedged: UInt64 = 0
   /// Groups that took too long and whose worker was asked for a partial group.
-  public var shrunk: UInt64 = 0
+  public var partialGroups: UInt64 = 0
   /// Peers that were refused.
   public var refused: UInt64 = 0
 
@@ -41,7 +41,7 @@ public struct FarmCounters: Equatable, Sendable {
     ("unknown_version", \.unknownVersion), ("malformed", \.malformed), ("repeats", \.repeats),
     ("requeued", \.requeued), ("expired", \.expired), ("resent", \.resent), ("workers_lost", \.workersLost),
     ("quarantined", \.quarantined), ("replaced", \.replaced), ("hedged", \.hedged),
-    ("shrunk", \.shrunk), ("refused", \.refused),
+    ("partial_groups", \.partialGroups), ("refused", \.refused),
   ]
 }
 
@@ -51,7 +51,7 @@ extension FarmCounters {
     [
       "requeued": Double(requeued), "duplicates": Double(duplicates), "malformed": Double(malformed),
       "late": Double(late), "stale": Double(stale + unknownVersion), "workers_lost": Double(workersLost),
-      "quarantined": Double(quarantined), "hedged": Double(hedged), "shrunk": Double(shrunk),
+      "quarantined": Double(quarantined), "hedged": Double(hedged), "partial_groups": Double(partialGroups),
     ]
   }
 }

@@ -21,7 +21,7 @@ public enum JournalEntry: Equatable, Sendable {
   /// A lease was made, for an open step or for an evaluation.
   case drew(LeaseID, LeasePurpose, step: UInt32, cursor: UInt64)
   case granted(LeaseID, attempt: UInt32)
-  /// So many of its attempts have failed.
+  /// An attempt at the lease has failed; `failures` counts them.
   case failed(LeaseID, failures: Int)
   case finished(LeaseID, RolloutGroup)
   /// The lease has failed all its attempts, and its prompt is not drawn again.
@@ -33,7 +33,7 @@ public enum JournalEntry: Equatable, Sendable {
   case discardedSteps(from: UInt32, cursor: UInt64)
   /// The open evaluation is forgotten.
   case discardedEvaluation
-  /// So many steps are trained; the version behind them.
+  /// `step` steps are trained, and `version` is the result.
   case completed(step: UInt32, version: PolicyVersion)
   /// An evaluation has ended; its leases are forgotten.
   case evaluated(Evaluated)

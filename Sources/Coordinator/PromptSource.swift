@@ -38,7 +38,7 @@ package struct PromptSource: Sendable {
     DrawnPrompt(cursor: cursor, prompt: dataset.trainingPrompt(at: cursor))
   }
 
-  /// Where a step's replacements go on behind those that were drawn.
+  /// The position of a step's next replacement, after those that were drawn.
   package static func replacementPosition(step: UInt32, behind cursors: some Sequence<UInt64>) -> UInt64 {
     cursors.filter { $0 >= replacementRegion }.max().map { $0 &+ 1 &- replacementStart(step) } ?? 0
   }
@@ -69,7 +69,7 @@ package struct PromptSource: Sendable {
   /// The next replacement of a step.
   /// - Parameters:
   ///   - step: the step that needs it.
-  ///   - position: where the step's replacement sequence goes on; moved behind the one drawn.
+  ///   - position: the next position of the step's replacement sequence; moved past the prompt drawn.
   ///   - taken: prompts that the step has drawn already.
   package func replacement(step: UInt32, position: inout UInt64, taken: Set<UInt64>) -> DrawnPrompt {
     let start = Self.replacementStart(step)

@@ -11,7 +11,7 @@ package struct RunMeasurements: Equatable, Sendable {
   private(set) package var samplesTotal = 0.0
   /// What the coordinator measured of the step whose batch the learner has.
   private(set) package var handedOver: [String: Double]?
-  /// The last evaluation, which a learner that comes back is told.
+  /// The last evaluation, which is repeated to a learner that comes back.
   private(set) package var lastEvaluated: Evaluated?
 
   package init() {}

@@ -7,10 +7,10 @@ import Wire
 /// Invariant: versions strictly increase with the step. The newest never goes back, whatever the learner does.
 package struct StalenessGate: Equatable, Sendable {
   package enum Verdict: Equatable, Sendable {
-    /// So many steps behind.
+    /// The version may be used; `staleness` is the number of steps that it is behind.
     case admitted(staleness: Int)
     case stale
-    /// Never announced, or newer than the step.
+    /// The version was never announced, or is newer than the step.
     case unknown
   }
 

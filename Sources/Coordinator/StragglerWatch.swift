@@ -3,7 +3,7 @@ import Support
 /// How long groups take, and which one takes too long.
 ///
 /// A group is a straggler when its worker has had it for `after` times the median of the newest groups of its purpose.
-/// The first few groups say nothing yet. What becomes of a straggler is `farm.stragglers`:
+/// The first few groups say nothing yet. `farm.stragglers` decides what happens to a straggler:
 ///
 /// - `wait`: nothing; only the lease's deadline ends it.
 /// - `hedge`: an idle worker that holds the same version gets a copy. The first result counts, and as samples depend on

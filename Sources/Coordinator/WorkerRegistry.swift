@@ -134,7 +134,7 @@ package struct WorkerRegistry: Equatable, Sendable {
     case replayed
   }
 
-  /// Judges a hello of a known worker. A worker that goes on being heard at its address, or has another key, did not
+  /// Judges a hello of a known worker. A worker that is still heard at its address, or has another key, did not
   /// send it.
   package mutating func claim(_ index: Int, at address: PeerAddress, now: Milliseconds) -> Claim {
     let record = records[index]

@@ -36,7 +36,7 @@ public struct FarmVerdict: Sendable, CustomStringConvertible {
 ///   from a version that the step allows, and unaltered;
 /// - over the life of the run each step is trained on one batch, however often, and no prompt in two steps;
 /// - versions grow, at the coordinator over all its lives, and at each worker;
-/// - each step has one row of metrics, and they come in order, whoever was killed.
+/// - each step has one row of metrics, and they come in order, whichever process was killed.
 struct FarmJudge {
   private let settings: RunSettings
   private let dataset: SimulatedDataset

@@ -8,7 +8,7 @@ public struct SimulatedFaults: Equatable, Sendable {
   public var workerCrashes: Float = 0
   public var learnerCrashes: Float = 0
   public var coordinatorCrashes: Float = 0
-  /// A process stands still for a while and then goes on (SIGSTOP, SIGCONT).
+  /// A process is stopped for a while and then continued (SIGSTOP, SIGCONT).
   public var hangs: Float = 0
   /// A node is cut off from the network for a while.
   public var cuts: Float = 0

@@ -6,7 +6,7 @@ import Wire
 /// A data set whose prompts are their cursors: infinite, and readable in a failing test.
 public struct SimulatedDataset: PromptDataset {
   public var heldOutCount: Int
-  /// Training prompts repeat after so many; nil never.
+  /// The number of training prompts after which they repeat; nil for never.
   public var period: UInt64?
 
   public init(heldOutCount: Int = 0, period: UInt64? = nil) {

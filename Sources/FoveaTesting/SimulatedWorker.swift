@@ -27,7 +27,7 @@ public struct SimulatedWorker: Sendable {
 
   public enum Outcome: Equatable, Sendable {
     case lives
-    /// It ended as a process does that is refused, drained, or told goodbye.
+    /// It ended because it was refused, drained, or received a goodbye.
     case ended(String)
     /// A prompt killed it.
     case crashed

@@ -4,7 +4,7 @@ import Settings
 import Support
 import Tasks
 
-/// What comes from elsewhere while a run is evaluated or goes on: a server's answers, a journal.
+/// Outside bytes that an evaluation or a resumed run reads: a server's answers, a journal.
 extension FuzzTarget {
   static let answers = [chat, journal]
 

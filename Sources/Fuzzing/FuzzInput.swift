@@ -1,6 +1,6 @@
 import Glibc
 
-/// Takes an input apart, front to back: what a target needs beside the bytes that it decodes, such as an order of events.
+/// Reads an input from front to back: what a target needs besides the bytes that it decodes, such as an order of events.
 ///
 /// Every input means something: what lies behind the end is zero, or empty.
 struct FuzzInput {
@@ -16,7 +16,7 @@ struct FuzzInput {
 
   mutating func integer(below bound: Int) -> Int { (Int(byte()) | Int(byte()) << 8) % bound }
 
-  /// A length of two bytes, little-endian, and so many bytes.
+  /// A length of two bytes, little-endian, and that number of bytes.
   mutating func frame() -> [UInt8] { take(Int(byte()) | Int(byte()) << 8) }
 
   /// Calls `event`, which takes what it needs from the input, until there is none left, or for `eventsMax` times.

@@ -2,7 +2,7 @@ import CZlib
 import Imaging
 import Support
 
-/// Pictures, which come from data sets and from peers.
+/// Images, which come from data sets and from peers.
 extension FuzzTarget {
   static let images = [image]
 
@@ -23,10 +23,10 @@ extension FuzzTarget {
     file = withSoundChecksums(file)
     let header = try ImageFile.header(of: file, limits: limits, place: "input")
     let image = try ImageFile.decode(file, limits: limits, place: "input")
-    promise(image.width == header.width && image.height == header.height, "a picture has its header's size")
+    promise(image.width == header.width && image.height == header.height, "an image has its header's size")
     if image.width * image.height <= 1 << 14 {
       promise(
-        try ImageFile.decode(ImageFile.png(image), place: "written") == image, "a picture is read as it is written")
+        try ImageFile.decode(ImageFile.png(image), place: "written") == image, "an image is read as it is written")
     }
   }
 

@@ -10,7 +10,7 @@ import Wire
 /// A coordinator that starts from a damaged journal: the SQLite file of a simulated run, in which an input changes bytes, and
 /// then what was read from it, in which it changes values.
 ///
-/// Whatever is damaged, either an `InputError` says so, or there is a sound coordinator that goes on.
+/// Any damage is either reported by an `InputError`, or leaves a sound coordinator that resumes.
 struct JournalUnderFuzz {
   /// The file of a run at some moment.
   private struct Base: Sendable {
@@ -138,7 +138,7 @@ struct JournalUnderFuzz {
   }
 }
 
-/// A file in a folder of its own, for a reader that keeps other files beside it.
+/// A file in a folder of its own, for a reader that keeps other files next to it.
 private enum JournalFile {
   /// Calls `body` with the path of a file that holds the bytes; both are gone afterwards.
   static func with<R>(_ bytes: [UInt8], _ body: (_ path: String) throws -> R) throws -> R {

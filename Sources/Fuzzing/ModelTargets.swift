@@ -103,7 +103,7 @@ extension FuzzTarget {
     }
   }
 
-  /// Whether a picture is arranged in no time. The sizes of a model that sees well are a matter of seconds here.
+  /// Whether an image is arranged quickly. The image sizes of real vision-language models take seconds here.
   private static func isSmall(_ arrangement: ImageProcessor.Arrangement) -> Bool {
     switch arrangement {
     case .single(let resize, let crop):

@@ -2,7 +2,7 @@ import Support
 import Tensor
 import Wire
 
-/// The transfer of weights: a publisher that is asked for anything, and a fetcher that is told anything.
+/// The transfer of weights: a publisher that receives arbitrary requests, and a fetcher that receives arbitrary answers.
 ///
 /// What a fetcher calls finished has the hash of its manifest, so all of it can be read.
 struct WeightsUnderFuzz {
@@ -19,7 +19,7 @@ struct WeightsUnderFuzz {
   private var requests: [Message] = []
   private var answers: [Message] = []
 
-  /// - Throws: `InputError` when the fetcher rejected something, so that inputs of both kinds can be told apart.
+  /// - Throws: `InputError` when the fetcher rejected something, so that inputs of both kinds can be distinguished.
   static func run(_ input: FuzzInput) throws {
     var input = input
     var transfer = WeightsUnderFuzz()

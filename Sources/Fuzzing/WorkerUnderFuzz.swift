@@ -69,7 +69,7 @@ struct WorkerUnderFuzz {
           reward: RewardSpecification(kind: "number", reference: "4"), policyVersion: PolicyVersion(number / 2),
           groupSize: 2,
           sampling: SamplingSettings(temperature: 1, topK: 0, topP: 1, minP: 0, maxNewTokens: 8), stopStrings: ["\n"],
-          seed: 1, survivorsMin: UInt32(kind / 6 % 3)))
+          seed: 1, partialGroupMin: UInt32(kind / 6 % 3)))
     case 4: return .resultAcknowledged(LeaseID(number))
     default: return .goodbye(Goodbye(reason: "the run is over"))
     }

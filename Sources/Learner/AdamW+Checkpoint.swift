@@ -3,7 +3,7 @@ import Layers
 import Training
 
 extension AdamW {
-  /// Goes on from a checkpoint, whose moments it takes over.
+  /// Resumes from a checkpoint, whose moments it takes over.
   package convenience init(
     _ checkpoint: CheckpointStore.Contents, pool: ThreadPool, trainable: TrainableParameters = .all
   ) {

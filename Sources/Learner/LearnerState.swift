@@ -4,8 +4,8 @@ import Wire
 /// The learner as a pure value: events in, effects out. It reads no clock and does no I/O; `LearnerRunner` performs the
 /// effects, and tests and simulations call it directly.
 ///
-/// It joins with a hello that says where training stands, trains each batch once, and tells the coordinator of the finished
-/// step until the coordinator goes on.
+/// It joins with a hello that says where training stands, trains each batch once, and reports the finished
+/// step to the coordinator until the coordinator moves past it.
 ///
 /// Invariants:
 /// - Steps are trained in order and once: a repeated batch of a finished step is answered with the stored result.
@@ -71,7 +71,7 @@ public struct LearnerState: Sendable {
 
   /// The next step to train.
   public private(set) var nextStep: UInt32
-  /// Of the weights that can be fetched.
+  /// The policy version of the weights that workers can fetch.
   public private(set) var version: PolicyVersion
   private var cursor: UInt64
   private var lastCompleted: StepCompleted?
@@ -125,7 +125,7 @@ public struct LearnerState: Sendable {
     case .saveFailed(let reason):
       savesUnderWay -= 1
       if isDraining || nextStep == stepCount { return end(.failed(reason)) }
-      return [.log("\(reason); training goes on, the earlier checkpoints are untouched")]
+      return [.log("\(reason); training continues, the earlier checkpoints are untouched")]
     case .activity(let text):
       activity = text
       return []
@@ -170,7 +170,7 @@ public struct LearnerState: Sendable {
     }
     if let lastCompleted, batch.step == lastCompleted.step { return [.send(.stepCompleted(lastCompleted))] }
     // The two disagree on where training stands: the learner's word counts, for it has the weights.
-    return [.log("a batch of step \(batch.step), but the next is \(nextStep)"), .send(.hello(greeting))]
+    return [.log("a batch of step \(batch.step + 1), but the next is \(nextStep + 1)"), .send(.hello(greeting))]
   }
 
   private mutating func evaluation(_ evaluated: Evaluated) -> [Effect] {

@@ -51,7 +51,7 @@ extension TrainingGroup {
   var tokenCount: Int { promptTokens.count + completionTokenCount }
 }
 
-/// Decodes a prompt's images into what the policy sees; `place` names the prompt in errors.
+/// Decodes a prompt's images into the pixels that the model reads; `place` names the prompt in errors.
 public typealias PixelReader = (_ images: [PromptImage], _ place: String) throws -> [ImageTensor]
 
 extension TrainBatch {
@@ -65,7 +65,7 @@ extension TrainBatch {
   {
     try check(config: config, version: version)
     return try groups.map { group in
-      let place = "step \(step), prompt \(group.prompt)"
+      let place = "step \(step + 1), prompt \(group.prompt)"
       let images = try pixels(group.images, place)
       try config.checkImages(images, prompt: group.promptTokens, at: place)
       return TrainingGroup(
@@ -75,7 +75,7 @@ extension TrainBatch {
 
   private func check(config: ModelConfig, version: PolicyVersion) throws {
     func failure(_ place: String, _ expected: String, _ found: String) -> InputError {
-      InputError("train on a batch", at: "step \(step), \(place)", expected: expected, found: found)
+      InputError("train on a batch", at: "step \(step + 1), \(place)", expected: expected, found: found)
     }
     func checkTokens(_ tokens: [Int32], _ place: String) throws {
       guard !tokens.isEmpty else { throw failure(place, "at least one token", "none") }

@@ -8,7 +8,7 @@ import Training
 
 /// Makes a learner's arithmetic. `Trainer` takes one; a GPU would be another implementation.
 public protocol PolicyTrainerFactory: Sendable {
-  /// The trainer of an opened model, which goes on from the model's weights and moments.
+  /// The trainer of an opened model, which resumes from the model's weights and moments.
   func trainer(of model: TrainedModel, settings: RunSettings, pool: ThreadPool) throws -> any PolicyTrainer
 
   /// A frozen policy.

@@ -56,7 +56,7 @@ struct Trainer {
     }
   }
 
-  /// Goes on from the newest valid checkpoint of the run, or starts from the model of the settings.
+  /// Resumes from the newest valid checkpoint of the run, or starts from the model of the settings.
   /// - Throws: `InputError` for a model that cannot be loaded, and when there are checkpoints but none is valid.
   private init(
     settings: RunSettings, folder: String, threads: Int, trainers: any PolicyTrainerFactory,

@@ -1,7 +1,7 @@
 import Support
 import Wire
 
-/// What training needs beside weights and moments to go on as if it had never stopped: `trainer_state.json`.
+/// What training needs, next to weights and moments, to resume as if it had never stopped: `trainer_state.json`.
 ///
 /// Invariant: written and read, every field is equal to the bit (a Float is written as the shortest decimal of its Double).
 public struct TrainerState: Equatable, Sendable {
@@ -15,9 +15,9 @@ public struct TrainerState: Equatable, Sendable {
   /// AdamW's count, which its bias correction needs.
   public var updateCount: UInt64
   public var samplesTrained: UInt64
-  /// Completion tokens.
+  /// The completion tokens trained on so far.
   public var tokensTrained: UInt64
-  /// Of the settings that made the checkpoint.
+  /// The digest of the settings that made the checkpoint.
   public var settingsDigest: String
   /// Answers a batch that the coordinator repeats because the learner died before its answer arrived.
   public var lastCompleted: StepCompleted?

@@ -4,10 +4,10 @@ import Tensor
 import Training
 import Wire
 
-/// Training as it goes on from step to step: the step, what it leaves behind, and the checkpoints.
+/// Training over many steps: the training step, the state that carries over to the next one, and the checkpoints.
 ///
 /// It is confined to the training thread. Invariant: `state` describes the weights at every moment between two calls,
-/// so a checkpoint saved then and loaded elsewhere goes on bit for bit.
+/// so a checkpoint saved then and loaded elsewhere resumes bit for bit.
 package struct TrainingSession {
   private var step: TrainingStep
   package private(set) var state: TrainerState

@@ -66,7 +66,7 @@ public struct TrainingStep {
   /// - Parameters:
   ///   - version: the policy's before this step.
   ///   - seconds: a monotonic clock, for the metrics alone.
-  ///   - progress: told what is being done, for people.
+  ///   - progress: called with what is being done, for people.
   ///   - weightsWillChange: called before each update.
   /// - Returns: named measurements; docs/METRICS.md lists them.
   /// - Throws: `InputError` for a batch that makes no sense; nothing has changed then.

@@ -25,7 +25,7 @@ public struct GroupSampler {
     let promptTokens: [Int32]
     let ticket = ScoringTicket()
     var samples: [Sample]
-    /// When so many samples are decoded, the group takes no more.
+    /// The number of decoded samples at which the group takes no more.
     var wanted: Int
     var isDecoded = false
 
@@ -113,8 +113,8 @@ public struct GroupSampler {
     return finishIfScored(sample.lease)
   }
 
-  /// A group takes too long: it makes do with a partial group of at least `sizeMin` samples; the others are forgotten.
-  /// - Returns: `groupDecoded` when so many are decoded already, and `groupFinished` when these are scored too.
+  /// Accepts a partial group of at least `sizeMin` samples, because the group takes too long; discards the others.
+  /// - Returns: `groupDecoded` when enough samples are decoded already, and `groupFinished` when they are scored too.
   public mutating func finishPartially(_ id: LeaseID, sizeMin: Int) -> [RolloutState.Event] {
     guard let wanted = open[id]?.wanted else { return [] }
     open[id]?.wanted = min(wanted, max(1, sizeMin))

@@ -103,7 +103,7 @@ public struct PolicyText: Sendable {
     self.maxPositions = maxPositions
   }
 
-  /// Of a policy as its folder describes it.
+  /// The text side of a policy, from the description of its model folder.
   /// - Parameter place: names the policy in errors.
   package init(_ description: ModelDescription, place: String) throws {
     let tokenizer = description.tokenizer

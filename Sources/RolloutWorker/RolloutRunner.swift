@@ -27,19 +27,18 @@ public final class RolloutRunner: Sendable {
   ///   - name: shown to people.
   ///   - threads: kernel threads, at least 1.
   ///   - slots: samples decoded at once, at least 1.
-  ///   - rewards: what completions can be scored with.
+  ///   - rewards: the rewards that can score a completion.
   ///   - engine: makes another engine than this program's own, on the decoding thread.
   ///   - reactor: has a DEALER named `control`, connected to the coordinator, and an unconnected DEALER named
-  ///     `weights`. The
-  ///     caller closes it, which also sends what is still under way.
+  ///     `weights`. The caller closes it, which also sends what is still under way.
   ///   - coordinator: its endpoint, for people.
-  ///   - patienceSeconds: the timeout of everything that the worker waits for: it ends when that has not come by then.
+  ///   - timeoutSeconds: the longest wait for anything that the worker needs; then it ends with the reason.
   ///   - incarnation: random per process.
   ///   - log: a line for people.
   public init(
     runID: String = "", name: String, threads: Int, slots: Int, rewards: RewardSet = .builtIn,
     engine: (@Sendable () -> any RolloutEngine)? = nil, reactor: Reactor, coordinator: String = "",
-    patienceSeconds: Double = 21_600, incarnation: UInt64 = UInt64.random(in: 1 ... .max),
+    timeoutSeconds: Double = 21_600, incarnation: UInt64 = UInt64.random(in: 1 ... .max),
     log: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     precondition(threads > 0 && slots > 0, "\(threads) threads, \(slots) slots")
@@ -47,7 +46,7 @@ public final class RolloutRunner: Sendable {
       Hello(
         role: .worker, runID: runID, name: name, incarnation: incarnation, host: ProcessInfo.processInfo.hostName,
         threads: UInt32(threads), slots: UInt32(slots)),
-      coordinator: coordinator, timeout: Milliseconds(patienceSeconds * 1000))
+      coordinator: coordinator, timeout: Milliseconds(timeoutSeconds * 1000))
     makeEngine = engine ?? { NativeRolloutEngine(threads: threads, slots: slots) }
     self.rewards = rewards
     self.reactor = reactor

@@ -75,7 +75,7 @@ public struct RolloutState: Sendable {
     static let drainMilliseconds: Milliseconds = 3_000
     static let groupSizeMax: UInt32 = 4_096
     static let newTokensMax = 1 << 20
-    /// With so many decoded groups that wait for scores or for an acknowledgement the worker takes no more work.
+    /// The worker takes no more work while this many decoded groups wait for scores or an acknowledgement.
     static let undeliveredMax = 64
   }
 
@@ -182,8 +182,8 @@ public struct RolloutState: Sendable {
     if case .draining = phase { return [giveBack(lease, .draining, "draining")] }
     if let result = book.renew(lease, now: now) { return [.send(.groupResult(result))] }
     if let work = book.work[lease.id] {
-      return lease.survivorsMin > 0 && work.stage == .decoding
-        ? [.finishPartially(lease.id, sizeMin: Int(lease.survivorsMin))] : []
+      return lease.partialGroupMin > 0 && work.stage == .decoding
+        ? [.finishPartially(lease.id, sizeMin: Int(lease.partialGroupMin))] : []
     }
     if let fault = fault(of: lease) { return [giveBack(lease, .impossible, fault)] }
     groupSize = lease.groupSize
@@ -271,7 +271,7 @@ public struct RolloutState: Sendable {
   private mutating func watchWaits(now: Milliseconds) -> [Effect] {
     guard phase != .ended else { return [] }
     let (lines, end) = member.look(at: pendingWaits, now: now)
-    return lines.map { .log($0) } + (end.map { leave("\($0) (--patience)") } ?? [])
+    return lines.map { .log($0) } + (end.map { leave("\($0) (--timeout)") } ?? [])
   }
 
   /// What it waits for, and from whom.

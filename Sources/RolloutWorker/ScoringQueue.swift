@@ -7,12 +7,12 @@ import Wire
 
 /// A completion that waits for its scores.
 public struct UnscoredSample: Sendable {
-  /// Of the group that it belongs to.
+  /// The ticket of the group that the sample belongs to.
   public var ticket: ScoringTicket
   public var lease: Lease
-  /// 0 ..< G
+  /// The sample's index in its group, 0 ..< G.
   public var sample: Int
-  /// Without special tokens.
+  /// The completion's text without special tokens.
   public var text: String
 }
 
@@ -20,13 +20,13 @@ public struct UnscoredSample: Sendable {
 public struct ScoredSample: Sendable {
   public var ticket: ScoringTicket
   public var lease: LeaseID
-  /// 0 ..< G
+  /// The sample's index in its group, 0 ..< G.
   public var sample: Int
   public var scores: [NamedScore]
 }
 
-/// One group on its way through scoring: it tells the scores of a lease from those of an earlier attempt at it, and
-/// lets the scoring threads skip what nobody wants any more.
+/// Identifies one group while it is scored: it separates the scores of an attempt at a lease from those of an earlier
+/// one, and lets the scoring threads skip samples whose group was cancelled.
 public final class ScoringTicket: Sendable {
   private let cancelled = Atomic(false)
 

@@ -51,7 +51,7 @@ public final class RunDirectory: Sendable {
 
   private static func recordedID(_ path: String) -> String? { record(of: path)?["run_id"]?.string }
 
-  /// The command that made a run; nil for a folder that is none.
+  /// The command that made a run; nil for a folder that is not a run's.
   public static func kind(of path: String) -> String? {
     record(of: path).map { $0["kind"]?.string ?? trainingKind }
   }

@@ -15,7 +15,7 @@ extension RunSettings {
   private static let runKeys: [SettingKey<RunSettings>] = [
     .text(
       "run.name", \.run.name, "text for a folder's name: 1 to 100 characters, no slash, no leading dot",
-      "Names the run directory, together with the time of its start.",
+      "Names the run directory, together with the seed.",
       isValid: { (1...100).contains($0.count) && !$0.hasPrefix(".") && !$0.contains("/") && !$0.utf8.contains(0) }),
     .seed(
       "run.seed", \.run.seed,
@@ -34,20 +34,19 @@ extension RunSettings {
       isValid: isPath),
     .choice(
       "model.precision", \.model.precision,
-      "Arithmetic of the products. bfloat16 is exact in the same sense on every machine, and fast; float32 is for "
+      "Arithmetic of the products. bfloat16 is fast, and gives the same bits on every machine; float32 is for "
         + "comparisons with other implementations."),
     .choices(
       "model.train", \.model.train,
-      "The parts that training changes; the others stay as they are and take neither moments nor bandwidth. Of a model "
-        + "without a vision encoder only the language counts."),
+      "The parts that training changes; the others stay as they are and take neither moments nor bandwidth. A model "
+        + "without a vision encoder has only the language part."),
     .integer(
       "model.lora.rank", \.model.lora.rank, 0...4096,
       "Trains low-rank adapters of this rank on a frozen model, and broadcasts nothing else; 0 trains the weights "
         + "themselves. 8 to 16 suit a narrow task."),
     .number(
       "model.lora.alpha", \.model.lora.alpha, .above(0, upTo: 65_536),
-      "alpha / rank scales what adapters add. It stays while the rank is tried out, so that one learning rate fits "
-        + "several."
+      "alpha / rank scales the adapters' contribution, so that one learning rate fits several ranks."
     ),
     .texts(
       "model.lora.targets", \.model.lora.targets, countMax: 1024,
@@ -55,7 +54,8 @@ extension RunSettings {
         + "whole names, or all-linear for every linear layer but the head."),
     .integer(
       "model.create.vocabulary_size", \.model.create.vocabularySize, 264...262_144,
-      "`fovea create`: tokens at most, 256 bytes and up to 8 special ones among them. 1024 suit a narrow task."),
+      "`fovea create`: the largest vocabulary, which includes 256 bytes and up to 8 special tokens. 1024 suits a "
+        + "narrow task."),
     .integer(
       "model.create.hidden_size", \.model.create.hiddenSize, 2...8192,
       "`fovea create`: width of the decoder. The defaults make 2.7 million parameters, which two cores train in "
@@ -165,7 +165,7 @@ extension RunSettings {
       "UADT: memory of the threshold. The paper names it without a value; 0.9 remembers about ten steps."),
     .number(
       "algorithm.shaping.sensitivity", \.algorithm.shaping.sensitivity, .above(0, upTo: 1000),
-      "UADT: slope of the factor in the relative distance from the threshold. 1 is the formula without it."),
+      "UADT: slope of the shaping weight over the relative distance from the threshold. 1 leaves the formula as it is."),
     .number(
       "algorithm.shaping.alpha", \.algorithm.shaping.alpha, .closed(0, 1000),
       "entropy_bonus: weight of the entropy; the paper's value."),
@@ -196,7 +196,7 @@ extension RunSettings {
         + "the default is \(RunSettings.inexactImportanceCap), not null."),
     .flag(
       "algorithm.dynamic_sampling", \.algorithm.dynamicSampling,
-      "Replaces groups whose rewards are all equal by fresh prompts. Off, because it costs rollouts."),
+      "Replaces groups whose rewards are all equal with groups of new prompts. Off, because it costs rollouts."),
     .integer(
       "algorithm.updates_per_step", \.algorithm.updatesPerStep, 1...1024,
       "Optimizer updates of a step; must divide rollout.prompts_per_step. With 1 every update is on-policy."),
@@ -205,12 +205,12 @@ extension RunSettings {
   private static let optimizerKeys: [SettingKey<RunSettings>] = [
     .number(
       "optimizer.learning_rate", \.optimizer.learningRate, .closed(0, 1),
-      "AdamW's rate after the warm-up. 1e-5 is bold for a large model and right for a small one."),
+      "AdamW's rate after the warm-up. 1e-5 is high for a large model and suits a small one."),
     .integer(
       "optimizer.warmup_steps", \.optimizer.warmupSteps, 0...10_000_000,
       "Steps of linear rise: AdamW's first second moments are noise."),
     .choice(
-      "optimizer.decay", \.optimizer.decay, "The schedule after the warm-up. constant lets a run be prolonged."),
+      "optimizer.decay", \.optimizer.decay, "The schedule after the warm-up. constant allows a run to be prolonged."),
     .number(
       "optimizer.learning_rate_floor", \.optimizer.learningRateFloor, .closed(0, 1),
       "Share of the rate that linear and cosine decay end at."),
@@ -222,7 +222,7 @@ extension RunSettings {
       "optimizer.epsilon", \.optimizer.epsilon, .above(0, upTo: 1), "Keeps AdamW's division finite; the usual value."),
     .number(
       "optimizer.weight_decay", \.optimizer.weightDecay, .closed(0, 1),
-      "Decoupled weight decay. 0, because nothing is to be forgotten."),
+      "Decoupled weight decay. 0 keeps what the model has learned before."),
     .number(
       "optimizer.gradient_clip", \.optimizer.gradientClip, .closed(0, 1e6), "Global norm of the gradient; 0 is off."),
     .integer(
@@ -255,8 +255,7 @@ extension RunSettings {
     .text(
       "farm.keys", \.farm.keys, "a path, or nothing",
       "Folder of the farm's keys, which `fovea keys init` makes. With keys every connection is encrypted and only "
-        + "listed "
-        + "keys connect; without, nothing listens beyond this machine.", isValid: { !$0.utf8.contains(0) }),
+        + "listed keys connect; without, nothing listens beyond this machine.", isValid: { !$0.utf8.contains(0) }),
     .flag(
       "farm.insecure", \.farm.insecure,
       "Listens beyond this machine without keys. Off: anyone who reaches such a farm can read and change its weights."),
@@ -265,7 +264,7 @@ extension RunSettings {
       "Kernel threads of a worker; 0 shares the cores evenly among this machine's workers."),
     .integer(
       "farm.learner_threads", \.farm.learnerThreads, 0...1024,
-      "Kernel threads of the learner; 0 takes all cores, for workers wait while it trains."),
+      "Kernel threads of the learner; 0 takes all cores, because workers wait while it trains."),
     .integer(
       "farm.heartbeat_milliseconds", \.farm.heartbeatMilliseconds, 10...60_000,
       "The interval at which a peer says that it is alive."),
@@ -279,8 +278,8 @@ extension RunSettings {
       "farm.attempts_max", \.farm.attemptsMax, 1...1000, "Attempts at a lease before its prompt is quarantined."),
     .number(
       "farm.timeout_seconds", \.farm.timeoutSeconds, .above(0, upTo: 1e9),
-      "A run that has waited this long for a learner, an update or a worker ends and names it; so does a learner "
-        + "without its coordinator. Six hours: machines may come late, but nothing hangs for ever."
+      "The longest wait of a run for a learner, an update or a worker, and of a learner for its coordinator; then it "
+        + "ends and names what is missing. Six hours: machines may join late, but nothing hangs for ever."
     ).formerly("farm.patience_seconds"),
     .choice(
       "farm.stragglers", \.farm.stragglers, formerly: ["shrink": .partial],
@@ -309,7 +308,7 @@ extension RunSettings {
       "Steps between evaluations; the start and the end always have one. 0 makes only those."),
     .integer(
       "evaluation.prompts", \.evaluation.prompts, 1...1_000_000,
-      "Held-out prompts of an evaluation, answered greedily; at most as many as there are."),
+      "Held-out prompts of an evaluation, answered greedily; a smaller held-out split is used whole."),
   ]
 
   @Sendable private static func isPath(_ text: String) -> Bool { !text.isEmpty && !text.utf8.contains(0) }
@@ -326,16 +325,16 @@ extension RunSettings.Stage {
     [
       .choices(
         "train", \.train,
-        "The parts that `\(command)` changes. Alignment leaves the language model as it is, and a vision encoder "
-          + "that was trained before; one that starts from random weights has to be trained, too."),
+        "The parts that `\(command)` changes. Projector pre-training freezes the language model and a pretrained "
+          + "vision encoder; a vision encoder with random weights has to be trained too."),
       .integer("steps", \.steps, 1...10_000_000, "Training steps of `\(command)`."),
       .integer(
         "examples_per_step", \.examplesPerStep, 1...65_536,
         "Examples of a step; the loss is the mean over all of their completions' tokens."),
       .number(
         "learning_rate", \.learningRate, .closed(0, 1),
-        "AdamW's rate after the warm-up. 2e-5 suits a pretrained model; one that starts from random weights wants "
-          + "1e-3. All else of the optimizer is as `optimizer` says."),
+        "AdamW's rate after the warm-up. 2e-5 suits a pretrained model, 1e-3 one with random weights. All other "
+          + "settings of the optimizer are those of `optimizer`."),
       .integer("warmup_steps", \.warmupSteps, 0...10_000_000, "Steps of linear rise."),
       .choice(
         "decay", \.decay, "The schedule after the warm-up, over the stage's steps. A stage has an end, so it decays."),

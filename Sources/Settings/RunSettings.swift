@@ -44,7 +44,7 @@ public struct RunSettings: Equatable, Sendable {
     public init() {}
   }
 
-  /// A stage of supervised training: `fovea align` or `fovea sft`. All else of the optimizer is as `optimizer` says.
+  /// A stage of supervised training: `fovea align` or `fovea sft`. All other settings of the optimizer are those of `optimizer`.
   public struct Stage: Equatable, Sendable {
     /// The parts of the model that the stage changes; the rest is frozen.
     public var train: [ModelPart]
@@ -78,7 +78,7 @@ public struct RunSettings: Equatable, Sendable {
     public var advantage = AdvantageSettings()
     public var shaping = ShapingSettings()
     public var loss = LossSettings()
-    /// DAPO: replaces groups whose rewards are all equal by fresh prompts.
+    /// DAPO: replaces groups whose rewards are all equal with groups of new prompts.
     public var dynamicSampling = false
     /// Optimizer updates per step; the batch is split into as many parts by prompt.
     public var updatesPerStep = 1
@@ -126,9 +126,9 @@ public struct RunSettings: Equatable, Sendable {
     public var heartbeatsMissedMax = 3
     public var leaseTimeoutSeconds = 300.0
     public var attemptsMax = 3
-    /// How long the run, or a process, waits for a peer that does not come, before it ends with the reason.
+    /// The longest wait of the run, or of a process, for a peer; then it ends with the reason.
     public var timeoutSeconds = 21_600.0
-    /// What becomes of a group that takes much longer than others.
+    /// What the farm does about a group that takes much longer than others.
     public var stragglers = StragglerPolicy.wait
     /// A group is a straggler after this multiple of the median time.
     public var stragglerAfter = 3.0

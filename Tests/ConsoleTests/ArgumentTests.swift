@@ -1,7 +1,7 @@
 import Console
 import Testing
 
-// A command line and what a person is told when it is wrong.
+// Command lines, and the errors for wrong ones.
 
 private let command = CommandSpecification(
   "train", "Trains.",

@@ -140,8 +140,8 @@ private func history(_ steps: ClosedRange<UInt32>) -> MetricsHistory {
     #expect(lines.suffix(2) == ["waits  wait 5", "       and 4 more"])
   }
 
-  @Test("Whatever numbers a peer sends it is drawn")
-  func whateverNumbersAPeerSendsItIsDrawn() {
+  @Test("Any numbers that a peer sends can be drawn")
+  func anyNumbersThatAPeerSendsCanBeDrawn() {
     let wild = FarmStatus(
       runID: "x", phase: "", step: .max, stepCount: 0, version: PolicyVersion(.max), groupsDone: .max, groupsWanted: 1,
       secondsElapsed: .infinity, metrics: ["reward": .nan, "loss": -.infinity, "heldout_accuracy": .nan],

@@ -21,7 +21,7 @@ import Testing
       supervision.onStart(name, name == "learner" ? .learner : .worker)
     }
     guard case .giveUp(let reason) = supervision.onEnd(name, Self.killed) else {
-      Issue.record("the farm should give up")
+      Issue.record("the farm should fail")
       return
     }
     #expect(reason.contains("\(name) was killed (signal 9), after 5 restarts"))

@@ -68,7 +68,7 @@ struct SimulationTests {
     let verdicts = simulate(0..<150) { .drawn(seed: $0) }
     let total = verdicts.map(\.counters)
     #expect(total.contains { $0.hedged > 0 })
-    #expect(total.contains { $0.shrunk > 0 })
+    #expect(total.contains { $0.partialGroups > 0 })
     #expect(total.contains { $0.stale > 0 })
     #expect(total.contains { $0.malformed > 0 })
     #expect(total.contains { $0.quarantined > 0 })

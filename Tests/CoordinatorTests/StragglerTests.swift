@@ -48,18 +48,18 @@ struct StragglerTests {
     #expect(Bench.result(copies[0]).group == Bench.result(late).group)
   }
 
-  @Test("Shrinking asks for what is finished, and takes no fewer samples than partial_group_min")
-  func shrink() {
+  @Test("A partial group has what is finished, and no fewer samples than partial_group_min")
+  func partialGroup() {
     var (bench, late) = bench(.partial)
     let asked = bench.wait(400).leases(to: 1)
     #expect(asked.map(\.id) == [late.id])
-    #expect(asked.first?.survivorsMin == 2)
+    #expect(asked.first?.partialGroupMin == 2)
     #expect(asked.first?.attempt == late.attempt)
     var result = Bench.result(late)
     result.group.rollouts.removeLast(3)
     bench.receive(.groupResult(result), from: Bench.worker(1))
     #expect(bench.state.tally.malformed == 1)
-    // It was given out again; two survivors will do.
+    // It was given out again; two samples are enough.
     let again = bench.wait(100).leases + bench.beat(1, holding: 0, active: 0).leases
     result = Bench.result(again.first ?? late)
     result.group.rollouts.removeLast(2)

@@ -47,7 +47,7 @@ struct AblationPlanTests {
     #expect(plan.variants[1].settings.run.steps == 3)
   }
 
-  @Test("compares GRPO, UADT and the entropy bonus unless told otherwise")
+  @Test("compares GRPO, UADT and the entropy bonus by default")
   func standard() throws {
     let plan = try plan()
     #expect(plan.variants.map(\.name) == ["grpo", "uadt", "entropy_bonus"])

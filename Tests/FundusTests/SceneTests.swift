@@ -2,7 +2,7 @@ import Fundus
 import Imaging
 import Testing
 
-@Suite("Fundus scenes and pictures")
+@Suite("Fundus scenes and images")
 struct SceneTests {
   /// FNV-1a, 64 bits.
   private func checksum(_ image: Image) -> UInt64 {
@@ -17,7 +17,7 @@ struct SceneTests {
   }
 
   @Test(
-    "The bytes of a picture are the same on every machine",
+    "The bytes of an image are the same on every machine",
     arguments: [
       (UInt64(1), 64, UInt64(0x9da9_5dce_044c_73f5)), (2, 56, 0x0c4c_7033_13f2_7e22),
       (3, 256, 0x7d28_4163_70b2_626a),
@@ -68,7 +68,7 @@ struct SceneTests {
     }
   }
 
-  @Test("Signs that must be told apart do not touch, in nearly all scenes")
+  @Test("Signs that must be distinguished do not touch, in nearly all scenes")
   func clearances() {
     var touching = 0
     for seed in 0..<200 {

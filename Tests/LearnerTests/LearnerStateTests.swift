@@ -90,7 +90,7 @@ struct LearnerSteps {
     #expect(harness.state.nextStep == 1)
   }
 
-  @Test("A resumed learner answers for the step before its checkpoint, and tells of it unasked")
+  @Test("A resumed learner answers for the step before its checkpoint, and reports it unasked")
   func resumed() {
     var harness = Harness(
       start: TrainerState(nextStep: 5, policyVersion: PolicyVersion(5), lastCompleted: completed(4)))
@@ -108,7 +108,7 @@ struct LearnerSteps {
     #expect(effects.hellos.first?.nextStep == 5)
   }
 
-  @Test("A finished step is told with every heartbeat until the next batch")
+  @Test("A finished step is reported with every heartbeat until the next batch")
   func repeated() {
     var harness = Harness(checkpointEvery: 0)
     _ = harness.train(0)
@@ -121,7 +121,7 @@ struct LearnerSteps {
     #expect(effects.heartbeats.first?.policyVersion == PolicyVersion(1))
   }
 
-  @Test("It says hello again to a new coordinator, and tells it of the finished step")
+  @Test("It says hello again to a new coordinator, and reports the finished step")
   func newCoordinator() {
     var harness = Harness(checkpointEvery: 0)
     _ = harness.train(0)
@@ -131,12 +131,15 @@ struct LearnerSteps {
     #expect(harness.receive(welcome(2)).hellos.isEmpty)
   }
 
-  @Test("A welcome without a name is a question: it says hello until it is welcomed by a name, and is silent else")
+  @Test(
+    "A welcome without a name is a question: it repeats its hello until the welcome has a name, and is silent otherwise"
+  )
   func unknown() {
     var harness = Harness()
     let question = Message.welcome(Welcome(runID: "run", name: "", heartbeatMilliseconds: 500, incarnation: 1))
     let effects = harness.receive(question)
-    #expect(effects.hellos.count == 1 && effects.heartbeats.isEmpty)
+    #expect(effects.hellos.count == 1)
+    #expect(effects.heartbeats.isEmpty)
     #expect(harness.receive(question).isEmpty, "once is enough for now")
     #expect(harness.wait(600).heartbeats.isEmpty)
     #expect(harness.wait(600).hellos.count == 1)
@@ -233,7 +236,7 @@ struct LearnerLeaves {
     #expect(harness.on(.drainRequested).last == .end(.finished("asked to stop")))
   }
 
-  @Test("A drain while training finishes the step, tells of it, saves, and takes no other batch")
+  @Test("A drain while training finishes the step, reports it, saves, and takes no other batch")
   func training() {
     var harness = Harness(checkpointEvery: 0)
     _ = harness.receive(batch(0))

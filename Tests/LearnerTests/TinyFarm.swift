@@ -76,7 +76,7 @@ struct TinyFarm: Sendable {
   }
 
   /// Runs a farm to its end in a run directory.
-  /// - Parameter drainAfter: asks the coordinator to stop once it has so many rows of steps.
+  /// - Parameter drainAfter: asks the coordinator to stop once it has this many rows of steps.
   func run(in directory: String, workers: Int, drainAfter: Int? = nil) async throws -> Outcome {
     let control = try Reactor(sockets: [.router(.control, listen: "tcp://127.0.0.1:*")], tickMilliseconds: 10)
     defer { control.close() }

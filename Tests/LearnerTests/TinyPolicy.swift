@@ -155,8 +155,8 @@ func expectEqualCheckpoints(
     "adamw_second_moments.safetensors", "trainer_state.json", "MANIFEST.json",
   ] {
     let expected = FileManager.default.contents(atPath: "\(one.path)/\(name)/\(file)")
-    #expect(
-      expected != nil && expected == FileManager.default.contents(atPath: "\(other.path)/\(name)/\(file)"), "\(file)",
-      sourceLocation: sourceLocation)
+    let found = FileManager.default.contents(atPath: "\(other.path)/\(name)/\(file)")
+    #expect(expected != nil, "\(file)", sourceLocation: sourceLocation)
+    #expect(expected == found, "\(file)", sourceLocation: sourceLocation)
   }
 }

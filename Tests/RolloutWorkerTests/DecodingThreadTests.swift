@@ -25,7 +25,7 @@ private final class BlockingReward: Reward {
   func release(_ count: Int) { for _ in 0..<count { gate.signal() } }
 }
 
-/// The decoding thread with an engine of the test's making, as the event loop sees it.
+/// The decoding thread with a test's engine, from the event loop's side.
 private final class DecodingBench {
   let commands = Mailbox<DecodingThread.Command>()
   private let outcomes = Mailbox<RolloutState.Event>()

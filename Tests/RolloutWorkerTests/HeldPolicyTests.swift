@@ -41,7 +41,9 @@ import Wire
   }
 
   /// Versions 1 to 3 over a line without faults, each loaded into the same decoder.
-  @Test(arguments: ["text", "llava_clip", "internvl", "llava_siglip"], Precision.allCases)
+  @Test(
+    "What was loaded is read back bit for bit",
+    arguments: ["text", "llava_clip", "internvl", "llava_siglip"], Precision.allCases)
   func whatWasLoadedIsReadBackBitForBit(_ name: String, _ precision: Precision) throws {
     let config = try Self.config(name)
     let decoder = Decoder(config: config, precision: precision, pool: ThreadPool(threads: 2))
@@ -83,7 +85,8 @@ import Wire
   }
 
   /// Weights packed in parts compute as those that were packed at once.
-  @Test func aLoadedPolicyComputesAsTheSameWeightsLoadedAtOnce() throws {
+  @Test("A policy loaded version by version computes the same bits as one loaded at once")
+  func aLoadedPolicyComputesAsTheSameWeightsLoadedAtOnce() throws {
     let weights = SmallModel.parameters(seed: 52)
     let sent = Self.payload(1, weights, .bfloat16)
     let pool = ThreadPool(threads: 1)

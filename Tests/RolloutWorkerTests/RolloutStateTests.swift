@@ -140,12 +140,15 @@ struct WorkerJoins {
     #expect(harness.receive(welcome(2)).hellos.isEmpty)
   }
 
-  @Test("A welcome without a name is a question: it says hello until it is welcomed by a name, and is silent else")
+  @Test(
+    "A welcome without a name is a question: it repeats its hello until the welcome has a name, and is silent otherwise"
+  )
   func unknown() {
     var harness = Harness.serving()
     let question = Message.welcome(Welcome(runID: "run", name: "", heartbeatMilliseconds: 500, incarnation: 1))
     let effects = harness.receive(question)
-    #expect(effects.hellos.count == 1 && effects.heartbeats.isEmpty)
+    #expect(effects.hellos.count == 1)
+    #expect(effects.heartbeats.isEmpty)
     #expect(harness.receive(question).isEmpty, "once is enough for now")
     #expect(harness.wait(600).heartbeats.isEmpty)
     #expect(harness.wait(600).hellos.count == 1)
@@ -189,7 +192,7 @@ struct WorkerDecodes {
     var harness = Harness.serving()
     var late = lease(1)
     _ = harness.receive(.lease(late))
-    late.survivorsMin = 2
+    late.partialGroupMin = 2
     #expect(harness.receive(.lease(late)) == [.finishPartially(LeaseID(1), sizeMin: 2)])
     _ = harness.on(.groupDecoded(LeaseID(1)))
     #expect(harness.receive(.lease(late)).isEmpty)

@@ -68,7 +68,7 @@ private func text(_ path: String) throws -> String { try String(contentsOfFile: 
   }
 
   @Test("A resumed run continues after the step of its checkpoint")
-  func aResumedRunGoesOnAfterTheStepOfItsCheckpoint() throws {
+  func aResumedRunContinuesAfterTheStepOfItsCheckpoint() throws {
     let folder = try TemporaryFolder()
     let path = folder.path + "/metrics.jsonl"
     do {

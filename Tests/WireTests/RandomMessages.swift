@@ -64,7 +64,7 @@ struct RandomMessages {
       sampling: SamplingSettings(
         temperature: random.uniform(), topK: count(100), topP: random.uniform(), minP: random.uniform(),
         maxNewTokens: 1 + count(1000)),
-      stopStrings: list(count()) { $0.text() }, seed: random.next(), survivorsMin: UInt32(count(4096)))
+      stopStrings: list(count()) { $0.text() }, seed: random.next(), partialGroupMin: UInt32(count(4096)))
   }
 
   mutating func manifest() -> WeightsManifest {

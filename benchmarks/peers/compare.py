@@ -3,7 +3,7 @@
     python compare.py [--rounds N] [--only WORD] [--prefix COMMAND] [--json FILE]
 
 make bench-peers installs what it needs and runs it. Every measurement is a process of its own; its figures are the best of the
-rounds, and the worst is printed beside them, because a machine is never quite idle. What could not run is said in the table.
+rounds, and the worst is printed next to them, because a machine is never quite idle. The table names what could not run.
 --prefix goes before every measurement, for example 'chrt -f 50' on a machine that does other things as well.
 """
 

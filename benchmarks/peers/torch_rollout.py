@@ -22,7 +22,7 @@ def main():
     who = f"transformers {dtype}"
     settings = f"transformers {transformers.__version__}, torch {torch.__version__} (MKL, oneDNN)"
     if openblas():
-        settings += f", beside it, unused: {openblas()}"
+        settings += f", unused: {openblas()}"
     for batch in (32, 1):
         tokens = torch.tensor([random_tokens(PROMPT, index, model.config.vocab_size) for index in range(batch)])
         mask = torch.ones_like(tokens)

@@ -69,7 +69,7 @@ def main():
     tuned = f", bf16 autocast, fused AdamW, no activation checkpointing, micro-batches of {micro}"
     settings += ", defaults" if stock else tuned
     if openblas():
-        settings += f"; beside it, unused: {openblas()}"
+        settings += f"; unused: {openblas()}"
     name = "stock fp32" if stock else kind
     p, t, g, c = STEP
     best = min(clock.seconds[1:])

@@ -80,10 +80,10 @@ def main():
         if os.path.exists(target):
             continue
         # A suffix of its own keeps gguf's and llama.cpp's opinion of the name; a half-written file never has the name.
-        aside = os.path.join(folder, "partial-" + name)
+        temporary = os.path.join(folder, "partial-" + name)
         try:
-            write(aside)
-            os.rename(aside, target)
+            write(temporary)
+            os.rename(temporary, target)
             print(f"weights: {target}")
         except Exception:
             traceback.print_exc()

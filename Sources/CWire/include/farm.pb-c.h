@@ -437,9 +437,9 @@ struct  Fovea__Lease
   size_t n_images;
   ProtobufCBinaryData *images;
   /*
-   * 0: the whole group. Else the lease takes too long: a partial group of at least so many samples is handed in.
+   * 0 for the whole group. Otherwise the lease takes too long, and a partial group of at least this size is accepted.
    */
-  uint32_t survivors_min;
+  uint32_t partial_group_min;
 };
 #define FOVEA__LEASE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&fovea__lease__descriptor) \

@@ -1,4 +1,4 @@
-/// What becomes of a farm when one of its processes ends: a pure value, so that every case is a test without a process.
+/// Decides what a farm does when one of its processes ends: a pure value, tested without processes.
 ///
 /// Coordinator, learner and workers are replaced when they die, a bounded number of times each; a process that ends
 /// with `ExitCode.input` or `ExitCode.usage` found something wrong that a restart does not fix, and a coordinator that

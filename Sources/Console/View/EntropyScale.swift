@@ -8,7 +8,7 @@ public enum EntropyScale {
   /// Where a step ends and the next begins, nats. ln 2 = 0.69 is an even choice between two tokens.
   public static let bounds: [Float] = [0.02, 0.1, 0.25, 0.5, 1, 2]
 
-  /// Of the terminals' 256.
+  /// The colours of the levels, as indices into the 256 colours of terminals.
   static let colours = [231, 229, 222, 215, 208, 202, 166]
 
   public static var levelCount: Int { colours.count }

@@ -9,7 +9,7 @@ import Reinforcement
 public struct ExplanationDrawing {
   private static let width = 1000.0
   private static let margin = 24.0
-  /// Of a monospaced character at `fontSize`; the document stretches every token to it, whichever font draws it.
+  /// The width of a monospaced character at `fontSize`; every token is stretched to it, whatever the font.
   private static let columnWidth = 7.2
   private static let fontSize = 12.0
   private static let lineHeight = 19.0

@@ -1,4 +1,4 @@
-/// One line on a terminal that is overwritten as work goes on; nothing where there is no terminal.
+/// One line on a terminal that is overwritten as work progresses; nothing where there is no terminal.
 public struct ProgressLine: Sendable {
   private let output: TerminalOutput
   private let isShown: Bool

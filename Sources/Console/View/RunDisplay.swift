@@ -2,14 +2,14 @@ import Runs
 import Synchronization
 import Wire
 
-/// What a person sees of a run: live frames on a terminal, else one line a step.
+/// The live view of a run: frames on a terminal, one line a step elsewhere.
 ///
 /// Any thread may call it. It draws at most four frames a second; between them it keeps the newest progress. Notes are
 /// printed once and stay above the frames.
 public final class RunDisplay: Sendable {
   private struct State {
     var progress: RunProgress?
-    /// Of a farm.
+    /// The status of a farm; nil in a supervised stage.
     var status: FarmStatus?
     var history = MetricsHistory()
     var plain: PlainLog

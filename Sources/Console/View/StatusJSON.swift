@@ -2,7 +2,7 @@ import Support
 import Wire
 
 extension FarmStatus {
-  /// The status for programs: `fovea status --json`. Numbers that are none become null.
+  /// The status for programs: `fovea status --json`. NaN and infinity become null.
   public var json: JSON {
     func number(_ value: Double) -> JSON { value.isFinite ? .number(value) : .null }
     func version(_ version: PolicyVersion?) -> JSON { version.map { .integer(Int64(clamping: $0.value)) } ?? .null }

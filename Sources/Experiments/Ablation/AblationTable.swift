@@ -19,7 +19,7 @@ public struct AblationTable: Sendable {
 
   public struct Row: Equatable, Sendable {
     public var measure: String
-    /// Of the model that all runs start from; only in the first section.
+    /// The value of the model that all runs start from; only in the first section.
     public var start: Double?
     /// One a variant; nil where nothing is known.
     public var spreads: [Spread?]

@@ -13,7 +13,7 @@ struct ArithmeticDataset: PromptDataset {
       .integer("terms", \.terms, 2...8, "Operands of a problem. 2 is the easiest."),
       .integer(
         "largest_operand", \.largestOperand, 2...1_000_000,
-        "Operands are 1 ... this. 20 is hard enough that a small model starts well below 1."),
+        "The largest operand; the smallest is 1. With 20 a small model starts well below an accuracy of 1."),
       .text(
         "operations", \.operations, "distinct characters of + - *",
         "The operations of the problems; * binds tighter. Products are far harder for a small model.",

@@ -4,7 +4,7 @@ import Prompts
 import SettingKeys
 import Support
 
-/// The built-in task with images, `synthetic-fundus`: questions about drawn fundus photographs, basic ones that the
+/// The built-in task with images, `synthetic-fundus`: questions about synthetic fundus photographs, basic ones that the
 /// image alone answers and complex ones that need image and vignette. Synthetic; not for clinical use.
 ///
 /// Every cursor has a scene of its own. Held-out scenes have seeds of their own, the same for every run. Each prompt's
@@ -12,14 +12,14 @@ import Support
 /// released evaluation in structure and are as short as can be: models for this task start from nothing.
 struct FundusDataset: PromptDataset {
   static let definition = TaskDefinition(
-    "synthetic-fundus", "basic and complex questions about drawn fundus photographs, built in",
+    "synthetic-fundus", "basic and complex questions about synthetic fundus photographs, built in",
     notice: "Synthetic; not for clinical use.",
     shared: [.modalities, .domains, .questionTypes, .partialCredit, .fuzzy],
     own: [
       .integer(
         "image_size", \.imageSize, 16...2048,
         "Width and height of the images in pixels. At 64 every sign is readable, and a model of a few million "
-          + "parameters fast."
+          + "parameters is fast."
       )
     ],
     make: { try FundusDataset($0, $1, seed: $2) })

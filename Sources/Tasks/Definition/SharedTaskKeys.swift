@@ -7,7 +7,7 @@ extension SettingKey<TaskSettings> {
     [
       .choice(
         "name", \.name, among: TaskDefinition.all.map(\.name),
-        "What is asked. " + TaskDefinition.all.map { "\($0.name): \($0.summary)" }.joined(separator: ". ") + "."),
+        "The task. " + TaskDefinition.all.map { "\($0.name): \($0.summary)" }.joined(separator: ". ") + "."),
       .optionalText(
         "system_prompt", \.systemPrompt, "text",
         "The system message; null takes the task's own, which is short because every prompt token costs time."),
@@ -21,7 +21,7 @@ extension SettingKey<TaskSettings> {
       .number(
         "reasoned_share", \.reasonedShare, .closed(0, 1),
         "The share of the demonstrations of `fovea sft` that show their reasoning; the others only answer, as most "
-          + "labelled data does. Below a half, the model learns to answer at once, and reinforcement learning to "
+          + "labelled data does. Below a half, the model learns to answer directly, and reinforcement learning to "
           + "reason."),
     ]
   }
@@ -64,7 +64,8 @@ extension SettingKey<TaskSettings> {
   static var modalities: Self {
     .texts(
       "modalities", \.modalities, countMax: 8,
-      "How the images were taken: CFP, FFA, OCT, complex, unknown. Drawn photographs are CFP. An empty list takes all.")
+      "How the images were taken: CFP, FFA, OCT, complex, unknown. Synthetic photographs are CFP. An empty list takes all."
+    )
   }
 
   static var domains: Self {

@@ -5,7 +5,7 @@ import Prompts
 
 /// The memory behind the C structs of one message while it is encoded, freed all at once afterwards.
 ///
-/// Whoever encodes keeps the arena alive until the bytes are packed.
+/// The encoder keeps the arena alive until the bytes are packed.
 final class EncodingArena {
   private var blocks: [UnsafeMutableRawPointer] = []
 

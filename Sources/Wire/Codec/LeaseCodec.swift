@@ -92,7 +92,7 @@ extension Lease {
     m.seed = seed
     m.n_images = images.count
     m.images = arena.images(images)
-    m.survivors_min = survivorsMin
+    m.partial_group_min = partialGroupMin
     return arena.place(m)
   }
 
@@ -113,8 +113,8 @@ extension Lease {
         m.n_stop_strings, m.stop_strings, "lease.stop_strings", 0...WireLimits.stopStringsMax
       ).map { try Field.line($0, "lease.stop_strings") },
       seed: m.seed,
-      survivorsMin: try Field.within(
-        m.survivors_min, 0...UInt32(WireLimits.rolloutsPerGroupMax), "lease.survivors_min"))
+      partialGroupMin: try Field.within(
+        m.partial_group_min, 0...UInt32(WireLimits.rolloutsPerGroupMax), "lease.partial_group_min"))
   }
 }
 

@@ -78,8 +78,8 @@ extension WeightsManifest {
     return arena.place(m)
   }
 
-  /// The tensors' bytes add up to the payload, with a limit, so that whoever holds the payload may slice it without
-  /// further checks.
+  /// The tensors' bytes add up to the payload, with a limit, so that the payload may be sliced without further
+  /// checks.
   init(_ m: Fovea__WeightsManifest) throws {
     self.init(
       part: try WeightsPart(m.part, "manifest.part"), version: try Field.version(m.version, "manifest.version"),

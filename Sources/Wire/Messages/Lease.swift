@@ -17,14 +17,14 @@ public struct Lease: Equatable, Sendable {
   public var sampling: SamplingSettings
   public var stopStrings: [String]
   public var seed: UInt64
-  /// 0: the whole group. Else the lease takes too long: a partial group of at least so many samples is handed in.
-  public var survivorsMin: UInt32
+  /// 0 for the whole group. Otherwise the lease takes too long, and a partial group of at least this size is accepted.
+  public var partialGroupMin: UInt32
 
   public init(
     id: LeaseID, attempt: UInt32, step: UInt32, prompt: UInt64, messages: [ChatMessage],
     images: [PromptImage] = [], reward: RewardSpecification, policyVersion: PolicyVersion, groupSize: UInt32,
     sampling: SamplingSettings,
-    stopStrings: [String], seed: UInt64, survivorsMin: UInt32 = 0
+    stopStrings: [String], seed: UInt64, partialGroupMin: UInt32 = 0
   ) {
     self.id = id
     self.attempt = attempt
@@ -38,7 +38,7 @@ public struct Lease: Equatable, Sendable {
     self.sampling = sampling
     self.stopStrings = stopStrings
     self.seed = seed
-    self.survivorsMin = survivorsMin
+    self.partialGroupMin = partialGroupMin
   }
 }
 

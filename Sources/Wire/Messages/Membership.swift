@@ -8,7 +8,7 @@ public struct Hello: Equatable, Sendable {
   public var runID: String
   /// Shown to people; unique among live peers (the coordinator adds a suffix if it is not).
   public var name: String
-  /// Random per process: tells a restarted process from the one before.
+  /// A random number that distinguishes a restarted process from the one before.
   public var incarnation: UInt64
   public var host: String
   /// Kernel threads.
@@ -52,7 +52,7 @@ public struct Welcome: Equatable, Sendable {
   /// which says hello until it is welcomed by a name.
   public var name: String
   public var heartbeatMilliseconds: UInt32
-  /// The coordinator's own: a peer that sees a new one says hello again and sends its unacknowledged results again.
+  /// The coordinator's incarnation: a peer that receives a new one repeats its hello and its unacknowledged results.
   public var incarnation: UInt64
 
   public init(

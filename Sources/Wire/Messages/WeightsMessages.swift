@@ -71,7 +71,7 @@ public struct WeightsManifest: Equatable, Sendable {
   public var chunkByteCount: UInt32
   /// XXH3-64 of the whole payload.
   public var payloadHash: UInt64
-  /// What the worker draws samples with; the same weights either way.
+  /// The precision that the worker samples with; the weights are the same either way.
   public var rolloutPrecision: RolloutPrecision
   public var adapter: Adapter?
 

@@ -39,7 +39,9 @@ extension MetricDefinition {
     .init("workers_lost", .count, .coordinator, "workers lost, since the run began"),
     .init("quarantined", .count, .coordinator, "prompts that failed for good, since the run began"),
     .init("hedged", .count, .coordinator, "groups given to a second worker (`farm.stragglers`), since the run began"),
-    .init("shrunk", .count, .coordinator, "groups handed in as partial groups (`farm.stragglers`), since the run began"),
+    .init(
+      "partial_groups", .count, .coordinator,
+      "groups handed in as partial groups (`farm.stragglers`), since the run began"),
     .init(
       "heldout_accuracy_start", .share, .coordinator,
       "in a live status: `heldout_accuracy` of the first evaluation that this process saw"),

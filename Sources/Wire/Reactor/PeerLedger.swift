@@ -7,9 +7,9 @@ import Support
 /// connections that were silent for longest are forgotten first.
 package struct PeerLedger {
   package struct Record {
-    /// nil for ipc, which has none that could be told apart.
+    /// nil for ipc, whose connections cannot be distinguished.
     let connection: PeerConnection?
-    /// nil in the clear.
+    /// nil for a connection in the clear.
     package let key: PublicKey?
     /// The key as text.
     let owner: String

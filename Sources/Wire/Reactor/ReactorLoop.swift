@@ -121,7 +121,7 @@ final class ReactorLoop {
       }
     case .connect(let name, let text):
       do {
-        // A peer named it: it may name no path, unless this process was told to use paths itself.
+        // A peer named it: it may name no path, unless this process was started with ipc endpoints.
         guard text.hasPrefix("tcp://") || usesLocalPaths && text.hasPrefix("ipc://") else {
           throw InputError("connect", at: text, expected: "an address, as tcp://HOST:PORT", found: "something else")
         }

@@ -21,7 +21,7 @@ public enum TransportEvent: Equatable, Sendable {
 
 /// The bounded queue between the reactor's thread and the one task that reads events.
 ///
-/// It is never full for the reactor: `hasRoom` tells it to stop reading the sockets, and ZeroMQ's high-water marks then
+/// It is never full for the reactor: without `hasRoom` it stops reading the sockets, and ZeroMQ's high-water marks then
 /// hold back the senders. Nothing is dropped; a tick replaces the tick that still waits.
 final class EventQueue: Sendable {
   private struct State {

@@ -34,7 +34,7 @@ public struct KeyPair: Sendable, CustomStringConvertible, CustomReflectable {
     var (publicText, secretText) = ([CChar](repeating: 0, count: 41), [CChar](repeating: 0, count: 41))
     precondition(zmq_curve_keypair(&publicText, &secretText) == 0, "libzmq has no CURVE: \(zeroMQErrorText())")
     guard let publicKey = Z85.decode(text(publicText)), let secret = Z85.decode(text(secretText)) else {
-      preconditionFailure("libzmq made keys that are none")
+      preconditionFailure("libzmq made invalid keys")
     }
     return KeyPair(publicKey: PublicKey(bytes: publicKey), secret: secret)
   }

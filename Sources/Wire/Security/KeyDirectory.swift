@@ -110,7 +110,7 @@ public struct KeyDirectory: Sendable {
     return .curve(SocketKeys(own: pair, serverKey: pair.publicKey, allowListPath: allowListPath))
   }
 
-  /// For workers and for whoever asks for the status. Takes the worker's key of the folder, else the server's.
+  /// The security of a client: a worker, or `fovea status`. Takes the folder's worker key, else the server's.
   public func clientSecurity() throws -> SocketSecurity {
     try Self.checkSupport()
     let isServer = access(workerSecretPath, F_OK) != 0 && access(serverSecretPath, F_OK) == 0

@@ -7,7 +7,7 @@ import Support
 public enum SocketSecurity: Sendable {
   /// In the clear, over loopback and ipc.
   case loopbackOnly
-  /// In the clear, over any network: whoever reaches the farm can join it, read it and change its weights.
+  /// In the clear, over any network: anyone who reaches the farm can join it, read it and change its weights.
   case insecure
   /// CURVE: encrypted, each side proved by its key.
   case curve(SocketKeys)
@@ -19,7 +19,7 @@ public enum SocketSecurity: Sendable {
     guard case .loopbackOnly = self, !Endpoint.staysOnThisMachine(endpoint) else { return }
     throw InputError(
       operation, at: endpoint,
-      expected: "keys (fovea help keys), loopback or ipc; or --insecure, which lets in whoever reaches this network",
+      expected: "keys (fovea help keys), loopback or ipc; or --insecure, which lets in anyone on this network",
       found: "an address beyond this machine and no keys")
   }
 }

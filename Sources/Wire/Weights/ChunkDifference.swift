@@ -24,7 +24,7 @@ struct ChunkDifference: ~Copyable {
       difference.copyMemory(from: new)
       Self.xor(UnsafeRawBufferPointer(base), into: difference)
       var isSmaller = false
-      // No more room than makes it worth sending: zstd gives up when it is used up.
+      // The buffer is smaller than the chunk: zstd fails when the difference would not be worth sending.
       let bytes = [UInt8](unsafeUninitializedCapacity: new.count - 1) { buffer, count in
         let size = ZSTD_compressCCtx(
           compressor, buffer.baseAddress, buffer.count, difference.baseAddress, difference.count, 1)

@@ -104,7 +104,7 @@ struct ChunkReader: ~Copyable {
   }
 }
 
-/// XXH3-64 of a payload that comes in pieces.
+/// XXH3-64 of a payload that arrives in chunks.
 struct PayloadHash: ~Copyable {
   private let state = XXH3_createState()
 

@@ -18,7 +18,7 @@ public final class WeightsPayload: HeldWeights {
   /// Takes a copy of the master weights, rounded as `LiveWeights` says.
   ///
   /// - Parameters:
-  ///   - rolloutPrecision: what workers draw samples with.
+  ///   - rolloutPrecision: the precision that workers sample with.
   ///   - files: the text files of the model folder, so that a worker needs nothing else.
   public convenience init(
     version: PolicyVersion, parameters: ParameterSet, precision: Precision = .bfloat16,

@@ -91,7 +91,7 @@ public final class WeightsPublisher: Sendable {
   /// - Parameters:
   ///   - parameters: they must not change before `settle`.
   ///   - adapter: what they are of, if they are not all of the model's. They travel as they are then, and the base has the files.
-  ///   - rolloutPrecision: what workers draw samples with.
+  ///   - rolloutPrecision: the precision that workers sample with.
   ///   - files: the text files of the model folder, so that a worker needs nothing else.
   public func publish(
     version: PolicyVersion, parameters: ParameterSet, adapter: AdapterDescription? = nil, precision: Precision,

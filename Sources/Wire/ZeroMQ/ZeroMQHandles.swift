@@ -111,7 +111,7 @@ struct ZeroMQSocket: ~Copyable {
 
 /// One frame's memory, owned by libzmq.
 ///
-/// `@unchecked Sendable`: who encodes a frame fills it before anyone else sees it, and afterwards only the reactor's
+/// `@unchecked Sendable`: the encoder fills a frame before any other thread has it, and afterwards only the reactor's
 /// thread touches it.
 final class ZeroMQFrame: @unchecked Sendable {
   fileprivate let message: UnsafeMutablePointer<zmq_msg_t>

@@ -97,7 +97,7 @@ private final class BenchTable {
     self.threads = threads
   }
 
-  /// Of the peak of as many threads as the row ran on.
+  /// A row's share of the peak of the threads that it ran on.
   private func share(_ row: EngineBenchmark.Row) -> Double {
     row.gigaflops / (peak.gigaflops(row.arithmetic) * Double(row.threads ?? threads) / Double(threads))
   }

@@ -62,7 +62,7 @@ enum DataCommand: Command {
 
   // MARK: MM-Retinal-Reason
 
-  /// Counts the rows; a person at a terminal sees how far it is.
+  /// Counts the rows, with progress on a terminal.
   private static func count(_ file: MMRetinalReasonFile, check: MMRetinalReasonFile.ImageCheck) throws
     -> MMRetinalReasonStatistics
   {

@@ -7,7 +7,7 @@ import Support
 /// `fovea fundus`: what the synthetic-fundus task asks, as files: to look at, and for other programs to train on.
 enum FundusCommand: Command {
   static let specification = CommandSpecification(
-    "fundus", "Writes drawn fundus photographs and questions about them. Synthetic; not for clinical use.",
+    "fundus", "Writes synthetic fundus photographs and questions about them; not for clinical use.",
     options: [
       .option("count", "N", "Samples. Default 100."),
       .option("size", "PIXELS", "Width and height of the images. Default 256; the task's own is 64."),

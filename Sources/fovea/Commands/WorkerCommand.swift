@@ -15,7 +15,7 @@ enum WorkerCommand: Command {
       .option("run", "ID", "Joins this run only. Default: any."),
       .option(
         "timeout", "SECONDS",
-        "Ends after it has waited this long for the coordinator, or for anything else that it needs. "
+        "Ends when it has waited this long for the coordinator, or for anything else that it needs. "
           + "Default 21600, six hours.", aliases: ["patience"]),
     ] + Security.options,
     notes: ["SIGINT or SIGTERM: the worker returns its leases and leaves."])
@@ -34,7 +34,7 @@ enum WorkerCommand: Command {
     defer { warning?.cancel() }
     let runner = RolloutRunner(
       runID: arguments["run"] ?? "", name: name, threads: threads, slots: slots, reactor: reactor,
-      coordinator: coordinator, patienceSeconds: timeout, log: RoleLog.write)
+      coordinator: coordinator, timeoutSeconds: timeout, log: RoleLog.write)
     RoleLog.write("worker \(name), \(threads) threads, \(slots) slots, connects to \(coordinator)")
     return try await RoleLog.run(host, drain: { runner.drain() }) { try await runner.run() }
   }

@@ -204,7 +204,7 @@ struct TrainRun {
 }
 
 extension RunSummary {
-  /// Of a farm.
+  /// The summary of a farm's run.
   init(farm directory: RunDirectory, _ display: RunDisplay, isComplete: Bool) {
     self.init(
       directory: directory, history: display.history, progress: display.progress,
