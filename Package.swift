@@ -159,8 +159,8 @@ let package = Package(
     tests(
       "ExperimentsTests",
       [
-        "Support", "Layers", "ModelFiles", "Settings", "Wire", "Runs", "Evaluation", "Learner", "Experiments",
-        "FoveaTesting",
+        "Support", "Prompts", "Reinforcement", "Layers", "ModelFiles", "Settings", "Wire", "Runs", "Evaluation",
+        "Learner", "Experiments", "FoveaTesting",
       ]),
     tests("RunsTests", ["Support", "Wire", "Runs"]),
     tests("WireTests", ["Support", "Prompts", "Tensor", "Architecture", "Wire"]),
