@@ -125,7 +125,7 @@ public struct EngineBenchmark {
   ) -> Row {
     let widest = max(config.vocabularySize, 2 * config.feedForwardSize, decoder.headsWidth)
     let deepest = max(config.hiddenSize, config.feedForwardSize, decoder.queryWidth)
-    let x = AlignedBuffer<UInt32>(count: batch * precision.units(deepest))
+    let x = AlignedBuffer<UInt32>(count: batch * precision.wordCount(deepest))
     let y = AlignedBuffer<Float>(count: batch * widest)
     let layers = decoder.weights.layers.flatMap { [$0.queryKeyValue, $0.attentionOutput, $0.gateUp, $0.down] }
     func step() {
