@@ -3,7 +3,7 @@ import Foundation
 import Layers
 import Tensor
 
-/// What this machine can do at most, measured now: the denominators of every share in a benchmark's table.
+/// The measured peak rates of this machine: the denominators of all shares in a benchmark's table.
 public struct HardwarePeak: Sendable {
   /// Products of the precision on all threads together, in 10^9 operations a second.
   public let gigaflops: Double

@@ -17,7 +17,7 @@ public struct Verification {
   public struct Line: Sendable {
     public var claim: String
     public var holds: Bool
-    /// What was compared, for people.
+    /// The comparison, in words.
     public var detail: String
   }
 

@@ -1,6 +1,6 @@
 import Wire
 
-/// What happens to the coordinator.
+/// The events that the coordinator handles.
 public enum CoordinatorEvent: Sendable {
   /// A well-formed message of a peer.
   case received(Message, from: PeerAddress)
@@ -14,7 +14,7 @@ public enum CoordinatorEvent: Sendable {
   case drain
 }
 
-/// What the coordinator wants done. The shell performs effects in their order and answers none of them but `recall`.
+/// The effects of an event. The shell performs them in their order and answers none of them but `recall`.
 public enum CoordinatorEffect: Equatable, Sendable {
   /// One transaction: the effects that follow are performed only when all of it is on the disk. The first of its
   /// event's.

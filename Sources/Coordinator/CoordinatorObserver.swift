@@ -1,6 +1,6 @@
 import Wire
 
-/// What watches a coordinator: the live view, the metrics file, the log. Called in the order of what happens, on the
+/// Observes a coordinator: the live view, the metrics file, the log. It is called in the order of events, on the
 /// runner's own task, so a callback returns quickly.
 public struct CoordinatorObserver: Sendable {
   /// The farm as it is now, a few times a second and once at the end.

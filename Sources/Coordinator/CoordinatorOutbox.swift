@@ -1,6 +1,6 @@
 import Wire
 
-/// What the event that is being handled leads to: entries for the journal, and the effects that wait until it has them.
+/// The consequences of the event being handled: journal entries, and the effects that wait until the journal has them.
 ///
 /// Invariant: the entries of an event are one transaction, which comes before its effects and takes along the counters
 /// when they have changed since the last one. Nothing stays behind from one event to the next.

@@ -72,7 +72,7 @@ public final class CoordinatorRunner: Sendable {
   }
 }
 
-/// What the event loop owns: the coordinator's state, and when the farm was last shown.
+/// The state that the event loop owns: the coordinator's, and when the farm was last shown.
 private struct CoordinatorLoop {
   private static let statusInterval: Milliseconds = 250
 

@@ -1,7 +1,7 @@
 import Settings
 import Wire
 
-/// Which work there is, and who gets it.
+/// How work is created and granted to workers.
 extension CoordinatorState {
   /// Opens the steps that may be sampled from a version that exists.
   mutating func openStepsThatMay() {

@@ -1,6 +1,6 @@
 import Wire
 
-/// What holds between two events, checked by tests and by the simulator after every one of them.
+/// The invariants between two events, which tests and the simulator check after every event.
 extension CoordinatorState {
   /// The invariants that do not hold; empty for a sound state.
   package var brokenInvariants: [String] {

@@ -183,7 +183,7 @@ extension CoordinatorState {
       version: done.version, metrics: done.metrics, trainedSince: outstanding.isSentHere ? outstanding.since : nil)
   }
 
-  /// Its weights are not those of this run.
+  /// Evicts a learner whose weights are not those of this run.
   private mutating func evictLearner(_ learner: LearnerSlot.Learner, for done: StepCompleted, at peer: PeerAddress) {
     let known = gate.version(after: done.step + 1) ?? gate.newest
     let reason = "\(done.version) after step \(done.step + 1), but this run has \(known?.description ?? "none") already"

@@ -2,7 +2,7 @@ import Settings
 import Support
 import Wire
 
-/// Which processes join, stay and leave.
+/// How processes join, stay and leave.
 extension CoordinatorState {
   // MARK: Hello
 

@@ -19,7 +19,7 @@ extension CoordinatorState {
     return .rollout
   }
 
-  /// What was counted since the run began.
+  /// The counts since the run began.
   public var tally: FarmCounters { counters }
 
   public func status(now: Milliseconds) -> FarmStatus {

@@ -1,7 +1,7 @@
 import Settings
 import Wire
 
-/// What is done about groups that take too long (`farm.stragglers`).
+/// How groups that take too long are handled (`farm.stragglers`).
 extension CoordinatorState {
   /// Hedges what takes too long, or asks for partial groups.
   mutating func handleStragglers() {

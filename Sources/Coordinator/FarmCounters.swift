@@ -1,5 +1,5 @@
-/// What went wrong and was handled, since the run began. Lateness, staleness and duplicates are values, not
-/// errors: each is counted here, and nothing else happens.
+/// Counts of the faults that the coordinator has handled since the run began. Lateness, staleness and duplicates are
+/// values, not errors: they are only counted.
 public struct FarmCounters: Equatable, Sendable {
   /// Results of a lease that already had one.
   public var duplicates: UInt64 = 0

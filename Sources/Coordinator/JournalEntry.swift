@@ -134,7 +134,7 @@ public struct JournalContents: Equatable, Sendable {
 /// A group of a closed step, as it is read back.
 public struct RecalledGroup: Equatable, Sendable {
   public var cursor: UInt64
-  /// Without images.
+  /// The group, without its images.
   public var group: RolloutGroup
 
   public init(cursor: UInt64, group: RolloutGroup) {

@@ -1,6 +1,6 @@
 import Wire
 
-/// What holds of the table alone, between two changes.
+/// The invariants of the table alone, between two changes.
 extension LeaseTable {
   /// Workers that hold a lease, expired or not.
   package var workers: [UInt64] { loads.keys.sorted() }

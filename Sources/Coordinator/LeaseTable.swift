@@ -3,13 +3,13 @@ import Settings
 import Support
 import Wire
 
-/// What a lease is for: a group to train on, or a held-out prompt. The numbers stand in journals.
+/// The purpose of a lease: a group to train on, or a held-out prompt. The numbers are stored in journals.
 public enum LeasePurpose: UInt32, Sendable {
   case train = 1
   case evaluate = 2
 }
 
-/// What a lease asks for: one prompt, one group of samples.
+/// The work of a lease: one prompt, one group of samples.
 package struct LeaseWork: Equatable, Sendable {
   package var id: LeaseID
   package var purpose: LeasePurpose
@@ -109,7 +109,7 @@ package struct LeaseTable: Equatable, Sendable {
     package var expired = 0
   }
 
-  /// What became of a lease that a worker did not finish.
+  /// The outcome of a lease that a worker did not finish.
   package struct Release: Equatable, Sendable {
     package enum Outcome: Equatable, Sendable {
       case requeued
@@ -186,7 +186,7 @@ package struct LeaseTable: Equatable, Sendable {
     return counts
   }
 
-  /// What a worker holds, in order of the lease id.
+  /// The leases that a worker holds, in the order of their ids.
   package func held(by worker: UInt64) -> [(work: LeaseWork, holder: Holder)] {
     guard loads[worker] != nil else { return [] }
     return records.values.compactMap { record in

@@ -1,7 +1,7 @@
 import Prompts
 import Support
 
-/// What a server of OpenAI's chat completions says, read from its JSON. A server may say anything.
+/// The answer of a server of OpenAI's chat completions, read from its JSON, which may hold anything.
 package struct ChatAnswer: Equatable, Sendable {
   package var text: String
   /// nil where the server does not say, or says what cannot be.

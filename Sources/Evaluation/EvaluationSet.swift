@@ -44,7 +44,7 @@ public struct Answer: Sendable {
   /// nil where the model does not say.
   public var tokenCount: Int?
   public var finish: FinishReason
-  /// As the task's settings score it.
+  /// The answer's accuracy, scored by the task's settings.
   public var accuracy: Float
   public var format: Float
 }

@@ -17,7 +17,7 @@ public struct Scoreboard: Sendable {
     case fuzzy
     case kappa = "quadratic kappa"
     case format
-    /// Of accuracy, from the first model's, on the same resampled prompts.
+    /// The difference in accuracy from the first model, on the same resampled prompts.
     case difference
   }
 

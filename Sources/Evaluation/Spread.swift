@@ -1,6 +1,6 @@
 import Glibc
 
-/// What repeated measurements say: their mean, how far they lie apart, and where the true mean is to be expected.
+/// The spread of repeated measurements: their mean, standard deviation, and the interval of the true mean.
 ///
 /// The interval is Student's, two-sided, over independent measurements of about normal errors: mean +- t s / sqrt(n), t
 /// the quantile of n - 1 degrees of freedom. With one measurement there is a mean and nothing else.

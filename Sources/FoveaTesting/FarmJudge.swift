@@ -5,13 +5,13 @@ import Settings
 import Support
 import Wire
 
-/// What a simulated run came to.
+/// The verdict on a simulated run.
 public struct FarmVerdict: Sendable, CustomStringConvertible {
   public var seed: UInt64
   public var outcome: CoordinatorOutcome?
-  /// What did not hold; empty for a sound run.
+  /// The invariants that did not hold; empty for a sound run.
   public var violations: [String]
-  /// What the weights at the end were trained on, by step.
+  /// The batches that the final weights were trained on, by step.
   public var batches: [TrainBatch]
   /// Rows of metrics, of all coordinators.
   public var rows: [MetricsRow]

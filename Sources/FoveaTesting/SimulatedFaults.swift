@@ -1,6 +1,6 @@
 import Support
 
-/// What goes wrong in a simulation, how often, until when.
+/// The faults of a simulation: their rates, and until when they occur.
 public struct SimulatedFaults: Equatable, Sendable {
   /// After this nothing goes wrong any more, and the run has to come to its end.
   public var until: Milliseconds = 0

@@ -22,9 +22,9 @@ public struct SimulatedLearner: Sendable {
     case save
   }
 
-  /// Where training stands.
+  /// The state of training.
   public private(set) var training: TrainerState
-  /// What is on the disk.
+  /// The checkpoint on the disk.
   public private(set) var saved: TrainerState
   private let traits: Traits
   private var state: LearnerState

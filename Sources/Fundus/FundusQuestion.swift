@@ -10,7 +10,7 @@ public struct FundusQuestion: Equatable, Sendable {
   /// Short, and true of the scene; ends with the answer.
   public let reasoning: String
 
-  /// As the user asks it, options below: "\nA. True\nB. False".
+  /// The question with its options below: "\nA. True\nB. False".
   public var text: String {
     options.enumerated().reduce(stem) { "\($0)\n\(Self.letter($1.offset)). \($1.element)" }
   }

@@ -26,7 +26,7 @@ public enum LesionKind: String, CaseIterable, Sendable {
   /// vision.
   static let localized: [LesionKind] = [.blotHaemorrhage, .flameHaemorrhage, .exudate, .cottonWoolSpot]
 
-  /// As questions and answers name it.
+  /// The name in questions and answers.
   public var name: String {
     switch self {
     case .microaneurysm: "microaneurysms"

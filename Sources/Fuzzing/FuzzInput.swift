@@ -1,6 +1,7 @@
 import Glibc
 
-/// Reads an input from front to back: what a target needs besides the bytes that it decodes, such as an order of events.
+/// Reads an input from front to back: what a target needs besides the bytes that it decodes, such as an order of
+/// events.
 ///
 /// Every input means something: what lies behind the end is zero, or empty.
 struct FuzzInput {
@@ -46,7 +47,8 @@ struct FuzzInput {
     return frame
   }
 
-  /// The bytes between NUL bytes, which text never has: the first `count` parts, the last of them with all that is left.
+  /// The bytes between NUL bytes, which text never has: the first `count` parts, the last of them with all that is
+  /// left.
   static func parts(_ bytes: [UInt8], count: Int) -> [[UInt8]] {
     var parts = bytes.split(separator: 0, maxSplits: count - 1, omittingEmptySubsequences: false).map(Array.init)
     parts += Array(repeating: [], count: count - parts.count)

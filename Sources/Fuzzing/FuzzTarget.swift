@@ -2,11 +2,11 @@ import Support
 
 /// A reader of outside bytes, as fuzzing and the replay of its corpora call it.
 ///
-/// Whatever the bytes are, it either decodes them or throws an `InputError`: anything else (a trap, another error, a broken
-/// promise of the decoded value) ends the process, which is how a fuzzer notices. Corpora of inputs that reach far, and of
-/// every input that ever failed, lie in Tests/Fixtures/fuzz/NAME.
+/// Whatever the bytes are, it either decodes them or throws an `InputError`: anything else (a trap, another error, a
+/// broken promise of the decoded value) ends the process, which is how a fuzzer notices. Corpora of inputs that reach
+/// far, and of every input that ever failed, lie in Tests/Fixtures/fuzz/NAME.
 public struct FuzzTarget: Sendable, CustomStringConvertible {
-  /// What became of an input.
+  /// The outcome of an input.
   public enum Outcome: Sendable {
     case decoded
     case refused

@@ -7,8 +7,8 @@ import Support
 import Synchronization
 import Wire
 
-/// A coordinator that starts from a damaged journal: the SQLite file of a simulated run, in which an input changes bytes, and
-/// then what was read from it, in which it changes values.
+/// A coordinator that starts from a damaged journal: the SQLite file of a simulated run, in which an input changes
+/// bytes, and then what was read from it, in which it changes values.
 ///
 /// Any damage is either reported by an `InputError`, or leaves a sound coordinator that resumes.
 struct JournalUnderFuzz {

@@ -2,7 +2,8 @@ import Support
 import Tensor
 import Wire
 
-/// The transfer of weights: a publisher that receives arbitrary requests, and a fetcher that receives arbitrary answers.
+/// The transfer of weights: a publisher that receives arbitrary requests, and a fetcher that receives arbitrary
+/// answers.
 ///
 /// What a fetcher calls finished has the hash of its manifest, so all of it can be read.
 struct WeightsUnderFuzz {

@@ -13,7 +13,7 @@ import Wire
 ///   meanwhile.
 /// - The learner never ends between a step and the checkpoint that keeps it: on a drain it saves first.
 public struct LearnerState: Sendable {
-  /// What happens to the learner.
+  /// The events that the learner handles.
   public enum Event: Equatable, Sendable {
     case started
     /// From the coordinator.
@@ -36,9 +36,9 @@ public struct LearnerState: Sendable {
     case tick
   }
 
-  /// What the runner has to do.
+  /// The effects that the runner performs.
   public enum Effect: Equatable, Sendable {
-    /// To the coordinator.
+    /// Sends a message to the coordinator.
     case send(Message)
     /// Train a batch, after what was asked before.
     case train(TrainBatch)

@@ -4,10 +4,11 @@ import Support
 import Training
 import Wire
 
-/// How a batch is cut: into the parts of several updates, and each part into micro-batches that fit the learner's memory.
+/// How a batch is cut: into the parts of several updates, and each part into micro-batches that fit the learner's
+/// memory.
 ///
-/// Both cuts keep the batch's order (by prompt) and never split a group, so that the order of every sum, and with it every
-/// bit of the result, depends on the batch and the settings alone.
+/// Both cuts keep the batch's order (by prompt) and never split a group, so that the order of every sum, and with it
+/// every bit of the result, depends on the batch and the settings alone.
 package enum MicroBatches {
   /// Cuts a batch of groups.
   /// - Parameters:

@@ -10,8 +10,8 @@ public protocol PolicyScorer: AnyObject {
   func score(_ groups: [TrainingGroup], temperature: Float) -> [[SequenceScores]]
 }
 
-/// A learner's arithmetic: scores, gradients and updates of one policy. A training step knows nothing else of the model, so
-/// another device or engine comes in here, by way of `PolicyTrainerFactory`, and nowhere else.
+/// A learner's arithmetic: scores, gradients and updates of one policy. A training step knows nothing else of the
+/// model, so another device or engine comes in here, by way of `PolicyTrainerFactory`, and nowhere else.
 public protocol PolicyTrainer: PolicyScorer {
   /// fp32 master weights as they are between two updates, for publishing and saving.
   var parameters: ParameterSet { get }
@@ -50,7 +50,7 @@ public protocol DifferentiablePolicy: PolicyScorer {
   var parameters: ParameterSet { get }
   /// Summed up by `accumulateGradients` until they are cleared.
   var gradients: ParameterSet { get }
-  /// As `PolicyTrainer.accumulateGradients`.
+  /// Accumulates gradients like `PolicyTrainer.accumulateGradients`.
   @discardableResult
   func accumulateGradients(
     _ groups: [TrainingGroup], temperature: Float, coefficients: ([[SequenceScores]]) throws -> [[[Float]]]

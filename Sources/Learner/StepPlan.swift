@@ -4,9 +4,10 @@ import Settings
 import Training
 import Wire
 
-/// What is known of a batch once it is scored, and stays the same over all updates of the step: steps 3 to 7 of ALGORITHM.md.
+/// What is known of a batch once it is scored, and stays the same over all updates of the step: steps 3 to 7 of
+/// ALGORITHM.md.
 package struct StepPlan {
-  /// Of the policy at the start of the step. `[prompt][sample]`
+  /// The scores under the policy at the start of the step, `[prompt][sample]`.
   package let oldScores: [[SequenceScores]]
   package let advantages: BatchAdvantages
 

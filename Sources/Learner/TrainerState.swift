@@ -3,7 +3,8 @@ import Wire
 
 /// What training needs, next to weights and moments, to resume as if it had never stopped: `trainer_state.json`.
 ///
-/// Invariant: written and read, every field is equal to the bit (a Float is written as the shortest decimal of its Double).
+/// Invariant: written and read, every field is equal to the bit (a Float is written as the shortest decimal of its
+/// Double).
 public struct TrainerState: Equatable, Sendable {
   /// Optimizer steps behind the weights, and so the index of the next one.
   public var nextStep: UInt32

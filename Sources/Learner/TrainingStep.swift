@@ -16,8 +16,8 @@ import Wire
 ///
 /// It knows no algorithm by name: settings are data, and what reaches the loss is an advantage per token.
 ///
-/// Invariants: equal batches, weights, moments and threshold give equal bits, whatever the number of threads; the forward
-/// pass runs once when the whole batch is one micro-batch and one update.
+/// Invariants: equal batches, weights, moments and threshold give equal bits, whatever the number of threads; the
+/// forward pass runs once when the whole batch is one micro-batch and one update.
 public struct TrainingStep {
   private let config: ModelConfig
   private let algorithm: RunSettings.Algorithm

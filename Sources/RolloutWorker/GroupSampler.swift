@@ -147,7 +147,7 @@ public struct GroupSampler {
     ]
   }
 
-  /// What a completion says, without the stop token that ended it.
+  /// The text of a completion, without the stop token that ended it.
   private func decode(_ completion: Completion) -> String {
     guard let text = engine.text else { preconditionFailure("a sample of no policy") }
     let endsInStop = completion.tokens.last.map { text.stopTokens.contains($0) } ?? false

@@ -12,7 +12,7 @@ import Wire
 /// - Nothing is loaded while samples are decoded, so that no sample mixes two versions: `takeStaged` is called only
 ///   when nothing is being decoded, and nothing begins between it and `loaded`.
 package struct PolicyReplica: Sendable {
-  /// Where the weights stand that the fetcher has finished.
+  /// The state of the weights that the fetcher has finished.
   private enum Next {
     case none
     /// Complete and verified, not yet in the engine.
@@ -30,7 +30,7 @@ package struct PolicyReplica: Sendable {
 
   package init() {}
 
-  /// What is on its way into the engine, for people; nil when nothing is.
+  /// A description of the version that the engine is loading; nil when it loads none.
   package var loading: String? {
     guard case .loading(let manifest) = next else { return nil }
     return manifest.part == .baseModel ? "the base model" : manifest.version.description

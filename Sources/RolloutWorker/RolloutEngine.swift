@@ -15,7 +15,7 @@ import Wire
 /// One thread makes and uses it. It begins without a policy; `load` gives it one. Its samples are a function of the
 /// weights, the prompt, the sampling settings and the request's random key, never of what is sampled next to them.
 public protocol RolloutEngine: AnyObject {
-  /// What it can do; the same as long as it lives.
+  /// The engine's abilities, which never change.
   var abilities: RolloutEngineAbilities { get }
 
   /// How the loaded policy reads prompts and writes text; nil before the first `load` of a policy.
@@ -87,7 +87,7 @@ public struct RolloutEngineAbilities: Equatable, Sendable {
 public struct PolicyText: Sendable {
   /// Tokens and pixels of a chat with these images; throws what no worker could do.
   public var encode: @Sendable (_ messages: [ChatMessage], _ images: [PromptImage]) throws -> EncodedPrompt
-  /// Without special tokens.
+  /// Decodes tokens to text without special tokens.
   public var decode: @Sendable ([Int32]) -> String
   public var stopTokens: Set<Int32>
   /// The longest prompt and completion together, tokens.

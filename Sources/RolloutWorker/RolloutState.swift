@@ -14,7 +14,7 @@ import Wire
 /// - A result is sent again until acknowledged, at once when the coordinator is a new process.
 /// - While draining, nothing new starts, and the worker ends within `Limits.drainMilliseconds`.
 public struct RolloutState: Sendable {
-  /// What happens to the worker.
+  /// The events that the worker handles.
   public enum Event: Sendable {
     case started
     /// From the coordinator.
@@ -43,9 +43,9 @@ public struct RolloutState: Sendable {
     case tick(tokensSampled: UInt64)
   }
 
-  /// What the runner has to do.
+  /// The effects that the runner performs.
   public enum Effect: Equatable, Sendable {
-    /// To the coordinator.
+    /// Sends a message to the coordinator.
     case send(Message)
     /// The learner serves weights at this endpoint now.
     case connectToLearner(String)

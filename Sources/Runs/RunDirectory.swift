@@ -115,7 +115,7 @@ public final class RunDirectory: Sendable {
     return RunDirectory(path: path, lock: nil, runID: recordedID(path))
   }
 
-  /// Where the coordinator listens, as it wrote; nil before it did.
+  /// The endpoint that the coordinator has written; nil before it listens.
   public var endpoint: String? {
     Files.isFile(endpointPath)
       ? (try? Files.read(endpointPath, operation: "read endpoint")).map { String(decoding: $0, as: UTF8.self) } : nil

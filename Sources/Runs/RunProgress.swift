@@ -24,7 +24,7 @@ public struct RunProgress: Equatable, Sendable {
   }
 
   public var runID: String
-  /// What is being done, for people: "rollout", "training", "finished".
+  /// The current activity, for display: "rollout", "training", "finished".
   public var phase: String
   /// The open step, counted from 1; after the end, the number of steps that were done.
   public var step: UInt32

@@ -6,9 +6,9 @@
 public struct SettingKey<Settings: Sendable>: Sendable {
   /// Dotted, in snake_case: "rollout.group_size".
   public let path: String
-  /// What a value must be, in the words of an error: "an integer, 2 ... 1024".
+  /// The expected value, as errors name it: "an integer, 2 ... 1024".
   public let type: String
-  /// What it does and why the default is what it is.
+  /// The effect of the setting, and the reason for its default.
   public let reason: String
   /// The paths that it had in earlier versions; they are still read, and never written.
   public private(set) var formerPaths: [String] = []

@@ -29,7 +29,7 @@ package struct YAMLNode: Sendable {
   /// The scalar's text; nil for sequences and mappings.
   package var text: String? { if case .scalar(let text, _) = content { text } else { nil } }
 
-  /// What the node is, in the words of an error.
+  /// The node's kind, as errors name it.
   package var summary: String {
     switch content {
     case .scalar(let text, let isPlain):

@@ -3,7 +3,7 @@ import SettingKeys
 import Support
 import Tasks
 
-/// What settings mean together: presets, and what is refused or unused in combination.
+/// Rules that span several settings: presets, and combinations that are refused or unused.
 extension RunSettings {
   /// The default of `importance_cap` for inexact rollouts. Source: truncated importance sampling for quantized
   /// rollouts, Yao et al., 2025, "Your Efficient RL Framework Secretly Brings You Off-Policy RL Training", and Liu, Yao

@@ -165,7 +165,7 @@ extension RunSettings {
       "UADT: memory of the threshold. The paper names it without a value; 0.9 remembers about ten steps."),
     .number(
       "algorithm.shaping.sensitivity", \.algorithm.shaping.sensitivity, .above(0, upTo: 1000),
-      "UADT: slope of the shaping weight over the relative distance from the threshold. 1 leaves the formula as it is."),
+      "UADT: slope of the shaping weight over the relative distance from the threshold. 1 is the plain formula."),
     .number(
       "algorithm.shaping.alpha", \.algorithm.shaping.alpha, .closed(0, 1000),
       "entropy_bonus: weight of the entropy; the paper's value."),
@@ -192,8 +192,8 @@ extension RunSettings {
     .optionalNumber(
       "algorithm.loss.importance_cap", \.algorithm.loss.importanceCap, .above(0, upTo: 1e6),
       "The largest weight of a token when pi_old and the sampling policy differ: stale or truncated samples, inexact "
-        + "workers. null turns the correction off; synchronous exact sampling needs none. Where rollout.precision is int8 "
-        + "the default is \(RunSettings.inexactImportanceCap), not null."),
+        + "workers. null turns the correction off; synchronous exact sampling needs none. Where rollout.precision is "
+        + "int8 the default is \(RunSettings.inexactImportanceCap), not null."),
     .flag(
       "algorithm.dynamic_sampling", \.algorithm.dynamicSampling,
       "Replaces groups whose rewards are all equal with groups of new prompts. Off, because it costs rollouts."),

@@ -35,16 +35,17 @@ public struct RunSettings: Equatable, Sendable {
     /// A Hugging Face folder or a GGUF file.
     public var path = "models/SmolLM2-135M-Instruct.Q4_1.gguf"
     public var precision = Precision.bfloat16
-    /// What training changes; the rest is frozen.
+    /// The parts that training changes; the rest is frozen.
     public var train = ModelPart.allCases
     /// Trained instead of the weights, in those parts.
     public var lora = AdapterSettings()
-    /// What `fovea create` makes at `path`.
+    /// The model that `fovea create` makes at `path`.
     public var create = NewModelSettings()
     public init() {}
   }
 
-  /// A stage of supervised training: `fovea align` or `fovea sft`. All other settings of the optimizer are those of `optimizer`.
+  /// A stage of supervised training: `fovea align` or `fovea sft`. All other settings of the optimizer are those of
+  /// `optimizer`.
   public struct Stage: Equatable, Sendable {
     /// The parts of the model that the stage changes; the rest is frozen.
     public var train: [ModelPart]
@@ -99,7 +100,7 @@ public struct RunSettings: Equatable, Sendable {
     public var gradientClip = 1.0
     /// Tokens (prompt and completion) of one forward and backward pass of the learner.
     public var microBatchTokens = 4096
-    /// What AdamW's moments are kept in.
+    /// The precision of AdamW's moments.
     public var moments = Precision.float32
     /// Computes activations again in the backward pass instead of keeping them.
     public var gradientCheckpointing = false
@@ -109,9 +110,9 @@ public struct RunSettings: Equatable, Sendable {
   public struct Farm: Equatable, Sendable {
     /// Workers that `fovea train` starts on this machine.
     public var workers = 2
-    /// Where the coordinator listens.
+    /// The endpoint at which the coordinator listens.
     public var listen = "tcp://127.0.0.1:*"
-    /// Where the learner serves weights.
+    /// The endpoint at which the learner serves weights.
     public var weightsListen = "tcp://127.0.0.1:*"
     /// Folder of the farm's keys; empty for a farm without keys.
     public var keys = ""

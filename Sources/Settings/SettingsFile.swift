@@ -20,7 +20,7 @@ public enum SettingsFile {
     return try load(yaml: bytes, file: path, overrides: overrides)
   }
 
-  /// As `load(path:overrides:)`, for text that has been read; `file` names it in errors.
+  /// Loads settings like `load(path:overrides:)`, from text that has been read; `file` names it in errors.
   public static func load(yaml: [UInt8], file: String, overrides: [String] = []) throws -> RunSettings {
     var entries: [Entry] = []
     if let root = try YAMLParser.parse(yaml, file: file) { try collect(root, under: "", into: &entries) }

@@ -6,7 +6,7 @@ import Support
 /// The example of a data cursor is a pure function of the cursor and the run seed, as the prompts of reinforcement
 /// learning are, and so is whether it shows its reasoning.
 public struct Demonstrations: Sendable {
-  /// What the assistant is shown to say.
+  /// The completion to learn.
   public enum Content: Sendable {
     /// The images' caption, asked for in a sentence: multimodal alignment.
     case captions

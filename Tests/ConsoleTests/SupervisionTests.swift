@@ -20,7 +20,7 @@ import Testing
       #expect(supervision.onEnd(name, Self.killed) == .replace(left: left))
       supervision.onStart(name, name == "learner" ? .learner : .worker)
     }
-    guard case .giveUp(let reason) = supervision.onEnd(name, Self.killed) else {
+    guard case .fail(let reason) = supervision.onEnd(name, Self.killed) else {
       Issue.record("the farm should fail")
       return
     }
@@ -33,7 +33,7 @@ import Testing
     #expect(supervision.onEnd("worker-0", .exited(code: code.rawValue)) == .lose)
     #expect(
       supervision.onEnd("learner", .exited(code: code.rawValue))
-        == .giveUp(reason: "learner ended with exit code \(code.rawValue)"))
+        == .fail(reason: "learner ended with exit code \(code.rawValue)"))
   }
 
   @Test("A coordinator that is killed is restarted, and the end of one that ends is taken as the run's")
@@ -43,18 +43,18 @@ import Testing
     #expect(supervision.onEnd("coordinator", Self.killed) == .replace(left: 4))
     supervision.onStart("coordinator", .coordinator)
     #expect(
-      supervision.onEnd("coordinator", .exited(code: 3)) == .giveUp(reason: "coordinator ended with exit code 3"))
+      supervision.onEnd("coordinator", .exited(code: 3)) == .fail(reason: "coordinator ended with exit code 3"))
     supervision.onStart("coordinator", .coordinator)
     #expect(supervision.onEnd("coordinator", .exited(code: 0)) == .accept)
   }
 
   @Test("The farm fails with its last worker")
-  func theFarmGivesUpWithItsLastWorker() {
+  func theFarmFailsWithItsLastWorker() {
     var supervision = farm(workers: 2)
     #expect(supervision.onEnd("worker-1", .exited(code: 1)) == .lose)
     #expect(
       supervision.onEnd("worker-0", .exited(code: 1))
-        == .giveUp(reason: "the last worker is gone: worker-0 ended with exit code 1"))
+        == .fail(reason: "the last worker is gone: worker-0 ended with exit code 1"))
   }
 
   @Test("A worker may leave on purpose")
@@ -81,7 +81,7 @@ import Testing
   func aLearnerThatCannotMakeItsLastCheckpointIsNoOrderlyEnd() {
     var supervision = farm(workers: 1)
     supervision.onDrain()
-    #expect(supervision.onEnd("learner", .exited(code: 1)) == .giveUp(reason: "learner ended with exit code 1"))
+    #expect(supervision.onEnd("learner", .exited(code: 1)) == .fail(reason: "learner ended with exit code 1"))
   }
 
   @Test("A run that failed is no orderly end, whichever process leaves first")
@@ -90,7 +90,7 @@ import Testing
     supervision.onStart("coordinator", .coordinator)
     supervision.onDrain()
     #expect(
-      supervision.onEnd("coordinator", .exited(code: 3)) == .giveUp(reason: "coordinator ended with exit code 3"))
+      supervision.onEnd("coordinator", .exited(code: 3)) == .fail(reason: "coordinator ended with exit code 3"))
     #expect(supervision.onEnd("learner", .exited(code: 0)) == .accept)
   }
 

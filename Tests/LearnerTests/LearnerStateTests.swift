@@ -198,13 +198,13 @@ struct LearnerCheckpoints {
     #expect(harness.receive(evaluated(1, 0.3)) == [.keepBest(step: 1, accuracy: 0.3)])
   }
 
-  @Test("and goes on when one cannot be saved")
+  @Test("and continues when one cannot be saved")
   func failure() {
     var harness = Harness(checkpointEvery: 1)
     #expect(harness.train(0).contains(.save))
     #expect(
       harness.on(.saveFailed("disk full")) == [
-        .log("disk full; training goes on, the earlier checkpoints are untouched")
+        .log("disk full; training continues, the earlier checkpoints are untouched")
       ])
     #expect(harness.train(1).contains(.save))
   }

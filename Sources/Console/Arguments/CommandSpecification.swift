@@ -1,8 +1,8 @@
-/// What a subcommand accepts, as data: one table from which parsing, help and error messages are all made.
+/// The options and operands of a subcommand, as data: one table for parsing, help and error messages.
 
 /// One option of a command: `--name VALUE` or `--name=VALUE`, or a flag when it takes no value.
 public struct OptionSpecification: Equatable, Sendable {
-  /// Without the dashes.
+  /// The option's name, without the dashes.
   public var name: String
   /// The placeholder of its value in the help text; nil makes it a flag.
   public var value: String?

@@ -1,7 +1,7 @@
 /// A command line that a command could not be made of. The process says it in one line and ends with `ExitCode.usage`.
 public struct UsageError: Error, Equatable, Sendable, CustomStringConvertible {
   public var message: String
-  /// What to try instead; shown in a second line.
+  /// A suggestion, shown in a second line.
   public var hint: String?
 
   public init(_ message: String, hint: String? = nil) {

@@ -6,15 +6,15 @@ import Glibc
 /// `Supervision` decides, `ProcessHost` performs; this actor connects them and reports what happened. No restart is
 /// silent.
 public actor FarmProcesses {
-  /// What the farm's owner wants to hear.
+  /// Events that the owner of the farm handles.
   public enum Event: Sendable {
-    /// Something that a person should read.
+    /// A note to show and log.
     case note(String, StyledLine.Style)
     /// The process ids changed.
     case changed([String: pid_t])
     /// A process left on purpose, with exit code 0.
     case left(String)
-    /// Nothing can go on. The exit code is the coordinator's, when it was that.
+    /// The farm cannot continue. The exit code is the coordinator's, if the coordinator ended it.
     case failed(reason: String, ExitCode)
   }
 
@@ -104,7 +104,7 @@ public actor FarmProcesses {
       report(.left(name))
       if !supervision.isDraining, kind == .worker { report(.note("\(name) has left", .faint)) }
     case .lose: report(.note("\(name) \(end); the farm continues without it\(lastWords)", .bad))
-    case .giveUp(let reason):
+    case .fail(let reason):
       if kind == .coordinator, case .exited(let code) = end, let lastLine {
         report(.failed(reason: Self.complaint(lastLine), ExitCode(rawValue: code) ?? .farmFailed))
       } else {
@@ -121,7 +121,7 @@ public actor FarmProcesses {
     if running.isEmpty { wake() }
   }
 
-  /// What a process complained about, without its own prefix.
+  /// The error that a process reported, without its prefix.
   private static func complaint(_ line: String) -> String {
     var line = line[...]
     for prefix in ["fovea: ", "the farm failed: "] where line.hasPrefix(prefix) { line = line.dropFirst(prefix.count) }

@@ -2,11 +2,11 @@ import Glibc
 
 /// A program to run as a child of this process.
 public struct ProcessSpecification: Equatable, Sendable {
-  /// For people, and the name of its log file: "worker-0".
+  /// The process's name in logs, and the name of its log file: "worker-0".
   public var name: String
   /// Path of the program.
   public var executable: String
-  /// Without the program's name.
+  /// The arguments, without the program's name.
   public var arguments: [String]
   /// Standard output and standard error are appended to this file.
   public var logPath: String

@@ -17,8 +17,8 @@ public struct Supervision: Equatable, Sendable {
     case accept
     /// Leave it; the farm continues without it.
     case lose
-    /// Nothing can go on.
-    case giveUp(reason: String)
+    /// The farm cannot continue.
+    case fail(reason: String)
   }
 
   private struct Child: Equatable {
@@ -53,18 +53,18 @@ public struct Supervision: Equatable, Sendable {
       guard child.kind != .worker, case .exited(let code) = end, code != ExitCode.success.rawValue else {
         return .accept
       }
-      return .giveUp(reason: "\(name) \(end)")
+      return .fail(reason: "\(name) \(end)")
     }
     let isFinal = [ExitCode.input, .usage].contains { end == .exited(code: $0.rawValue) }
     if child.kind != .learner, end == .exited(code: ExitCode.success.rawValue) { return .accept }
-    if child.kind == .coordinator, case .exited = end { return .giveUp(reason: "\(name) \(end)") }
+    if child.kind == .coordinator, case .exited = end { return .fail(reason: "\(name) \(end)") }
     if !isFinal, child.restartsLeft > 0 {
       child.restartsLeft -= 1
       return .replace(left: child.restartsLeft)
     }
     let why = isFinal ? "\(name) \(end)" : "\(name) \(end), after \(Self.restartsMax) restarts"
-    if child.kind != .worker { return .giveUp(reason: why) }
+    if child.kind != .worker { return .fail(reason: why) }
     let others = children.contains { $0.key != name && $0.value.kind == .worker && $0.value.isRunning }
-    return others ? .lose : .giveUp(reason: "the last worker is gone: \(why)")
+    return others ? .lose : .fail(reason: "the last worker is gone: \(why)")
   }
 }

@@ -16,7 +16,7 @@ public enum EntropyScale {
   /// The step of an entropy, 0 ..< levelCount.
   public static func level(_ entropy: Float) -> Int { bounds.firstIndex { entropy < $0 } ?? bounds.count }
 
-  /// What a step stands for: "0.1 to 0.25".
+  /// The range of entropies of a step: "0.1 to 0.25".
   public static func label(_ level: Int) -> String {
     switch level {
     case 0: "below \(number(bounds[0]))"

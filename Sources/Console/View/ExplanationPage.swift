@@ -69,8 +69,8 @@ public struct ExplanationPage: Sendable {
     case .none: return "\(baseline): reward r against the mean of the group."
     case .std:
       return
-        "(\(baseline)) / (\(number(Float(spread.deviation))) + \(advantageEpsilon)): reward r against mean and standard "
-        + "deviation of the group."
+        "(\(baseline)) / (\(number(Float(spread.deviation))) + \(advantageEpsilon)): reward r against mean and "
+        + "standard deviation of the group."
     }
   }
 
@@ -88,7 +88,7 @@ public struct ExplanationPage: Sendable {
   /// A setting: six significant digits at most.
   private func short(_ value: Double) -> String { String(format: "%.6g", value) }
 
-  /// With its sign.
+  /// A number with its sign.
   func signed(_ value: Float) -> String { (value < 0 ? "" : "+") + number(value) }
 
   // MARK: Lines

@@ -42,7 +42,7 @@ public enum Formatting {
     milliseconds < 9950 ? String(format: "%.1f s", Double(milliseconds) / 1e3) : "\(milliseconds / 1000) s"
   }
 
-  /// With its sign: +0.270.
+  /// A difference with its sign: +0.270.
   public static func difference(_ value: Double) -> String { (value < 0 ? "" : "+") + String(format: "%.3f", value) }
 }
 

@@ -2,7 +2,7 @@ import Foundation
 import Runs
 import Wire
 
-/// What is printed where there is no terminal: one line a step, one an evaluation.
+/// The output without a terminal: one line per step, one per evaluation.
 public struct PlainLog: Sendable {
   public var stepCount: UInt32
   private var history = MetricsHistory()

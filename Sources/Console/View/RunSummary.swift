@@ -1,7 +1,7 @@
 import Runs
 import Wire
 
-/// What a person wants to know when a run has ended: what came of it, where it is, and what to do next.
+/// The summary of a run that has ended: its results, its folder, and what to do next.
 public struct RunSummary: Sendable {
   public let lines: [String]
 

@@ -2,7 +2,7 @@
 ///
 /// Invariant: no control character gets in, wherever the text comes from, so a peer's name cannot move the cursor.
 public struct StyledLine: Equatable, Sendable {
-  /// What a part of a line means; colour is one way to show it.
+  /// The meaning of a part of a line; colour is one way to show it.
   public enum Style: Sendable {
     case plain, title, faint, good, warning, bad, accent
     /// Black on a step of `EntropyScale`.

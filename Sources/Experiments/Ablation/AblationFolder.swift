@@ -18,7 +18,7 @@ public struct AblationFolder: Sendable {
   public struct Run: Sendable {
     public var plan: AblationPlan.Run
     public var settings: RunSettings
-    /// Its folder, which may not exist yet.
+    /// The run's folder, which may not exist yet.
     public var path: String
 
     public var name: String { plan.name }
@@ -27,14 +27,14 @@ public struct AblationFolder: Sendable {
     fileprivate var formerEvaluationPath: String { "\(path)/exam.json" }
   }
 
-  /// Where a run stands.
+  /// The progress of a run.
   public enum State: Equatable, Sendable {
     case new
-    /// Its folder is there; it has steps left.
+    /// The run's folder exists; it has steps left.
     case begun
-    /// Its last step is done.
+    /// The run's last step is done.
     case trained(checkpoint: String)
-    /// Its last checkpoint has been evaluated.
+    /// The run's last checkpoint has been evaluated.
     case ended([Figure])
 
     /// In words, for a list of runs.
@@ -87,7 +87,7 @@ public struct AblationFolder: Sendable {
 
   // MARK: Runs
 
-  /// Where a run stands.
+  /// The progress of a run.
   public func state(of run: Run) -> State {
     guard Files.exists(run.path) else { return .new }
     let directory = RunDirectory.at(run.path)
@@ -129,7 +129,7 @@ public struct AblationFolder: Sendable {
     try keep(figures, of: checkpoint, at: run.evaluationPath)
   }
 
-  /// What a model reached on this very evaluation set, where that is known.
+  /// The result of a model on this evaluation set, if it is known.
   private func record(of model: String, at path: String) -> [Figure]? {
     guard let bytes = try? Files.read(path, operation: "read evaluation", byteCountMax: 1 << 20),
       let record = (try? JSON.parse(bytes, place: path)).flatMap(EvaluationRecord.init),
@@ -172,7 +172,7 @@ public struct AblationFolder: Sendable {
       + (missing.isEmpty ? [] : ["missing: \(missing.joined(separator: ", "))"])
   }
 
-  /// What would be done, for `--dry-run`.
+  /// The runs that would be done, for `--dry-run`.
   public var described: [String] {
     let shared = plan.variants[0].settings
     return [

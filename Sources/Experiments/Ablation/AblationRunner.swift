@@ -1,7 +1,7 @@
 import Evaluation
 import Support
 
-/// What an ablation needs from the program that it runs in.
+/// The services that an ablation needs from its program.
 public protocol AblationHost {
   /// Trains a run to its last step.
   /// - Parameter isBegun: whether it resumes a run whose folder is there.

@@ -50,7 +50,7 @@ extension AblationTable {
       + "[\(number(interval.lowerBound)), \(number(interval.upperBound))]"
   }
 
-  /// As many decimals wherever a measure stands, by its largest mean.
+  /// A value with the decimals of its measure, which follow from the measure's largest mean.
   private func text(_ value: Double, _ row: Row, isSigned: Bool) -> String {
     let measured = sections[0].rows.first { $0.measure == row.measure } ?? row
     let size = (measured.spreads.compactMap { $0?.mean } + [measured.start ?? 0]).map(abs).max() ?? 0

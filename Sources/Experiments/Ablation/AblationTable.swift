@@ -1,12 +1,12 @@
 import Evaluation
 
-/// What an ablation found: for each variant and measure the spread over seeds, its gain over the model that all runs
-/// start from, and its difference from the first variant, seed by seed.
+/// The results of an ablation: for each variant and measure the spread over seeds, its gain over the model that all
+/// runs start from, and its difference from the first variant, seed by seed.
 ///
 /// Runs of one seed see the same prompts in the same order, so the difference within a seed has less noise than the
 /// difference of two means; its interval is the one that shows whether two variants differ.
 public struct AblationTable: Sendable {
-  /// What is known of a variant: the figures of its runs that have ended, by seed.
+  /// The results of a variant: the figures of its finished runs, by seed.
   public struct Variant: Sendable {
     public var name: String
     public var runs: [UInt64: [Figure]]

@@ -51,7 +51,7 @@ public struct SupervisedTrainer {
   private let checkpoints: CheckpointFolder
   private let clock = StageClock()
   private var session: SupervisedSession
-  /// Of earlier processes of the run.
+  /// The seconds that earlier processes of the run took.
   private let secondsBefore: Double
   private var evaluatedStep: UInt32?
   private var savedStep: UInt32?

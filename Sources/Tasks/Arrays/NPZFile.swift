@@ -10,7 +10,7 @@ package struct NPZFile {
   /// - Throws: `InputError` for a file that is no such archive.
   package init(path: String) throws { try self.init(MappedFile(path: path)) }
 
-  /// As `init(path:)`, for a file that is open.
+  /// Reads an archive like `init(path:)`, from an open file.
   package init(_ file: MappedFile) throws { archive = try ZipArchive(file) }
 
   /// In the archive's order.

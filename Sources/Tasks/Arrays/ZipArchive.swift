@@ -11,7 +11,7 @@ struct ZipArchive {
     var name: String
     var isDeflated: Bool
     var checksum: UInt32
-    /// As stored, and afterwards.
+    /// The size of the stored data; `byteCount` is the size after decompression.
     var storedByteCount: Int
     var byteCount: Int
     /// The offset of the entry's own header.

@@ -154,7 +154,7 @@ enum QuestionFile {
 }
 
 extension JSON {
-  /// What the value is, in the words of an error.
+  /// The value's kind, as errors name it.
   fileprivate var summary: String {
     switch self {
     case .null: "null"
@@ -169,13 +169,13 @@ extension JSON {
 }
 
 extension StringProtocol {
-  /// Without white space at the ends.
+  /// The text without white space at the ends.
   var trimmed: String {
     let start = drop { $0.isWhitespace }
     return String(start.prefix(start.count - start.reversed().prefix { $0.isWhitespace }.count))
   }
 
-  /// Without GSM8K's notes for a calculator: "16 - 3 = <<16-3=13>>13" is "16 - 3 = 13".
+  /// The text without GSM8K's calculator annotations: "16 - 3 = <<16-3=13>>13" is "16 - 3 = 13".
   fileprivate var withoutCalculatorNotes: String {
     var result = ""
     var rest = String(self)[...]

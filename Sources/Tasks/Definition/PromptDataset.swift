@@ -1,7 +1,7 @@
 import Prompts
 import Support
 
-/// What a task asks: an endless stream of training prompts and a fixed list of held-out ones, disjoint from them.
+/// The prompts of a task: an endless stream of training prompts and a fixed list of held-out ones, disjoint from them.
 public protocol PromptDataset: Sendable {
   /// The training prompt of a cursor: a pure function of it and of the run seed, so that a resumed run asks exactly the
   /// same. Its `id` is the cursor, which no other training prompt of the run shares.
@@ -14,11 +14,11 @@ public protocol PromptDataset: Sendable {
 
 /// A question with everything that a prompt and its reward need.
 struct Question: Equatable, Sendable {
-  /// As the user asks it, before the template.
+  /// The question's text, before the template.
   var text: String
   /// How the answer is found; nil when the data does not say.
   var reasoning: String?
-  /// As a right completion gives it.
+  /// The answer, as a right completion gives it.
   var answer: String
   var type: QuestionType
   /// `RewardSpecification.options` that the question brings.

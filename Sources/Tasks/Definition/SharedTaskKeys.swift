@@ -64,7 +64,8 @@ extension SettingKey<TaskSettings> {
   static var modalities: Self {
     .texts(
       "modalities", \.modalities, countMax: 8,
-      "How the images were taken: CFP, FFA, OCT, complex, unknown. Synthetic photographs are CFP. An empty list takes all."
+      "How the images were taken: CFP, FFA, OCT, complex, unknown. Synthetic photographs are CFP. "
+        + "An empty list takes all."
     )
   }
 

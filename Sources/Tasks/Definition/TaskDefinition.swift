@@ -7,13 +7,13 @@ import Support
 /// names that `task.name` takes, the keys of the settings, docs/SETTINGS.md and the check for a missing file follow
 /// from the table.
 public struct TaskDefinition: Sendable {
-  /// As `task.name` has it: "gsm8k".
+  /// The value of `task.name`: "gsm8k".
   public let name: String
-  /// What is asked, in a few words.
+  /// The task's questions, in a few words.
   public let summary: String
   /// What `task.train_file` must be: "a JSONL file". nil for a task that makes its own questions and reads no file.
   public let trainFile: String?
-  /// What is to be said wherever people are shown the task's questions.
+  /// A notice to show wherever the task's questions are shown.
   public let notice: String?
   /// The options that the task has for itself, with their defaults.
   package let options: any TaskOptions

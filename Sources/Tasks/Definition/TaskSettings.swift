@@ -20,7 +20,7 @@ public struct TaskSettings: Equatable, Sendable {
   public var partialCredit = false
   /// Open-ended questions: token F1 counts.
   public var fuzzy = false
-  /// What is asked about images, by modality, domain and question type; an empty list asks everything.
+  /// The questions about images that are asked, by modality, domain and question type; an empty list selects all.
   public var modalities: [String] = []
   public var domains: [String] = []
   public var questionTypes: [String] = []

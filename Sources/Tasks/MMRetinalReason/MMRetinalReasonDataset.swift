@@ -128,7 +128,7 @@ struct MMRetinalReasonDataset: PromptDataset {
   static func writeToStandardError(_ text: String) { FileHandle.standardError.write(Data("fovea: \(text)\n".utf8)) }
 }
 
-/// What `mm_retinal_reason` does with bad rows.
+/// How `mm_retinal_reason` handles bad rows.
 package struct MMRetinalReasonOptions: TaskOptions {
   /// Bad rows are counted and left out, instead of refusing the file.
   package var skipBadRows = false

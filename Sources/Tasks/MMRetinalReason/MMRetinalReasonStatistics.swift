@@ -2,7 +2,7 @@ import Imaging
 import Prompts
 import Support
 
-/// What a file of MM-Retinal-Reason holds, counted row by row.
+/// Counts of the rows of a file of MM-Retinal-Reason.
 public struct MMRetinalReasonStatistics: Equatable, Sendable {
   /// A cell of the table: rows are counted by all three.
   public struct Cell: Hashable, Sendable, Comparable {

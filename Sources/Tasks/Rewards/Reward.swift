@@ -7,7 +7,7 @@ import Prompts
 ///
 /// A rollout worker calls it on scoring threads, several calls at once, so it may take its time: no token waits for it.
 public protocol Reward: Sendable {
-  /// What `RewardSpecification.weights` call it. A reward with one score gives the score this name.
+  /// The reward's name in `RewardSpecification.weights`. A reward with one score gives the score this name.
   var name: String { get }
 
   /// The scores of one completion, special tokens left out; their names are unique.

@@ -7,7 +7,7 @@ public struct FarmMember: Sendable {
   /// Six hours: the default of `farm.timeout_seconds`.
   public static let timeoutDefault: Milliseconds = 21_600_000
 
-  /// What a welcome means for the process.
+  /// The consequence of a welcome for the process.
   public enum Answer: Equatable, Sendable {
     /// This process is a member.
     case member

@@ -1,4 +1,4 @@
-/// What `fovea status` and the live view show.
+/// The status of a farm, which `fovea status` and the live view show.
 public struct FarmStatus: Equatable, Sendable {
   public struct Peer: Equatable, Sendable {
     public var name: String
@@ -44,7 +44,7 @@ public struct FarmStatus: Equatable, Sendable {
   /// Newest value of each metric.
   public var metrics: [String: Double]
   public var peers: [Peer]
-  /// Who waits for whom, for what, since when; one line each.
+  /// The pending waits: who waits for whom, for what, since when; one line each.
   public var waits: [String]
   /// Prompts that failed all their attempts, and why; one line each.
   public var quarantined: [String]

@@ -83,7 +83,7 @@ public struct Refused: Equatable, Sendable {
   public init(reason: String) { self.reason = reason }
 }
 
-/// What a worker or learner reports every heartbeat interval.
+/// The report of a worker or learner at every heartbeat interval.
 public struct Heartbeat: Equatable, Sendable {
   public var incarnation: UInt64
   /// What the peer is doing, for people: "decoding", "fetching weights", "backward 3/8".

@@ -22,7 +22,7 @@ public struct LeaseID: Hashable, Comparable, Sendable, CustomStringConvertible {
   public var description: String { "lease \(value)" }
 }
 
-/// What a process does in the farm.
+/// The role of a process in the farm.
 public enum Role: UInt32, Sendable, CaseIterable {
   case coordinator = 1
   case worker = 2

@@ -1,7 +1,7 @@
 /// To the workers: a version is published.
 public struct PolicyAnnounced: Equatable, Sendable {
   public var version: PolicyVersion
-  /// Where to fetch it.
+  /// The endpoint to fetch it from.
   public var weightsEndpoint: String
   public init(version: PolicyVersion, weightsEndpoint: String) {
     self.version = version

@@ -2,7 +2,7 @@ import Tensor
 
 /// How a worker fetches the weights of a policy version: a manifest, then chunks.
 
-/// What a policy is made of.
+/// The part of a policy that a payload holds.
 public enum WeightsPart: UInt32, Equatable, Sendable, CaseIterable {
   /// A version's own tensors: all of the model's, or its adapter's.
   case policy = 0

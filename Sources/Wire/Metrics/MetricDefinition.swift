@@ -3,7 +3,7 @@
 /// `MetricDefinition.all` is the only list of metrics; docs/METRICS.md is written from it, and every name in a run's
 /// metrics.jsonl stands in it.
 public struct MetricDefinition: Equatable, Sendable {
-  /// What a number counts or measures.
+  /// The unit of a metric.
   public enum Unit: String, Sendable {
     case count
     case nats

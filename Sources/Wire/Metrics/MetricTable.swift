@@ -79,12 +79,14 @@ extension MetricDefinition {
       .init("importance_capped", .share, .learner, "tokens at the cap of the importance weight"),
       .init(
         "logprob_mismatch", .nats, .learner,
-        "mean difference between the worker's log-probabilities and the learner's at equal version: 0 where rollouts are exact"
+        "mean difference between the worker's log-probabilities and the learner's at equal version: 0 where "
+          + "rollouts are exact"
       ),
       .init("logprob_mismatch_max", .nats, .learner, "the largest such difference"),
       .init(
         "logprob_mismatch_kl", .nats, .learner,
-        "k3 estimate of KL(worker's policy, learner's policy) a token from the same tokens; truncated sampling biases it"
+        "k3 estimate of KL(worker's policy, learner's policy) a token from the same tokens; "
+          + "truncated sampling biases it"
       ),
       .init("gradient_norm", .number, .learner, "global norm before clipping, the largest of the step's updates"),
       .init("learning_rate", .number, .learner, "the rate of this step"),

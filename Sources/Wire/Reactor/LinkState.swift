@@ -13,7 +13,7 @@ public enum LinkState: Hashable, Sendable {
   /// The server has refused this process for good.
   case refused(reason: String)
 
-  /// For people: "no connection".
+  /// A description for logs and errors: "no connection".
   public var described: String {
     switch self {
     case .up: "connected"

@@ -32,9 +32,9 @@ package struct PeerLedger {
     case read
     /// Too much: dropped.
     case ignore
-    /// For the log, once.
+    /// A line to log once.
     case complain(String)
-    /// It is to be cut; for the log.
+    /// The connection is to be closed, with a line for the log.
     case cut(String)
   }
 

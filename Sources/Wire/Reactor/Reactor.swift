@@ -2,7 +2,7 @@ import Glibc
 import Support
 import Synchronization
 
-/// What went through a reactor since it began.
+/// Counts of a reactor's messages since it began.
 package struct TransportCounters: Equatable, Sendable {
   package var received: UInt64 = 0
   package var sent: UInt64 = 0
@@ -97,7 +97,7 @@ public final class Reactor: Sendable {
     return endpoint
   }
 
-  /// What went through so far. Tests see by it what was dropped and ignored; the thread publishes it after each turn.
+  /// The counts so far, which the thread publishes after each turn; tests read the dropped and ignored ones.
   package var statistics: TransportCounters {
     var counters = counters.value
     counters.dropped += outbox.dropped

@@ -1,7 +1,7 @@
 import Support
 import Synchronization
 
-/// What the reactor reports to its process.
+/// The events that the reactor reports to its process.
 public enum TransportEvent: Equatable, Sendable {
   /// On a DEALER the sender is always `PeerAddress.server`.
   case received(Message, SocketName, from: PeerAddress)

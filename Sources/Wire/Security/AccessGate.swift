@@ -9,7 +9,7 @@ package struct AccessGate: Sendable {
     package var id: [UInt8]
     /// The socket that it wants to talk to.
     package var domain: String
-    /// Its numeric address; not proved.
+    /// The peer's numeric address; it is not authenticated.
     package var address: String
     /// nil when the mechanism is another one than CURVE.
     package var key: PublicKey?

@@ -100,7 +100,7 @@ public struct KeyDirectory: Sendable {
 
   // MARK: What a process takes from it
 
-  /// For coordinator and learner.
+  /// The security of coordinator and learner.
   /// - Throws: `InputError` for missing, malformed or unprotected files.
   public func serverSecurity() throws -> SocketSecurity {
     try Self.checkSupport()

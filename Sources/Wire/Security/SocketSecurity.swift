@@ -24,11 +24,11 @@ public enum SocketSecurity: Sendable {
   }
 }
 
-/// What a process proves itself with, and whom it believes.
+/// The keys that a process authenticates itself with, and those that it accepts.
 public struct SocketKeys: Sendable {
   var own: KeyPair
-  /// Of coordinator and learner.
+  /// The public key of coordinator and learner.
   public var serverKey: PublicKey
-  /// nil on a worker's machine, which lets nobody in.
+  /// nil on a worker's machine, which accepts no connections.
   var allowListPath: String?
 }

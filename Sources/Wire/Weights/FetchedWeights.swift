@@ -89,7 +89,7 @@ struct ChunkReader: ~Copyable {
     return UnsafeRawBufferPointer(target)
   }
 
-  /// What to keep of a chunk that came as it is: its difference, where there is a version to take one from.
+  /// The form in which a plain chunk is kept: its difference to the base, where there is one.
   mutating func compact(_ plain: [UInt8], _ range: Range<Int>, base: (any HeldWeights)?) -> FetchedChunk {
     guard let base else { return .plain(plain) }
     let target = reserve(range.count)

@@ -55,9 +55,9 @@ public struct WeightsFetcher: Sendable {
     /// What differences are to; nil for a first version, or one of another layout.
     var base: (any HeldWeights)?
     var chunks: [Chunk]
-    /// What came of the chunks that are done.
+    /// The chunks that are done, as they are kept.
     var kept: [FetchedChunk]
-    /// Whether the chunk's bytes are asked for themselves: there is no base, or it led to nothing good.
+    /// Whether the chunk is requested in full: there is no base, or the difference to it was wrong.
     var isWhole: [Bool]
     /// No chunk before it is missing.
     var cursor = 0
@@ -250,7 +250,7 @@ public struct WeightsFetcher: Sendable {
     return request(&transfer)
   }
 
-  /// What to keep of a chunk.
+  /// The form in which a chunk is kept.
   ///
   /// - Throws: `InputError` when the chunk has the wrong size or another base.
   private func kept(_ chunk: WeightsChunk, _ index: Int, _ transfer: Transfer) throws -> FetchedChunk {

@@ -4,11 +4,12 @@ import Tensor
 
 /// The learner's side of the weight transfer: it holds the newest versions and answers requests.
 ///
-/// It keeps no state of workers: a request says everything. A chunk goes out as it is or as its difference to the version
-/// that the worker holds, whichever is smaller; a difference is computed once, by the first request for it, and serves
-/// every worker. The newest version costs no memory: until `settle` it lies in the master weights. Memory is bounded by the
-/// payloads of the `versionsKept - 1` versions before it and the differences between them, dropped with each version. The base
-/// model of an adapter is asked for once by each worker, and lies in the learner's weights as well.
+/// It keeps no state of workers: a request says everything. A chunk goes out as it is or as its difference to the
+/// version that the worker holds, whichever is smaller; a difference is computed once, by the first request for it, and
+/// serves every worker. The newest version costs no memory: until `settle` it lies in the master weights. Memory is
+/// bounded by the payloads of the `versionsKept - 1` versions before it and the differences between them, dropped with
+/// each version. The base model of an adapter is asked for once by each worker, and lies in the learner's weights as
+/// well.
 public final class WeightsPublisher: Sendable {
   private struct DifferenceKey: Hashable {
     var version: PolicyVersion
@@ -61,8 +62,8 @@ public final class WeightsPublisher: Sendable {
   private let state = Mutex(State())
   private let versionsKept: Int
 
-  /// - Parameter versionsKept: the newest version and those before it that stay available, as versions to finish fetching
-  ///   and as bases of differences. A worker further behind fetches everything.
+  /// - Parameter versionsKept: the newest version and those before it that stay available, as versions to finish
+  ///   fetching and as bases of differences. A worker further behind fetches everything.
   public init(versionsKept: Int = 2) {
     precondition(versionsKept > 1, "versions kept: \(versionsKept)")
     self.versionsKept = versionsKept
@@ -90,7 +91,8 @@ public final class WeightsPublisher: Sendable {
   ///
   /// - Parameters:
   ///   - parameters: they must not change before `settle`.
-  ///   - adapter: what they are of, if they are not all of the model's. They travel as they are then, and the base has the files.
+  /// - adapter: what they are of, if they are not all of the model's. They travel as they are then, and the base has
+  /// the files.
   ///   - rolloutPrecision: the precision that workers sample with.
   ///   - files: the text files of the model folder, so that a worker needs nothing else.
   public func publish(
@@ -119,8 +121,8 @@ public final class WeightsPublisher: Sendable {
     }
   }
 
-  /// Before the master weights change: the newest version's bytes are copied, over those of the oldest one. Not from two
-  /// threads at once.
+  /// Before the master weights change: the newest version's bytes are copied, over those of the oldest one. Not from
+  /// two threads at once.
   public func settle() {
     let (live, reused) = state.withLock { state -> (LiveWeights?, AlignedBuffer<UInt8>?) in
       guard let live = state.live else { return (nil, nil) }

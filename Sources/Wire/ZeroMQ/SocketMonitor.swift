@@ -1,7 +1,7 @@
 import CZeroMQ
 import Glibc
 
-/// What libzmq reports of a socket's connections.
+/// The events of a socket's connections, as libzmq reports them.
 enum MonitorEvent: Equatable {
   /// The other side took the connection; nothing is proved.
   case connected

@@ -85,7 +85,7 @@ enum BenchCommand: Command {
 /// The table as text, or as JSON lines.
 private final class BenchTable {
   let json: Bool
-  /// Of all `threads` threads.
+  /// The peak of all `threads` threads.
   let peak: HardwarePeak
   let threads: Int
   private let output = TerminalOutput()

@@ -27,7 +27,8 @@ enum CreateCommand: Command {
       """
     ])
 
-  /// The number of the task's prompts that the tokenizer is trained on; more teach a vocabulary of some thousand tokens nothing new.
+  /// The number of the task's prompts that the tokenizer is trained on; more teach a vocabulary of some thousand tokens
+  /// nothing new.
   private static let promptCount: UInt64 = 2048
 
   static func run(_ arguments: ParsedArguments, host: ProcessHost) async throws -> ExitCode {

@@ -143,7 +143,8 @@ enum DataCommand: Command {
             })))
     }
     return zip(splits, counts).map { split, counts in
-      "\(split.name): \(split.split.count) photographs of grades 0 to 4: \(counts.map(String.init).joined(separator: ", "))"
+      "\(split.name): \(split.split.count) photographs of grades 0 to 4: "
+        + "\(counts.map(String.init).joined(separator: ", "))"
     }.joined(separator: "\n")
   }
 

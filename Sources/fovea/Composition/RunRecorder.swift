@@ -4,7 +4,7 @@ import Runs
 import Synchronization
 import Wire
 
-/// What the coordinator's process shows of a run and writes into its folder.
+/// Shows a run in the coordinator's process, and writes it into the run's folder.
 ///
 /// A full disk ends the run with one line: the first failure is kept, and `onFailure` is called once.
 final class RunRecorder: Sendable {

@@ -5,9 +5,10 @@ import ModelFiles
 import Settings
 import Tensor
 
-/// What `--dry-run` prints. Each reads the model's description, so that a wrong path shows before anything is started.
+/// The output of `--dry-run`. Each function reads the model's description, so that a wrong path shows before anything
+/// is started.
 extension TrainPlan {
-  /// Of `fovea train`.
+  /// The lines of `--dry-run` for `fovea train`.
   func described() throws -> [String] {
     let (path, model) = try model()
     let config = model.config
@@ -26,12 +27,12 @@ extension TrainPlan {
       "coordinator    1 process, listening on \(settings.farm.listen)",
       "connections    \(security)",
       "learner        1 process, \(threads.learner) threads, about \(Formatting.bytes(memory.learner))",
-      "workers        \(settings.farm.workers) processes, \(threads.worker) threads and \(settings.rollout.slots) slots each, "
-        + "about \(Formatting.bytes(memory.worker)) each",
+      "workers        \(settings.farm.workers) processes, \(threads.worker) threads and "
+        + "\(settings.rollout.slots) slots each, about \(Formatting.bytes(memory.worker)) each",
     ] + settings.unusedTaskKeys.map { "unused         \($0), which the task does not read" } + describedSettings
   }
 
-  /// What `--dry-run` prints for `fovea align` and `fovea sft`.
+  /// The lines of `--dry-run` for `fovea align` and `fovea sft`.
   func described(_ stage: TrainingStage) throws -> [String] {
     let (path, model) = try model()
     let config = model.config

@@ -7,7 +7,7 @@ import Runs
 import Settings
 import Support
 
-/// What a call of `fovea train`, `fovea align` or `fovea sft` asks for, checked, before anything is made or started.
+/// The checked request of a call of `fovea train`, `fovea align` or `fovea sft`, before anything is made or started.
 struct TrainPlan {
   /// The option that chains the stages.
   static let from = OptionSpecification.option(
