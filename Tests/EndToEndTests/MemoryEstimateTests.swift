@@ -8,8 +8,8 @@ import Testing
 ///
 /// | model | learner | worker |
 /// |---|---|---|
-/// | created, 12.7M scalars | 337 against 318 MiB (debug build: 335) | 88 against 84 MiB (debug build: 92) |
-/// | the same with int8 rollouts | 337 against 332 MiB | 100 against 104 MiB |
+/// | created, 12.7M scalars | 309 against 318 MiB (debug build: 335) | 88 against 84 MiB (debug build: 92) |
+/// | the same with int8 rollouts | 309 against 332 MiB | 100 against 104 MiB |
 /// | SmolLM2-135M | 2.7 against 2.8 GiB | 553 against 563 MiB |
 @Suite("The estimate of memory against real processes", .serialized)
 struct MemoryEstimateTests {
