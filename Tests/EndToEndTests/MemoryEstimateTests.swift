@@ -8,8 +8,8 @@ import Testing
 ///
 /// | model | learner | worker |
 /// |---|---|---|
-/// | created, 12.7M scalars | 337 against 318 MiB (debug build: 335) | 88 against 84 MiB (debug build: 92) |
-/// | the same with int8 rollouts | 337 against 332 MiB | 100 against 104 MiB |
+/// | created, 12.7M scalars | 309 against 318 MiB (debug build: 335) | 88 against 84 MiB (debug build: 92) |
+/// | the same with int8 rollouts | 309 against 332 MiB | 100 against 104 MiB |
 /// | SmolLM2-135M | 2.7 against 2.8 GiB | 553 against 563 MiB |
 @Suite("The estimate of memory against real processes", .serialized)
 struct MemoryEstimateTests {
@@ -48,8 +48,9 @@ struct MemoryEstimateTests {
 
   /// One step of two prompts with two samples, after a dry run with the same settings.
   private func compare(_ settings: [String], in folder: TemporaryFolder) async throws {
+    try folder.write("run: {name: memory}\n", to: "settings.yaml")
     let run =
-      ["train", "--run-directory", "run"] + settings + [
+      ["train", "--config", "settings.yaml", "--run-directory", "run"] + settings + [
         "run.steps=1", "rollout.prompts_per_step=2", "rollout.group_size=2", "rollout.slots=4",
         "rollout.sampling.max_new_tokens=16", "algorithm.dynamic_sampling=false", "evaluation.every=0",
         "evaluation.prompts=1", "farm.workers=1", "farm.worker_threads=1", "farm.learner_threads=1",

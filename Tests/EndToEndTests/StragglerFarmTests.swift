@@ -17,7 +17,7 @@ struct StragglerFarmTests {
 
   @Test("A group of a hung worker is hedged, and the weights are those of an undisturbed run", .timeLimit(.minutes(3)))
   func hedge() async throws {
-    let settings = Self.settings + ["run.steps=40"]
+    let settings = Self.settings + ["run.steps=30"]
     let farm = try Farm()
     // The hung worker is not to be lost: then its lease would be given out again, and nothing hedged.
     let train = try farm.train(settings + ["farm.stragglers=hedge", "farm.heartbeats_missed_max=1000"])
@@ -35,18 +35,18 @@ struct StragglerFarmTests {
     #expect(result.exitCode == 0, "\(result)\n\(farm.diagnosis)")
     #expect(try farm.last("hedged") >= 1, "\(farm.diagnosis)")
     #expect(try farm.last("workers_lost") == 0, "\(farm.diagnosis)")
-    try farm.expectEachSampleOnce(steps: 40)
+    try farm.expectEachSampleOnce(steps: 30)
 
     let undisturbed = try Farm()
     let whole = await (try undisturbed.train(settings)).wait(seconds: 90)
     #expect(whole.exitCode == 0, "\(whole)\n\(undisturbed.diagnosis)")
     #expect(try undisturbed.last("hedged") == 0)
-    #expect(try farm.checksum(step: 40) == undisturbed.checksum(step: 40))
+    #expect(try farm.checksum(step: 30) == undisturbed.checksum(step: 30))
   }
 
   @Test("A partial group of a slow worker is trained", .timeLimit(.minutes(3)))
   func partialGroup() async throws {
-    let (steps, groupSize, sizeMin) = (60, 8, 3)
+    let (steps, groupSize, sizeMin) = (30, 8, 3)
     let farm = try Farm()
     let train = try farm.train(
       Self.settings + [
