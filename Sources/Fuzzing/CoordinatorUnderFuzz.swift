@@ -4,10 +4,11 @@ import Settings
 import Support
 import Wire
 
-/// A coordinator whose peers say anything: an input is a run of events, most of them frames that the input wrote, or spoilt.
+/// A coordinator whose peers say anything: an input is a run of events, most of them frames that the input wrote, or
+/// spoilt.
 ///
-/// A learner and two workers do their work between, so that a spoilt frame meets a farm in the middle of a step. After every
-/// event the coordinator's invariants hold, and at the end its journal makes a coordinator again.
+/// A learner and two workers do their work between, so that a spoilt frame meets a farm in the middle of a step. After
+/// every event the coordinator's invariants hold, and at the end its journal makes a coordinator again.
 struct CoordinatorUnderFuzz {
   private static let learner = PeerAddress(bytes: [1])
   private static let workers = [PeerAddress(bytes: [2, 1]), PeerAddress(bytes: [2, 2])]

@@ -41,7 +41,8 @@ public final class LearnerRunner: Sendable {
   ///   - log: a line for people.
   public init(
     settings: RunSettings, runID: String, name: String = "learner", runDirectory: String, threads: Int,
-    trainers: any PolicyTrainerFactory = NativePolicyTrainers(), reactor: Reactor, weightsEndpoint: String? = nil, coordinator: String = "",
+    trainers: any PolicyTrainerFactory = NativePolicyTrainers(), reactor: Reactor, weightsEndpoint: String? = nil,
+    coordinator: String = "",
     incarnation: UInt64 = UInt64.random(in: 1 ... .max),
     log: @escaping @Sendable (String) -> Void = { _ in }
   ) {

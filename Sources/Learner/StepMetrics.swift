@@ -64,9 +64,9 @@ struct StepMetrics {
     }
   }
 
-  /// |learner's log pi - worker's log pi_b| over the tokens that were sampled from this very version, and by the same tokens
-  /// the estimate r - log r - 1, r = pi / pi_b, of KL(pi_b || pi): its mean under pi_b, and never negative. Where rollouts are
-  /// exact all are 0. Source: k3 of Schulman, "Approximating KL Divergence", 2020.
+  /// |learner's log pi - worker's log pi_b| over the tokens that were sampled from this very version, and by the same
+  /// tokens the estimate r - log r - 1, r = pi / pi_b, of KL(pi_b || pi): its mean under pi_b, and never negative.
+  /// Where rollouts are exact all are 0. Source: k3 of Schulman, "Approximating KL Divergence", 2020.
   private mutating func describeMismatch(_ groups: [RolloutGroup], plan: StepPlan, version: PolicyVersion) {
     var (sum, largest, divergence, count) = (0.0, 0.0, 0.0, 0)
     for (prompt, group) in groups.enumerated() where group.policyVersion == version {

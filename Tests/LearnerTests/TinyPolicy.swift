@@ -10,8 +10,8 @@ import Testing
 import Training
 import Wire
 
-/// A policy small enough to follow by hand: token v has the logit of the first scalar of its row of the embedding, at every
-/// position. Its gradients are exact, so training it learns.
+/// A policy small enough to follow by hand: token v has the logit of the first scalar of its row of the embedding, at
+/// every position. Its gradients are exact, so training it learns.
 final class TinyPolicy: DifferentiablePolicy {
   static let config = ModelConfig(
     vocabularySize: 6, hiddenSize: 2, feedForwardSize: 2, layerCount: 1, headCount: 1, keyValueHeadCount: 1,

@@ -12,7 +12,8 @@ import Testing
 import Training
 import Wire
 
-/// Adapters on their way to a worker: the base model once, then nothing but A and B; and the worker computes as the learner.
+/// Adapters on their way to a worker: the base model once, then nothing but A and B; and the worker computes as the
+/// learner.
 @Suite struct AdaptedPolicyTests {
   /// A learner that trains an adapter, and the line to a worker without faults.
   private struct Learner {

@@ -12,8 +12,8 @@ import Tensor
 import Testing
 import Wire
 
-/// A worker holds its weights once: packed. What it was sent can be read back of them, and the next version arrives as a
-/// difference to that.
+/// A worker holds its weights once: packed. What it was sent can be read back of them, and the next version arrives as
+/// a difference to that.
 @Suite struct HeldPolicyTests {
   private static let fixtures = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Fixtures")

@@ -13,7 +13,7 @@ struct TidyTests {
     }
   }
 
-  @Test("No line is wider than 120 columns; tables and code of Markdown files, and pragmas, may be")
+  @Test("No line is wider than 120 columns; texts in code, tables and code of Markdown, and pragmas may be")
   func widths() {
     for file in SourceTree.texts
     where file.isCode && ["Sources/", "Tests/"].contains(where: file.path.hasPrefix) || file.path.hasSuffix(".md") {
@@ -23,7 +23,9 @@ struct TidyTests {
           if line.hasPrefix("```") { isFenced.toggle() }
           if isFenced || line.hasPrefix("|") { continue }
         }
-        if line.count > 120, !line.hasPrefix("#pragma") {
+        // The formatter breaks code, but no text in quotation marks.
+        let hasText = line.contains("\"") && !line.drop { $0 == " " }.hasPrefix("//") || line.contains("{%")
+        if line.count > 120, !line.hasPrefix("#pragma"), !hasText {
           Issue.record("\(file):\(index + 1) has \(line.count) columns")
         }
       }

@@ -35,11 +35,8 @@ struct VocabularyTests {
   /// Names that stay readable for old settings files, command lines and journals, and words of another meaning.
   private static let exemptions: [(file: String, text: String)] = [
     ("", #"formerly("farm.patience_seconds")"#),
-    ("", "--patience"),
     ("Sources/fovea/Commands/WorkerCommand.swift", #"aliases: ["patience"]"#),
-    ("Sources/Coordinator/FarmCounters.swift", "shrunk"),
-    ("Sources/Coordinator/CoordinatorState+Stragglers.swift", "counters.shrunk"),
-    ("Sources/Wire/Metrics/MetricTable.swift", #""shrunk""#),
+    ("", #"formerly("farm.survivors_min")"#),
   ]
 
   @Test("No source uses a word that the glossary has replaced")

@@ -247,7 +247,8 @@ import Wire
       }
     }
     #expect(fetcher.version == PolicyVersion(1))
-    // The manifest twice, 14 chunks, and the window of 8 that was asked for twice more before the line's pace was known.
+    // The manifest twice, 14 chunks, and the window of 8 that was asked for twice more before the line's pace was
+    // known.
     #expect(delivered <= 2 + 14 + 16)
   }
 

@@ -16,7 +16,7 @@ package enum KeyFile {
 
   static func write(_ pair: KeyPair, name: String, toSecret path: String) throws {
     let lines = [
-      "#   Fovea: a SECRET key. Whoever has it acts as its owner; keep the file's mode at 0600.", "metadata",
+      "#   Fovea: a SECRET key. Everyone who has it can act as its owner; keep the file's mode at 0600.", "metadata",
       "    name = \"\(name)\"", "curve", "    public-key = \"\(pair.publicKey)\"",
       "    secret-key = \"\(pair.secretText)\"", "",
     ]

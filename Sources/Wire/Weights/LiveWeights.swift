@@ -2,11 +2,11 @@ import CXXHash
 import Glibc
 import Tensor
 
-/// The newest policy version where the learner has it: the bytes that travel are rounded from the master weights when they are
-/// asked for, so that they take no memory of their own.
+/// The newest policy version where the learner has it: the bytes that travel are rounded from the master weights when
+/// they are asked for, so that they take no memory of their own.
 ///
-/// With `bfloat16` matrices are rounded to bf16 and vectors kept as fp32, with `float32` everything is kept. Invariant: the
-/// master weights do not change as long as it is used; `WeightsPublisher.settle` ends that.
+/// With `bfloat16` matrices are rounded to bf16 and vectors kept as fp32, with `float32` everything is kept. Invariant:
+/// the master weights do not change as long as it is used; `WeightsPublisher.settle` ends that.
 struct LiveWeights: Sendable {
   let manifest: WeightsManifest
   /// Byte offset of each tensor; multiples of 64.
