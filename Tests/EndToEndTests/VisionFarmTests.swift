@@ -98,7 +98,7 @@ import Wire
     let other = await (try farm.resume(["run.steps=5", "model.train=[language]"])).wait(seconds: 60)
     #expect(other.exitCode != 0)
     #expect(
-      farm.log("learner").contains("expected a tensor language_model.model.embed_tokens.weight"), "\(farm.diagnosis)")
+      farm.log("learner").contains("expected a tensor model.embed_tokens.weight"), "\(farm.diagnosis)")
   }
 
   /// A farm's task: 12 drawn photographs, some of whose files break off in the middle. What a header tells is still
