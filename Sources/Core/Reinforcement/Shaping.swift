@@ -60,6 +60,16 @@ public struct UnshapedBatch: Equatable, Sendable {
   public var uncertainties: [[Float]]
   /// tau, nats.
   public var threshold: Float
+
+  public init(
+    rewards: [[Float]], advantages: [[Float]], entropies: [[[Float]]], uncertainties: [[Float]], threshold: Float
+  ) {
+    self.rewards = rewards
+    self.advantages = advantages
+    self.entropies = entropies
+    self.uncertainties = uncertainties
+    self.threshold = threshold
+  }
 }
 
 /// What a shaping gives.
@@ -68,6 +78,11 @@ public struct ShapedBatch: Equatable, Sendable {
   public var weights: [[Float]]
   /// The advantage of each token. `[prompt][sample][T]`
   public var tokens: [[[Float]]]
+
+  public init(weights: [[Float]], tokens: [[[Float]]]) {
+    self.weights = weights
+    self.tokens = tokens
+  }
 }
 
 /// One line of the table of shapings.
