@@ -15,15 +15,15 @@ struct PackageManifest {
   init(_ text: String) {
     var targets: [String: Target] = [:]
     func add(_ name: Substring, folder: String, _ dependencies: Substring?) {
-      let names = (dependencies ?? "").matches(of: #/"([A-Za-z]+)"/#).map { String($0.1) }
+      let names = (dependencies ?? "").matches(of: #/"([A-Za-z0-9]+)"/#).map { String($0.1) }
       targets[String(name)] = Target(name: String(name), folder: folder, dependencies: names)
     }
-    for match in text.matches(of: #/\b(core|module|tests)\(\s*"([A-Za-z]+)",\s*\[([^\]]*)\]/#) {
+    for match in text.matches(of: #/\b(core|module|tests)\(\s*"([A-Za-z0-9]+)",\s*\[([^\]]*)\]/#) {
       let parent = ["core": "Sources/Core/", "module": "Sources/", "tests": "Tests/"][String(match.1)]!
       add(match.2, folder: parent + match.2 + "/", match.3)
     }
     let call =
-      #/\.(?:target|executableTarget|systemLibrary)\(\s*name: "([A-Za-z]+)"(?:,\s*dependencies: \[([^\]]*)\])?/#
+      #/\.(?:target|executableTarget|systemLibrary)\(\s*name: "([A-Za-z0-9]+)"(?:,\s*dependencies: \[([^\]]*)\])?/#
     for match in text.matches(of: call) {
       add(match.1, folder: "Sources/\(match.1)/", match.2)
     }

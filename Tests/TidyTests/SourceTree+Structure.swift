@@ -31,14 +31,55 @@ extension SourceTree.File {
   }
 
   /// Every word of the code; comments and texts, but for what is interpolated into them, are left out.
+  ///
+  /// A scanner and no regular expression: the tree has a million words.
   var words: Set<String> {
     var words: Set<String> = []
     for line in lines {
-      let code = line.firstRange(of: "//").map { line[..<$0.lowerBound] } ?? line
-      let bare = code.replacing(#/"(?:\\.|[^"\\])*"/#) { text in
-        text.0.matches(of: #/\\\(([^)]*)\)/#).map { String($0.1) }.joined(separator: " ")
+      let bytes = Array(line.utf8)
+      var (at, start) = (0, 0)
+      // How many parentheses are open in each interpolation; the last one is the innermost. nil stands for a text.
+      var nesting: [Int?] = [0]
+      func isWord(_ byte: UInt8) -> Bool {
+        (0x61...0x7A).contains(byte | 0x20) || (0x30...0x39).contains(byte) || byte == 0x5F
       }
-      for match in bare.matches(of: #/[A-Za-z_]\w*/#) { words.insert(String(match.0)) }
+      func end() {
+        if start < at { words.insert(String(decoding: bytes[start..<at], as: UTF8.self)) }
+      }
+      while at < bytes.count {
+        let byte = bytes[at]
+        if nesting.last == .some(nil) {
+          if byte == UInt8(ascii: "\\"), at + 1 < bytes.count {
+            if bytes[at + 1] == UInt8(ascii: "(") { nesting.append(0) }
+            at += 1
+          } else if byte == UInt8(ascii: "\"") {
+            nesting.removeLast()
+          }
+          at += 1
+          start = at
+          continue
+        }
+        if isWord(byte) {
+          at += 1
+          continue
+        }
+        end()
+        if byte == UInt8(ascii: "/"), at + 1 < bytes.count, bytes[at + 1] == byte { break }
+        switch byte {
+        case UInt8(ascii: "\""): nesting.append(nil)
+        case UInt8(ascii: "("): nesting[nesting.count - 1] = (nesting[nesting.count - 1] ?? 0) + 1
+        case UInt8(ascii: ")"):
+          if nesting.count > 1, nesting[nesting.count - 1] == 0 {
+            nesting.removeLast()
+          } else {
+            nesting[nesting.count - 1] = (nesting[nesting.count - 1] ?? 0) - 1
+          }
+        default: break
+        }
+        at += 1
+        start = at
+      }
+      if at == bytes.count, nesting.last != .some(nil) { end() }
     }
     return words
   }

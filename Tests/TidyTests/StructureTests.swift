@@ -85,6 +85,13 @@ struct StructureTests {
     #expect(Self.manifest.targets["Reinforcement"]?.dependencies == [])
   }
 
+  @Test("Words are those of the code, and of what is interpolated into texts")
+  func words() {
+    let file = SourceTree.File(
+      path: "a.swift", text: #"let one = "two \(three(four) + "five") six" + seven // eight"# + "\n/// nine\nten()")
+    #expect(file.words.subtracting(["let"]) == ["one", "three", "four", "seven", "ten"])
+  }
+
   @Test("A circle of folders would be found")
   func circlesAreFound() {
     var graph = DependencyGraph()

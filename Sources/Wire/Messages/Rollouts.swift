@@ -117,7 +117,9 @@ extension Rollout {
     if let value = behaviourLogProbabilities.first(where: { !isLogarithm($0) }) {
       return "\(value) as a log-probability"
     }
-    if let value = logTruncatedMasses.first(where: { !isLogarithm($0) }) { return "\(value) as a log of a truncated mass" }
+    if let value = logTruncatedMasses.first(where: { !isLogarithm($0) }) {
+      return "\(value) as a log of a truncated mass"
+    }
     if let value = entropies.first(where: { !$0.isFinite || $0 < -Self.slack }) { return "\(value) as an entropy" }
     if !reward.isFinite { return "\(reward) as a reward" }
     return nil
