@@ -111,7 +111,7 @@ determinism:
 # Real faults on real processes (docs/FAULTS.md). Without root, the tests that need it are skipped by name.
 faults:
 	@deploy/setup --faults
-	FOVEA_FAULTS=all deploy/run-tests --filter FaultTests $(ARGS)
+	FOVEA_FAULTS=all deploy/run-tests --filter 'FaultTests|StragglerFarmTests' $(ARGS)
 
 soak: MINUTES ?= 20
 soak:

@@ -44,7 +44,10 @@ struct StragglerFarmTests {
     #expect(try farm.checksum(step: 30) == undisturbed.checksum(step: 30))
   }
 
-  @Test("A partial group of a slow worker is trained", .timeLimit(.minutes(3)))
+  /// Whether a worker is asked before it has finished depends on the machine's speed, so `make faults` runs it.
+  @Test(
+    "A partial group of a slow worker is trained",
+    .enabled(if: ProcessInfo.processInfo.environment["FOVEA_FAULTS"] == "all", "make faults"), .timeLimit(.minutes(3)))
   func partialGroup() async throws {
     let (steps, groupSize, sizeMin) = (100, 8, 3)
     let farm = try Farm()
@@ -56,12 +59,12 @@ struct StragglerFarmTests {
     #expect(try await holds(within: 60) { try farm.steps.count >= 2 }, "\(farm.diagnosis)")
     let worker = try #require(farm.processes[Self.slow])
     let whole = Double(Farm.promptsPerStep * groupSize)
-    // A tenth of its speed, and still heard from within the 600 ms after which it would be lost.
+    // A fiftieth of its speed, and still heard from within the 600 ms after which it would be lost.
     while train.isRunning, try farm.steps.allSatisfy({ $0.values["samples"] == whole }) {
       kill(worker, SIGSTOP)
-      try await Task.sleep(for: .milliseconds(300))
+      try await Task.sleep(for: .milliseconds(400))
       kill(worker, SIGCONT)
-      try await Task.sleep(for: .milliseconds(20))
+      try await Task.sleep(for: .milliseconds(8))
     }
     let result = await train.wait(seconds: 120)
     #expect(result.exitCode == 0, "\(result)\n\(farm.diagnosis)")
