@@ -70,7 +70,7 @@ let package = Package(
     module("Imaging", ["Support", "CImages"]),
     // Synthetic fundus photographs with known findings, and questions about them; not for clinical use.
     module("Fundus", ["Support", "Prompts", "Imaging", "CScalarMath"]),
-    // What a key of the settings is, and the YAML that it is read from. Tasks declare their own keys; Settings has all of them.
+    // What a key of the settings is, and the YAML that it is read from. Tasks declare their own keys; Settings has all.
     module("SettingKeys", ["Support", "CYAML"]),
     module("Tasks", ["Support", "Prompts", "Imaging", "Fundus", "SettingKeys", "CZlib"]),
     module("Settings", ["Support", "Prompts", "Tensor", "Architecture", "Reinforcement", "Tasks", "SettingKeys"]),

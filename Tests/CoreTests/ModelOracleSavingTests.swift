@@ -8,7 +8,7 @@ import Testing
 import Tokenizers
 
 /// Saved folders give the logits of the model that was saved. With FOVEA_SAVED_MODELS the folders stay there, each
-/// beside what we compute with it, and `make check-transformers` opens them in transformers.
+/// next to what we compute with it, and `make check-transformers` opens them in transformers.
 @Suite(.serialized) struct ModelOracleSavingTests {
   @Test(
     "A tiny folder loads as its configuration, and what is saved has the same logits", arguments: TinyModel.allCases)

@@ -12,7 +12,7 @@ import Tokenizers
 import Training
 
 /// Models from nothing: what is made, opened again, and asked about an image. With FOVEA_SAVED_NEW_MODELS the folders
-/// stay there, each beside what we compute with it, and `make check-transformers` opens them in transformers.
+/// stay there, each next to what we compute with it, and `make check-transformers` opens them in transformers.
 @Suite struct NewModelTests {
   private static let texts = [
     "What does the photograph show? <think>the disc is pale</think><answer>B</answer>",

@@ -69,7 +69,7 @@ import Testing
     #expect(try refusal("<image>", [PromptImage(bytes: [1, 2, 3])]).contains("prompt 7, image 0"))
   }
 
-  @Test("A model that sees needs preprocessor_config.json, and a model of text takes no images")
+  @Test("A vision-language model needs preprocessor_config.json, and a model of text takes no images")
   func files() throws {
     let family = try Self.families()[0]
     let error = try #require(throws: InputError.self) {
