@@ -50,8 +50,8 @@ func sameBits(_ a: [Float], _ b: [Float]) -> Bool {
 /// Every instruction set that this machine has beside the portable twin.
 let fastInstructionSets = InstructionSet.allCases.filter { $0 != .portable && $0.isSupported }
 
-/// The instruction set is the process's: a test that changes it holds this, or two suites would compare under each other's
-/// choice.
+/// The instruction set is the process's: a test that changes it holds this, or two suites would compare under each
+/// other's choice.
 private let instructionSetLock = Mutex(())
 
 /// Runs `body` under each instruction set, the portable twin first, and restores the one before. Not reentrant.
